@@ -1,0 +1,64 @@
+"""Every error a user can meet, one exit code each.
+
+    Step4Error                      1   anything else
+    ├── UsageError                  2   a wrong option, profile, variable or input format
+    ├── DriftError                  3   the gate refused: candidate and reference disagree
+    ├── MediaError                  4   the video or its audio cannot be used
+    ├── EngineError                 5   the device or the models failed
+    │   ├── DeviceError             5   out of memory, a lost or absent device: a CPU attempt may follow
+    │   ├── ModelError              5   a model is missing, altered or not loadable
+    │   └── NonFiniteError          5   NaN or Inf came out of a stage
+    └── StorageError                6   an output could not be written or read back
+
+Each carries one sentence that says what was found and what would be accepted.
+"""
+
+from typing import ClassVar
+
+
+class Step4Error(Exception):
+    """Base of all errors raised on purpose by this project."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(Step4Error):
+    """The request itself cannot be served: unknown name, wrong value, wrong file format."""
+
+    exit_code = 2
+
+
+class DriftError(Step4Error):
+    """Candidate and reference disagree beyond the tolerance, or could not be compared."""
+
+    exit_code = 3
+
+
+class MediaError(Step4Error):
+    """The input is missing, damaged, or holds nothing that can be analysed."""
+
+    exit_code = 4
+
+
+class EngineError(Step4Error):
+    """Inference failed."""
+
+    exit_code = 5
+
+
+class DeviceError(EngineError):
+    """The accelerator failed: retried once on CPU where the profile allows it."""
+
+
+class ModelError(EngineError):
+    """A model is missing, fails its checksum, or does not load."""
+
+
+class NonFiniteError(EngineError):
+    """A stage produced NaN or Inf. Never silence: argmax of NaN would decode as nobody speaking."""
+
+
+class StorageError(Step4Error):
+    """An output could not be written, or failed verification when read back."""
+
+    exit_code = 6
