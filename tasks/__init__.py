@@ -1,0 +1,1 @@
+"""Stages: one module each, the plain function first, its Prefect task last."""

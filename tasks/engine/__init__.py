@@ -1,0 +1,19 @@
+"""The diarizer and its proof, as plain Python: nothing below here imports Prefect.
+
+Importing this package settles, before pyannote is loaded, what must hold in every process: no telemetry, and
+checkpoints that are data only.
+"""
+
+import os
+import warnings
+
+# pyannote.audio reports durations and speaker counts to its makers unless told not to.
+os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+# pyannote.audio loads checkpoints with weights_only=False, which runs whatever a checkpoint pickles.
+os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+# Samples are decoded by ffmpeg and handed over as arrays: torchcodec's shared libraries are never used.
+warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed correctly")
+# pyannote warns of pooling over a single frame, which its own guards handle.
+warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom")
+# Samples may lie in a read-only memory map: they are only ever read.
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -1,5 +1,6 @@
 """The video's own frames on the time axis, and which speakers are active in each."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,7 +8,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.engine.errors import UsageError
 from tasks.engine.turns import Turn
+
+RATIONAL = re.compile(r"0*[1-9]\d{0,11}(/0*[1-9]\d{0,11})?", re.ASCII)
+NTSC_NOMINAL = (15, 24, 30, 48, 60, 120)
+NTSC_PRINTED = Fraction(2, 10_000)
+"""How far a printed NTSC rate may lie from the exact one, relative: 23.98 for 24000/1001."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +35,18 @@ class FrameGrid:
         stop = self.count if stop is None else min(stop, self.count)
         if self.pts is not None:
             return self.pts[first:stop]
-        return np.arange(first, stop, dtype=np.float64) * self.fps.denominator / self.fps.numerator
+        frames = np.arange(first, stop, dtype=np.float64)
+        seconds: NDArray[np.float64] = frames * self.fps.denominator / self.fps.numerator
+        return seconds
 
     def centres(self, first: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Middle of the interval in which each frame shows, in seconds."""
         stop = self.count if stop is None else min(stop, self.count)
         if self.pts is None:
             half_frames = 2 * np.arange(first, stop, dtype=np.float64) + 1
-            return half_frames * self.fps.denominator / (2 * self.fps.numerator)
-        ends = np.append(self.pts[first + 1 : stop + 1], self._last_end())[: stop - first]
+            seconds: NDArray[np.float64] = half_frames * self.fps.denominator / (2 * self.fps.numerator)
+            return seconds
+        ends: NDArray[np.float64] = np.append(self.pts[first + 1 : stop + 1], self._last_end())[: stop - first]
         return (self.pts[first:stop] + ends) / 2
 
     @property
@@ -49,11 +59,41 @@ class FrameGrid:
         return float(self.pts[-1] + 1 / self.fps) if len(self.pts) else 0.0
 
 
+def rate_of(value: object) -> Fraction:
+    """Frame rate from what files say: a number, or a rational such as ``"30000/1001"``, which is kept as it is.
+
+    The NTSC rates, n * 1000 / 1001, are usually printed with two or three decimals (29.97, 23.976): a number within
+    2e-4 of one of them means it. 24, 30 and their kind are five times farther away.
+
+    Raises:
+        UsageError: not a positive, finite number.
+    """
+    rate = _rational(value)
+    if rate is None or rate <= 0:
+        raise UsageError(f"{value!r} is not a frame rate: a positive number or a rational such as 30000/1001 would be.")
+    return rate
+
+
+def _rational(value: object) -> Fraction | None:
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, str) and RATIONAL.fullmatch(value):
+        return Fraction(value)
+    try:
+        rate = Fraction(str(value)) if isinstance(value, int | float) else Fraction(0)
+    except ValueError:  # NaN, infinities, True
+        return None
+    ntsc = (Fraction(nominal * 1000, 1001) for nominal in NTSC_NOMINAL)
+    return next((exact for exact in ntsc if abs(rate - exact) <= exact * NTSC_PRINTED), rate.limit_denominator(10**6))
+
+
 def activity(turns: Sequence[Turn], speakers: Sequence[str], centres: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(frames, speakers) bool: is the frame's centre inside [start, end) of a turn of that speaker?"""
-    active = np.zeros((len(centres), len(speakers)), dtype=bool)
+    active = np.zeros((len(centres), len(speakers)), dtype=bool, order="F")
     column = {speaker: k for k, speaker in enumerate(speakers)}
-    for turn in turns:
-        first, stop = np.searchsorted(centres, (turn.start, turn.end), side="left")
-        active[first:stop, column[turn.speaker]] = True
+    # One search for all turns: per turn it would cost more than the marking, ten hours being thousands of turns.
+    firsts = np.searchsorted(centres, [turn.start for turn in turns], side="left")
+    stops = np.searchsorted(centres, [turn.end for turn in turns], side="left")
+    for k in np.flatnonzero(firsts < stops).tolist():
+        active[firsts[k] : stops[k], column[turns[k].speaker]] = True
     return active

@@ -1,0 +1,1 @@
+"""One module per file format, each converting to and from `Turn` or `Timeline`."""

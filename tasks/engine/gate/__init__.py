@@ -1,0 +1,1 @@
+"""Does a candidate timeline agree with its reference? Measurements, limits, verdict."""

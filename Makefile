@@ -1,0 +1,60 @@
+# make demo | make test | make models | make check | make lock | make clean
+# Needs Python 3.11 to 3.13 and the package registries; everything else is installed into .venv and models/.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test test-fast models check format lock clean
+
+demo: $(STAMP) models
+	@$(BIN)/python -m tasks.engine.recording demo
+	@echo; echo '$$ step4 run demo/clip.mp4'
+	@step4 run demo/clip.mp4
+	@echo; echo 'The incident: the same clip at a ten-thousandth of its level, under naive FP16.'
+	@echo '$$ step4 run demo/quiet.mkv --profile cpu_amp_unsafe'
+	@step4 run demo/quiet.mkv --profile cpu_amp_unsafe; code=$$?; \
+	  echo "exit code $$code"; ls demo/quiet_* 2>/dev/null && exit 1; test $$code -eq 3 && \
+	  echo 'Caught as drift, nothing published.'
+
+test: $(STAMP) models
+	@$(BIN)/python -m pytest
+
+# What runs while typing: no model is loaded.
+test-fast: $(STAMP)
+	@$(BIN)/python -m pytest -m 'not slow'
+
+models: $(STAMP)
+	@$(BIN)/python -m tasks.engine.fetch_models
+
+check: $(STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+# uv comes from the registry like everything else; it installs the locked set in a fraction of pip's time.
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
+	  f"step4 needs Python 3.11 to 3.13, found {v[0]}.{v[1]}: choose one with make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "step4 needs the venv module of $(PYTHON): on Debian, apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	@$(BIN)/python -m ensurepip --upgrade >/dev/null
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Hashes for every platform and Python, no registry addresses.
+lock: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --output-file requirements.txt
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --constraint requirements.txt --output-file requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

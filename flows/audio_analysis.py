@@ -1,0 +1,99 @@
+"""step4-audio-analysis: one video, from file to published and verified speaker timeline.
+
+    probe → find published → device plan → extract → diarize (candidate and reference) → timelines → compare → publish
+
+Secrets: the hub's token is read from the environment where models are fetched, never a parameter.
+Nothing is cached by Prefect: finished inferences are kept by content in `.step4/` beside the output, so that a run
+that was killed, or is started again, repeats none.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from profiles.settings import Configuration
+from tasks.compare import Decision, compare_task, decide_task
+from tasks.device import plan_device_task
+from tasks.diarize import Outcome, diarize_both, nobody
+from tasks.engine.ffmpeg import Samples
+from tasks.engine.models import identity
+from tasks.engine.runs import Run
+from tasks.engine.seams import Seams, current_seams
+from tasks.media import extract_task, probe_task
+from tasks.publish import Published, find_published_task, publish_task, refuse_task
+from tasks.timeline import build_timeline_task
+
+
+@flow(name="step4-audio-analysis", flow_run_name="{video.stem}", persist_result=False, validate_parameters=True)
+def audio_analysis(
+    video: Annotated[Path, Field(title="Video", description="File to analyse, as the worker sees it.")],
+    profile: str | None = None,
+    output: Path | None = None,
+    reference: Literal["cpu", "stored", "none"] | None = None,
+    on_drift: Literal["fail", "substitute", "warn"] | None = None,
+    models: str | None = None,
+    num_speakers: Annotated[int, Field(ge=1, le=255)] | None = None,
+) -> dict[str, Any]:
+    """Analyse one video and publish its timeline, if the gate lets it.
+
+    Args:
+        video: the file to analyse.
+        profile: name or alias of a profile; else AUDIO_PROFILE, else gpu_fp32.
+        output: folder to publish in; beside the video where not given.
+        reference: what the output is held against.
+        on_drift: what to do when the two disagree.
+        models: offline, a hub id, or a folder.
+        num_speakers: number of speakers, where known.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DriftError: candidate and reference disagree; nothing was published.
+    """
+    chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
+    configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
+    return dict(analyse(video, output or video.parent, configuration, current_seams()).manifest)
+
+
+def analyse(video: Path, output: Path, configuration: Configuration, seams: Seams) -> Published:
+    """The recipe, with the outside world passed in."""
+    media = probe_task(video)
+    plan = plan_device_task(configuration, seams.device_facts())
+    run = Run(media, plan, configuration, identity(configuration.models), output)
+    with run.exclusive():
+        return find_published_task(run) or compute(run, seams)
+
+
+def compute(run: Run, seams: Seams) -> Published:
+    """From the video's sound to publication or refusal."""
+    samples = extract_task(run.media, run.staging / "samples.f32", seams.run_ffmpeg) if run.media.audio else None
+    candidate, reference = infer(run, samples, seams)
+    timeline = build_timeline_task(run, candidate, samples, "candidate")
+    trusted = build_timeline_task(run, reference, samples, "reference") if reference else None
+    report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold)
+    decision = decide_task(report, run.configuration.on_drift)
+    if decision is Decision.REFUSE:
+        return refuse_task(run, report)
+    if decision is Decision.SUBSTITUTE and reference and trusted:
+        return publish_task(run, reference, trusted, report, seams.now, substituted=True)
+    return publish_task(run, candidate, timeline, report, seams.now)
+
+
+def infer(run: Run, samples: Samples | None, seams: Seams) -> tuple[Outcome, Outcome | None]:
+    """Candidate and, where one is needed, reference."""
+    if samples is None:
+        return nobody(run.plan), None
+    return diarize_both(
+        run.plan,
+        run.configuration.reference,
+        samples=samples.load,
+        parameters=run.parameters,
+        store=run.store,
+        name_of=partial(run.inference_name, samples_sha256=samples.sha256),
+        diarizer=seams.diarizer,
+        progress=seams.progress,
+    )

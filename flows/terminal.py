@@ -1,0 +1,133 @@
+"""What a person sees: progress, the summary of a run, a drift report, the profiles."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from profiles.profile import Profile
+    from tasks.engine.diarizer import Progress
+    from tasks.engine.gate.report import DriftReport
+    from tasks.engine.turns import Turn
+
+LANE_WIDTH = 60
+PASSED = {True: "[green]pass[/]", False: "[bold red]FAIL[/]", None: "not measured"}
+
+log = logging.getLogger("step4")
+
+
+@contextmanager
+def progress(console: Console) -> Iterator["Progress"]:
+    """Bars on a terminal, elsewhere a log line per 10 %."""
+    if not console.is_terminal:
+        yield lines_per_tenth()
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
+        shown: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in shown:
+                shown[stage] = bars.add_task(stage, total=total)
+            bars.update(shown[stage], completed=done)
+
+        yield report
+
+
+def lines_per_tenth() -> "Progress":
+    """A reporter that logs each stage's progress when another tenth is done."""
+    tenths: dict[str, int] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth > tenths.get(stage, 0):
+            tenths[stage] = tenth
+            log.info("%s: %d %%", stage, 10 * tenth)
+
+    return report
+
+
+def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
+    """The summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
+    from tasks.engine.formats import turns_parquet  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    source, summary = manifest["source"], manifest["summary"]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for row in summary_rows(manifest, seconds):
+        table.add_row(*row)
+    table.add_row("files", f"{folder}/ " + ", ".join(manifest["files"]))
+    console.rule(source["name"], align="left")
+    console.print(table)
+    turns = next(folder / name for name in manifest["files"] if name.endswith("_turns.parquet"))
+    for speaker, lane in lanes(turns_parquet.read(turns), source["duration_sec"]):
+        console.print(f"  {speaker:<12}▕{lane}▏", soft_wrap=True)
+    if summary["speakers"]:
+        console.print(f"  {'':<12} 0 s{source['duration_sec']:>{LANE_WIDTH - 5}.0f} s")
+
+
+def summary_rows(manifest: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, str]]:
+    """(label, value) of each line."""
+    source, summary, device = manifest["source"], manifest["summary"], manifest["device"]
+    yield "verdict", manifest["verdict_sentence"]
+    yield "speech", f"{summary['speech_frames']} of {summary['frames']} frames, {summary['percent']:.1f} %"
+    first = summary["first_speech_sec"]
+    yield "first speech", "none" if first is None else f"{first:.2f} s"
+    shares = (f"{one['name']} {one['percent']:.0f} %" for one in summary["speakers"])
+    yield "speakers", ", ".join(shares) or "none"
+    if source["fps_assumed"]:
+        yield "frames", "no picture: 25 frames a second assumed"
+    if source["audio"] == "no_audio_stream":
+        yield "device", "none needed: no_audio_stream"
+    else:
+        details = f"{device['precision'].upper()}, batch {device['batch_size']}"
+        yield "device", f"{device['device']} ({device['device_name']}), {details}: {device['reason']}"
+    yield "time", f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video"
+
+
+def lanes(turns: Iterable["Turn"], duration: float) -> Iterator[tuple[str, str]]:
+    """(speaker, picture) per speaker: a cell is full where the speaker talks for most of it, half for some of it."""
+    turns = list(turns)
+    cell = duration / LANE_WIDTH if duration else 1.0
+    for speaker in sorted({turn.speaker for turn in turns}):
+        talked = [
+            sum(
+                max(0.0, min(turn.end, (i + 1) * cell) - max(turn.start, i * cell))
+                for turn in turns
+                if turn.speaker == speaker
+            )
+            for i in range(LANE_WIDTH)
+        ]
+        yield speaker, "".join("█" if t > cell / 2 else "▌" if t > 0 else " " for t in talked)
+
+
+def show_report(report: "DriftReport") -> None:
+    """Verdict first, then each criterion with value and limit."""
+    console = Console(highlight=False)
+    console.print(report.sentence, style="bold green" if not report.failed and not report.reason else "bold red")
+    if report.criteria:
+        table = Table("criterion", "value", "limit", "", "detail", box=None, header_style="bold")
+        for one in report.criteria:
+            value = "" if one.value is None else f"{one.value:.4g} {one.unit}"
+            limit = f"{'<' if one.strict else '<='} {one.limit:g} {one.unit}"
+            table.add_row(one.title, value, limit, PASSED[one.passed], one.detail)
+        console.print(table)
+    for note in report.notes:
+        console.print(f"note: {note}")
+
+
+def show_profiles(profiles: Iterable["Profile"]) -> None:
+    """One line per profile."""
+    table = Table("profile", "aliases", "device", "precision", "batch", "for", box=None, header_style="bold")
+    for one in profiles:
+        table.add_row(one.name, ", ".join(one.aliases), one.device, one.precision, str(one.batch_size), one.description)
+    Console(highlight=False).print(table)

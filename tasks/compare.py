@@ -1,0 +1,83 @@
+"""The gate: may the candidate be published?"""
+
+import logging
+from enum import Enum, auto
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.diarize import Outcome
+from tasks.engine.formats.registry import load_timeline
+from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.gate.tolerance import Tolerance
+from tasks.engine.gate.verdict import compare as hold_against
+from tasks.timeline import StagedTimeline
+
+log = logging.getLogger("step4.compare")
+
+FAILED = {Verdict.DRIFT, Verdict.NOT_COMPARABLE, Verdict.REFERENCE_NOT_REPEATABLE}
+
+
+class Decision(Enum):
+    """What happens to a compared candidate."""
+
+    PUBLISH = auto()
+    SUBSTITUTE = auto()
+    """The reference is published in its place."""
+    REFUSE = auto()
+
+
+def compare(
+    outcome: Outcome, candidate: StagedTimeline, reference: StagedTimeline | None, threshold: float
+) -> DriftReport:
+    """Hold the candidate's table against the reference's, as they lie on disk.
+
+    Args:
+        outcome: what computed the candidate. The reference's own device and precision is never called a pass.
+        candidate: what would be published.
+        reference: what it is held against, None where none was asked for or none is needed.
+        threshold: speech score of the decision, which tells ties.
+
+    Raises:
+        StorageError: a table fails verification when read back.
+    """
+    found = load_timeline(candidate.timeline)
+    if outcome.plan.is_reference:
+        return DriftReport(Verdict.REFERENCE, Tolerance(), reason=reference_reason(outcome))
+    if reference is None:
+        return DriftReport(Verdict.UNVERIFIED, Tolerance(), reason="published without a comparison, as asked")
+    log.info("Vérification de la cohérence GPU/CPU...")
+    report = hold_against(load_timeline(reference.timeline), found, threshold=threshold)
+    if report.verdict is Verdict.COHERENT:
+        offset = report.criterion("first_detection_offset_sec").value or 0.0
+        log.info("Test de cohérence réussi (décalage max: %dms)", round(1000 * offset))
+    else:
+        log.error("%s", report.sentence)
+    return report
+
+
+def reference_reason(outcome: Outcome) -> str:
+    """Why the output is the reference's own."""
+    if outcome.plan.fallback_reason:
+        return f"computed on CPU in FP32 after the device failed ({outcome.plan.fallback_reason})"
+    return "computed on CPU in FP32, as the reference would be"
+
+
+def decide(report: DriftReport, on_drift: str) -> Decision:
+    """What a verdict leads to.
+
+    Only a measured drift can be waved through, and only a reference that repeats itself can be published instead.
+    """
+    if report.verdict not in FAILED:
+        return Decision.PUBLISH
+    if on_drift == "substitute" and report.verdict is not Verdict.REFERENCE_NOT_REPEATABLE:
+        log.warning("La référence CPU est publiée à la place du candidat")
+        return Decision.SUBSTITUTE
+    if on_drift == "warn" and report.verdict is Verdict.DRIFT:
+        log.warning("Publication malgré la divergence (on_drift=warn)")
+        return Decision.PUBLISH
+    return Decision.REFUSE
+
+
+compare_task = task(compare, name="compare", cache_policy=NO_CACHE)
+decide_task = task(decide, name="decide", cache_policy=NO_CACHE)

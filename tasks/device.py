@@ -1,0 +1,88 @@
+"""Device probe: what is there, what the profile asks, what will be used and why."""
+
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from profiles.settings import Configuration
+from tasks.engine.batching import auto_batch_size
+from tasks.engine.devices import GIB, CudaDevice, DeviceFacts, DevicePlan, cpu_name
+from tasks.engine.errors import DeviceError
+
+log = logging.getLogger("step4.device")
+
+PRECISION_NAMES = {"fp32": "FP32, no AMP", "mixed": "AMP, FP32 front end", "naive": "AMP everywhere, unsafe"}
+
+
+def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
+    """Decide device, precision and batch size.
+
+    Raises:
+        DeviceError: the configuration insists on CUDA and there is none.
+    """
+    cuda = choose_cuda(configuration, facts)
+    free = cuda.free_memory if cuda else facts.free_memory
+    batch = configuration.batch_size
+    plan = DevicePlan(
+        requested=configuration.device,
+        device=f"cuda:{cuda.index}" if cuda else "cpu",
+        device_name=cuda.name if cuda else cpu_name(),
+        # A profile that would take a GPU and found none computes like the reference: half precision gains nothing here.
+        precision="fp32" if cuda is None and configuration.device == "auto" else configuration.precision,
+        half=configuration.half,
+        batch_size=auto_batch_size(free, on_cpu=cuda is None) if batch == "auto" else batch,
+        threads=configuration.cpu_workers or facts.cpu_threads,
+        level=configuration.level,
+        fallback=configuration.fallback if cuda else "none",
+        reason=reason(configuration, facts, cuda),
+        free_memory=free,
+    )
+    announce(configuration, plan)
+    return plan
+
+
+def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice | None:
+    """The CUDA device with most free memory, or None for the CPU.
+
+    Raises:
+        DeviceError: CUDA was asked for by name and there is none.
+    """
+    if configuration.device == "cpu":
+        return None
+    if facts.cuda:
+        return max(facts.cuda, key=lambda device: device.free_memory)
+    if configuration.device == "cuda":
+        raise DeviceError(
+            f"profile {configuration.profile} asks for cuda: {no_cuda(facts)}; "
+            "choose --profile gpu_fp32 (takes the CPU where there is no GPU) or cpu"
+        )
+    return None
+
+
+def no_cuda(facts: DeviceFacts) -> str:
+    """Why there is no CUDA device."""
+    if facts.cuda_error:
+        return f"no usable CUDA device ({facts.cuda_error})"
+    return f"torch {facts.torch} found no CUDA device" if facts.cuda_build else f"torch {facts.torch} has no CUDA"
+
+
+def reason(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
+    """One clause for the manifest and the summary."""
+    if configuration.device == "cpu":
+        return f"profile {configuration.profile} asks for cpu"
+    if cuda is None:
+        return no_cuda(facts)
+    return f"compute capability {cuda.capability}, {cuda.free_memory / GIB:.1f} GiB free"
+
+
+def announce(configuration: Configuration, plan: DevicePlan) -> None:
+    """The log lines that operators search for."""
+    precision = PRECISION_NAMES[plan.precision]
+    log.info("[PROFILING] AudioService: Profil %s activé (%s)", configuration.profile, precision)
+    if not plan.on_cpu:
+        gib = plan.free_memory / GIB
+        log.info("[PROFILING] Mémoire GPU disponible: %.1f Go, batch_size=%d", gib, plan.batch_size)
+
+
+plan_device_task = task(plan_device, name="plan-device", cache_policy=NO_CACHE)

@@ -1,0 +1,162 @@
+"""Who speaks when: inference behind the store, retried once on CPU when the device fails."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.runtime import task_run
+from prefect.tasks import Task
+
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import Diarization, Diarizer, Parameters, Progress
+from tasks.engine.errors import DeviceError, NonFiniteError, UsageError
+from tasks.engine.store import Store
+from tasks.engine.turns import SpeechScores
+
+log = logging.getLogger("step4.diarize")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A diarization with the plan that produced it."""
+
+    diarization: Diarization
+    plan: DevicePlan
+    attempts: int = 1
+    from_store: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """What computed it, for the files' metadata and the manifest."""
+        return {
+            **self.diarization.facts,
+            "attempts": self.attempts,
+            "fallback_reason": self.plan.fallback_reason,
+            "reason": self.plan.reason,
+            "from_store": self.from_store,
+        }
+
+
+def nobody(plan: DevicePlan) -> Outcome:
+    """The outcome for a video without an audio stream: no speech, and no device was needed to say so."""
+    nothing = SpeechScores(np.zeros(0, dtype=np.float32), 0.0, 1.0)
+    return Outcome(Diarization((), nothing, {"device": None, "note": "no_audio_stream"}), plan.as_reference())
+
+
+def diarize(
+    role: str,
+    plan: DevicePlan,
+    samples: Callable[[], NDArray[np.float32]],
+    parameters: Parameters,
+    store: Store,
+    name_of: Callable[[DevicePlan], str],
+    diarizer: Diarizer,
+    progress: Progress,
+) -> Outcome:
+    """Take the result from the store, or compute and keep it.
+
+    Args:
+        role: `candidate` or `reference`, for the log and the progress bar.
+        plan: what to compute with.
+        samples: gives (samples,) float32, mono, 16 kHz.
+        parameters: what changes the answer.
+        store: finished inferences.
+        name_of: the store's name for a plan's result.
+        diarizer: the seam to the networks.
+        progress: told (stage, done, total).
+
+    Raises:
+        DeviceError: the device failed.
+        ModelError: the models are unusable.
+        NonFiniteError: a score is NaN or Inf.
+    """
+    name = name_of(plan)
+    with store.claim(name):
+        kept = store.get(name)
+        if kept is not None:
+            log.info("Inférence déjà faite (%s, %s, %s), résultat repris", role, plan.device, plan.precision)
+            return Outcome(kept, plan, from_store=True)
+        result = diarizer(samples(), plan, parameters, lambda step, *done: progress(f"{role}: {step}", *done))
+        require_finite(result)
+        store.put(name, result)
+    log.info("Diarisation: %d segment(s) détecté(s)", len(result.turns))
+    return Outcome(result, plan)
+
+
+def require_finite(result: Diarization) -> None:
+    """Refuse a result with NaN or Inf in it, whatever produced it.
+
+    Raises:
+        NonFiniteError: with the first bad frame's time.
+    """
+    bad = np.flatnonzero(~np.isfinite(result.scores.values))
+    if len(bad):
+        seconds = result.scores.start + bad[0] * result.scores.step
+        raise NonFiniteError(f"speech score at {seconds:.2f} s is not finite: expected a number from 0 to 1")
+
+
+_device_failures: dict[UUID, str] = {}
+"""Why the first attempt of a task run failed: Prefect keeps the message, but does not hand it to the retry."""
+
+
+def is_device_failure(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Retry condition: a device failed under a plan that allows the CPU. Bad input is never retried."""
+    del _task
+    return run.id in _device_failures and state.is_failed()
+
+
+@task(name="diarize", retries=1, retry_condition_fn=is_device_failure, cache_policy=NO_CACHE)
+def diarize_task(role: str, plan: DevicePlan, **stage: Any) -> Outcome:  # noqa: ANN401  # the stage's own parameters
+    """`diarize`; a second attempt runs on CPU in FP32 with every other parameter kept."""
+    run = UUID(str(task_run.id))
+    failure = _device_failures.pop(run, None)
+    if failure is not None:
+        outcome = diarize(role, plan.on_cpu_instead(failure), **stage)
+        return replace(outcome, attempts=2)
+    try:
+        return diarize(role, plan, **stage)
+    except DeviceError as error:
+        if plan.fallback == "cpu":
+            log.warning("Erreur CUDA, passage en mode CPU: %s", error)
+            _device_failures[run] = str(error)
+        raise
+
+
+def diarize_both(
+    plan: DevicePlan,
+    reference: str,
+    **stage: Any,  # noqa: ANN401  # the stage's own parameters
+) -> tuple[Outcome, Outcome | None]:
+    """Candidate and reference: at the same time where they do not share a device, else one after the other.
+
+    Args:
+        plan: the candidate's.
+        reference: `cpu` computes it (or takes it from the store), `stored` insists on the store, `none` does without.
+            A candidate that is computed like the reference needs none.
+        stage: what `diarize` takes.
+    """
+    if reference == "none" or plan.is_reference:
+        return diarize_task("candidate", plan, **stage), None
+    trusted = {**stage, "diarizer": only_stored} if reference == "stored" else stage
+    if plan.on_cpu:
+        return diarize_task("candidate", plan, **stage), diarize_task("reference", plan.as_reference(), **trusted)
+    pending = diarize_task.submit("reference", plan.as_reference(), **trusted)
+    try:
+        return diarize_task("candidate", plan, **stage), pending.result()
+    finally:
+        pending.wait()
+
+
+def only_stored(*_: object) -> Diarization:
+    """A diarizer that never computes.
+
+    Raises:
+        UsageError: always: the store had no reference.
+    """
+    raise UsageError("no stored reference for this video, these models and parameters: run once with --reference cpu")

@@ -1,0 +1,126 @@
+"""What this machine can compute with, as values: facts that a probe found, and the plan made from them."""
+
+import os
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class CudaDevice:
+    """One CUDA device as the driver reports it; memory in bytes."""
+
+    index: int
+    name: str
+    capability: str
+    total_memory: int
+    free_memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What is there."""
+
+    torch: str
+    cuda_build: str | None
+    cudnn: int | None
+    cpu_threads: int
+    free_memory: int
+    """Bytes of main memory available."""
+    cuda: tuple[CudaDevice, ...] = ()
+    cuda_error: str | None = None
+    """Why a CUDA build of torch sees no device."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    """What will be used, and why."""
+
+    requested: str
+    device: str
+    """`cpu` or `cuda:N`, as torch names it."""
+    device_name: str
+    precision: str
+    half: str
+    batch_size: int
+    threads: int
+    level: str
+    fallback: str
+    reason: str
+    free_memory: int = field(default=0, compare=False)
+    fallback_reason: str | None = None
+    """Set when this plan replaces one whose device failed."""
+
+    @property
+    def on_cpu(self) -> bool:
+        """Does inference run on the CPU?"""
+        return self.device == "cpu"
+
+    @property
+    def is_reference(self) -> bool:
+        """Are these the reference's own device, precision and level rule?"""
+        return self.on_cpu and self.precision == "fp32" and self.level == "rms"
+
+    def on_cpu_instead(self, reason: str) -> Self:
+        """The plan after a device failure: CPU in FP32, every other choice kept, batch size included."""
+        return replace(
+            self, device="cpu", device_name=cpu_name(), precision="fp32", fallback="none", fallback_reason=reason
+        )
+
+    def as_reference(self) -> Self:
+        """The plan of the reference for this candidate: CPU, FP32, levelled."""
+        return replace(
+            self,
+            requested="cpu",
+            device="cpu",
+            device_name=cpu_name(),
+            precision="fp32",
+            level="rms",
+            fallback="none",
+            reason="the reference runs on CPU in FP32",
+            fallback_reason=None,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """As it lands in the manifest."""
+        return asdict(self)
+
+
+def cpu_name() -> str:
+    """The processor's model name, where the system tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  # a device file of one page
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else "CPU"
+
+
+def available_memory() -> int:
+    """Bytes of main memory that can be taken without swapping."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def probe() -> DeviceFacts:
+    """Look at this machine through torch."""
+    import torch  # noqa: PLC0415  # heavy: three seconds
+
+    devices, error = [], None
+    try:
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            free, total = torch.cuda.mem_get_info(index)
+            capability = f"{properties.major}.{properties.minor}"
+            devices.append(CudaDevice(index, properties.name, capability, total, free))
+    except RuntimeError as failure:
+        devices, error = [], " ".join(str(failure).split())
+    return DeviceFacts(
+        torch=torch.__version__,
+        cuda_build=torch.version.cuda,
+        cudnn=torch.backends.cudnn.version() if devices else None,
+        cpu_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        free_memory=available_memory(),
+        cuda=tuple(devices),
+        cuda_error=error,
+    )

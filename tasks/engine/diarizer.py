@@ -1,0 +1,155 @@
+"""From samples to turns and speech scores, on the planned device: the seam behind which all inference lies."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine import models
+from tasks.engine.devices import DevicePlan
+from tasks.engine.errors import DeviceError, Step4Error
+from tasks.engine.level import gain
+from tasks.engine.turns import SpeechScores, Turn
+
+if TYPE_CHECKING:
+    from tasks.engine.pipeline import ExactSpeakerDiarization
+
+SAMPLE_RATE = 16000
+DEVICE_FAILURES = ("out of memory", "cuda", "cudnn", "cublas", "cufft", "nvrtc", "device-side assert", "nvml")
+"""What torch and the driver say when it is the device that failed."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What changes the answer, beside the samples and the device plan."""
+
+    models: str = "offline"
+    num_speakers: int | None = None
+    speech_threshold: float = 0.5
+    min_speech_sec: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """Who speaks when, and how it was computed."""
+
+    turns: tuple[Turn, ...]
+    scores: SpeechScores
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Device, arithmetic and engine as they were during inference; seconds spent."""
+
+
+Diarizer = Callable[[NDArray[np.float32], DevicePlan, Parameters, Progress], Diarization]
+
+
+def diarize(
+    samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress = lambda *_: None
+) -> Diarization:
+    """Run the model set on the planned device.
+
+    Args:
+        samples: (samples,) mono, 16 kHz.
+        plan: device, precision, batch size, level rule.
+        parameters: model set and decisions.
+        progress: told about segmentation and embeddings as they advance.
+
+    Raises:
+        DeviceError: the device failed (memory, driver, kernel).
+        ModelError: the models are missing, altered or do not load.
+        NonFiniteError: a stage produced NaN or Inf.
+    """
+    import torch  # noqa: PLC0415  # heavy: three seconds
+
+    from tasks.engine.precision import HALF_TYPES, Arithmetic, Precision, backend_flags, enforce_fp32  # noqa: PLC0415
+
+    started = time.perf_counter()
+    with device_failures():
+        enforce_fp32()
+        torch.set_num_threads(plan.threads)
+        pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision)
+        with lock:
+            pipeline.compute_as(
+                Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half])
+            )
+            pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
+            pipeline.speech_threshold = parameters.speech_threshold
+            pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
+            turns, scores = apply(pipeline, samples, parameters, progress)
+        facts = {
+            "device": plan.device,
+            "device_name": plan.device_name,
+            "precision": plan.precision,
+            "half": plan.half if plan.precision != "fp32" else None,
+            "batch_size": plan.batch_size,
+            "threads": plan.threads,
+            "level_gain": pipeline.gain,
+            "arithmetic": backend_flags(),
+            "engine": "exact" if pipeline.shares_passes else "stock",
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+    return Diarization(turns, scores, facts)
+
+
+@lru_cache(maxsize=4)
+def pipeline_for(models_name: str, device: str, precision: str) -> tuple["ExactSpeakerDiarization", Lock]:
+    """A loaded pipeline per device and precision, with the lock that its one user at a time holds."""
+    del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
+    return models.load(models_name), Lock()
+
+
+def apply(
+    pipeline: "ExactSpeakerDiarization", samples: NDArray[np.float32], parameters: Parameters, progress: Progress
+) -> tuple[tuple[Turn, ...], SpeechScores]:
+    """Run a prepared pipeline and read off turns and scores."""
+    import torch  # noqa: PLC0415
+
+    def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
+        if completed is not None and total:
+            progress(stage, completed, total)
+
+    file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
+    annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization
+    scores = pipeline.speech_scores
+    found = (
+        Turn(segment.start, segment.end, str(speaker), mean_score(scores, segment.start, segment.end))
+        for segment, _, speaker in annotation.itertracks(yield_label=True)
+    )
+    return tuple(sorted(turn for turn in found if turn.duration >= parameters.min_speech_sec)), scores
+
+
+def mean_score(scores: SpeechScores, start: float, end: float) -> float:
+    """Mean of the model frames centred in [start, end); of the nearest one where the turn is shorter than a frame."""
+    first, stop = (int(np.ceil((second - scores.start) / scores.step)) for second in (start, end))
+    first = min(max(first, 0), len(scores.values) - 1)
+    return float(scores.values[first : max(stop, first + 1)].mean())
+
+
+@contextmanager
+def device_failures() -> Iterator[None]:
+    """Turn what torch raises when a device fails into `DeviceError`; everything else passes.
+
+    Raises:
+        DeviceError: one line, the driver's own words.
+    """
+    try:
+        yield
+    except Step4Error:
+        raise
+    except (RuntimeError, MemoryError) as error:
+        text = " ".join(str(error).split())
+        if isinstance(error, MemoryError) or "out of memory" in text.lower():
+            raise DeviceError("out of memory") from error
+        if any(word in text.lower() for word in DEVICE_FAILURES):
+            raise DeviceError(text[:200]) from error
+        raise
+
+

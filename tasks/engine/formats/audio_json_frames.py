@@ -1,0 +1,113 @@
+"""Collects the frames of an ``_audio.json`` while the JSON parser meets them, so that no tree of objects is built."""
+
+import json
+import math
+from array import array
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine.errors import UsageError
+
+MAX_SPEAKERS = 1000
+"""More labels than any recording has people: the file is something else."""
+
+_MAX_COUNT = 255
+
+
+class FrameReader:
+    """An ``object_hook`` of `json.loads`: swallows every object that has ``audio_info``, keeps it as one row.
+
+    speech, counts, times: one value per frame; a time the file does not state is NaN.
+    taken: what stands in the list of frames for one that was swallowed.
+
+    Raises:
+        UsageError: when called with a frame that is misnumbered or whose values have other types; names the frame.
+    """
+
+    taken: Final = "taken"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.speech = array("B")
+        self.counts = array("B")
+        self.times = array("d")
+        self._labels = array("l")
+        self._sets: dict[tuple[str, ...], int] = {}
+        self._names: dict[str, None] = {}
+
+    def __call__(self, parsed: dict[str, Any]) -> object:
+        """Take a frame, leave any other object to the parser."""
+        if "audio_info" not in parsed:
+            return parsed
+        frame = len(self.speech) + 1
+        self._check_number(frame, parsed.get("frame"))
+        self._take(frame, parsed["audio_info"])
+        return self.taken
+
+    def activity(self) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+        """Sorted labels and (frames, labels) activity."""
+        names = tuple(sorted(self._names))
+        table = np.zeros((len(self._sets), len(names)), dtype=bool)
+        for labels, row in self._sets.items():
+            table[row, [names.index(label) for label in labels]] = True
+        return names, np.asfortranarray(table[np.array(self._labels, dtype=np.int64)])
+
+    def refuse_constant(self, text: str) -> NoReturn:
+        """Refuse NaN and Infinity, which Python's parser would let pass."""
+        raise UsageError(f"{self._path}: {text} after frame {len(self.speech)} is not a number JSON knows.")
+
+    def _check_number(self, due: int, stated: object) -> None:
+        if isinstance(stated, bool) or not isinstance(stated, int | float):
+            self._refuse(due, f"its frame number is {_shown(stated)}, a whole number is needed")
+        if stated > due:
+            self._refuse(due, f"it is missing, frame {_shown(stated)} stands in its place")
+        if stated != due:
+            self._refuse(due, f"frame {_shown(stated)} stands here, duplicated or out of order; frames count from 1")
+
+    def _take(self, frame: int, info: object) -> None:
+        if not isinstance(info, dict) or not isinstance(info.get("is_speech_present"), bool):
+            self._refuse(frame, "its audio_info needs is_speech_present, true or false")
+        labels = self._label_set(frame, info.get("active_speaker_labels"))
+        # Speech without a label is speech by somebody.
+        count = info.get("num_distinct_speakers_audio", max(len(labels), int(info["is_speech_present"])))
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MAX_COUNT:
+            self._refuse(frame, f"num_distinct_speakers_audio is {_shown(count)}, 0 to {_MAX_COUNT} is accepted")
+        self.times.append(self._time(frame, info.get("timecode_sec")))
+        self._labels.append(self._sets.setdefault(labels, len(self._sets)))
+        self.counts.append(count)
+        self.speech.append(info["is_speech_present"])
+
+    def _label_set(self, frame: int, labels: object) -> tuple[str, ...]:
+        if labels is None:
+            return ()
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            self._refuse(frame, f"active_speaker_labels is {_shown(labels)}, a list of strings is needed")
+        for label in labels:
+            if label not in self._names:
+                self._admit(frame, label)
+        return tuple(sorted(set(labels)))
+
+    def _admit(self, frame: int, label: str) -> None:
+        if not label.isascii() and label.encode("utf-8", "ignore").decode() != label:
+            self._refuse(frame, f"the label {_shown(label)} is not valid Unicode")
+        if len(self._names) == MAX_SPEAKERS:
+            self._refuse(frame, f"it brings a label beyond the {MAX_SPEAKERS} different ones that are accepted")
+        self._names[label] = None
+
+    def _time(self, frame: int, time: object) -> float:
+        if time is None:
+            return math.nan
+        if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+            self._refuse(frame, f"timecode_sec is {_shown(time)}, finite seconds are needed")
+        return float(time)
+
+    def _refuse(self, frame: int, reason: str) -> NoReturn:
+        raise UsageError(f"{self._path}: frame {frame}: {reason}.")
+
+
+def _shown(value: object) -> str:
+    """A value as the file wrote it, cut short."""
+    return json.dumps(value, default=repr)[:60]

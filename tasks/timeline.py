@@ -1,0 +1,62 @@
+"""Turns and speech scores, laid on the video's own frames and written as the table that STEP5 reads."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.diarize import Outcome
+from tasks.engine.ffmpeg import Samples
+from tasks.engine.formats import timeline_parquet, turns_parquet
+from tasks.engine.runs import Run
+from tasks.engine.summary import Summary
+from tasks.engine.timeline import rows, summarise
+
+log = logging.getLogger("step4.timeline")
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTimeline:
+    """A timeline that is written but not published."""
+
+    timeline: Path
+    turns: Path
+    summary: Summary
+    metadata: Mapping[str, Any]
+
+
+def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: str) -> StagedTimeline:
+    """Write `timeline.parquet` and `turns.parquet` into a folder of the run's staging area, batch by batch.
+
+    Args:
+        run: the video's frames and everything that the files say of their origin.
+        outcome: turns, scores, and what computed them.
+        samples: what they were computed from, None where the video has no audio stream.
+        name: of the folder, `candidate` or `reference`.
+
+    Raises:
+        StorageError: a file could not be written.
+    """
+    folder, grid = run.staging / name, run.media.grid
+    folder.mkdir(parents=True, exist_ok=True)
+    turns, scores = outcome.diarization.turns, outcome.diarization.scores
+    summary = summarise(rows(turns, scores, grid), grid.fps)
+    metadata = {
+        **run.metadata(samples.sha256 if samples else None),
+        "device": outcome.facts(),
+        "summary": summary.to_dict(),
+    }
+    staged = StagedTimeline(folder / "timeline.parquet", folder / "turns.parquet", summary, metadata)
+    timeline_parquet.write(staged.timeline, rows(turns, scores, grid), metadata)
+    turns_parquet.write(staged.turns, turns, metadata)
+    log.info(
+        "Timeline audio: %d/%d frames avec parole (%.1f%%)", summary.speech_frames, summary.frames, summary.percent
+    )
+    return staged
+
+
+build_timeline_task = task(build_timeline, name="build-timeline", cache_policy=NO_CACHE)

@@ -1,0 +1,122 @@
+"""Settings: a parameter, else the environment or `.env`, else the profile."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from profiles.settings import Configuration, Environment, secrets_present
+from tasks.engine.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine that runs the tests reaches them."""
+    for field in Environment.model_fields.values():
+        for name in field.validation_alias.choices:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_defaults_are_production() -> None:
+    """With nothing said, gpu_fp32 runs in FP32 on CUDA if there, with the documented thresholds."""
+    chosen = Configuration.resolve()
+
+    assert (chosen.profile, chosen.device, chosen.precision, chosen.batch_size) == ("gpu_fp32", "auto", "fp32", "auto")
+    assert (chosen.speech_threshold, chosen.min_speech_ms, chosen.reference) == (0.5, 300, "cpu")
+
+
+def test_a_parameter_beats_the_environment_which_beats_dotenv_which_beats_the_profile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each source overrules the ones behind it."""
+    assert Configuration.resolve().batch_size == "auto"
+    Path(".env").write_text("PYANNOTE_BATCH_SIZE=2\n")
+    assert Configuration.resolve().batch_size == 2
+    monkeypatch.setenv("PYANNOTE_BATCH_SIZE", "3")
+    assert Configuration.resolve().batch_size == 3
+    assert Configuration.resolve({"batch_size": 4}).batch_size == 4
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("AUDIO_PROFILE", "cpu_only", "profile", "cpu"),
+        ("AUDIO_DEVICE", "cuda", "device", "cuda"),
+        ("PYANNOTE_DEVICE", "cpu", "device", "cpu"),
+        ("PYANNOTE_BATCH_SIZE", "auto", "batch_size", "auto"),
+        ("AUDIO_PYANNOTE_BATCH_SIZE", "16", "batch_size", 16),
+        ("PYANNOTE_NUM_WORKERS", "3", "cpu_workers", 3),
+        ("AUDIO_CPU_WORKERS", "2", "cpu_workers", 2),
+        ("AUDIO_ENABLE_AMP", "true", "precision", "mixed"),
+        ("AUDIO_ENABLE_AMP", "false", "precision", "fp32"),
+        ("AUDIO_DISABLE_GPU", "1", "device", "cpu"),
+        ("AUDIO_LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+        ("SPEECH_DETECTION_THRESHOLD", "0.7", "speech_threshold", 0.7),
+        ("MIN_SPEECH_DURATION_MS", "0", "min_speech_ms", 0),
+        ("AUDIO_JSON_GZIP", "yes", "json_gzip", True),
+        ("STEP4_REFERENCE", "none", "reference", "none"),
+        ("STEP4_ON_DRIFT", "warn", "on_drift", "warn"),
+        ("STEP4_MODELS", "/srv/models/community-1", "models", "/srv/models/community-1"),
+        ("STEP4_NUM_SPEAKERS", "2", "num_speakers", 2),
+    ],
+)
+def test_every_variable_users_know_is_heard(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, field: str, expected: object
+) -> None:
+    """Each environment variable sets what it names."""
+    monkeypatch.setenv(variable, value)
+
+    assert getattr(Configuration.resolve(), field) == expected
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`AUDIO_DEVICE=` in a compose file must not be an error."""
+    monkeypatch.setenv("AUDIO_DEVICE", "")
+
+    assert Configuration.resolve().device == "auto"
+
+
+def test_amp_does_not_tame_an_unsafe_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AUDIO_ENABLE_AMP=true asks for at least mixed precision, so naive stays naive; false forces FP32."""
+    monkeypatch.setenv("AUDIO_ENABLE_AMP", "true")
+    assert Configuration.resolve({"profile": "cpu_amp_unsafe"}).precision == "naive"
+    monkeypatch.setenv("AUDIO_ENABLE_AMP", "false")
+    assert Configuration.resolve({"profile": "cpu_amp_unsafe"}).precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "accepted"),
+    [
+        ("AUDIO_DEVICE", "tpu", "'auto', 'cuda' or 'cpu'"),
+        ("PYANNOTE_BATCH_SIZE", "many", "'auto'"),
+        ("PYANNOTE_BATCH_SIZE", "0", "greater than or equal to 1"),
+        ("SPEECH_DETECTION_THRESHOLD", "1.5", "less than or equal to 1"),
+        ("MIN_SPEECH_DURATION_MS", "-1", "greater than or equal to 0"),
+        ("AUDIO_DISABLE_GPU", "perhaps", "boolean"),
+        ("AUDIO_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("STEP4_REFERENCE", "gpu", "'cpu', 'stored' or 'none'"),
+    ],
+)
+def test_a_wrong_value_answers_with_the_accepted_ones(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, accepted: str
+) -> None:
+    """A value out of bounds is a usage error that names the variable, the value and what would be accepted."""
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(UsageError) as caught:
+        Configuration.resolve()
+
+    assert value in str(caught.value)
+    assert variable in str(caught.value)
+    assert accepted in str(caught.value)
+
+
+def test_no_secret_is_part_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's token appears masked or not at all."""
+    monkeypatch.setenv("HF_TOKEN", "hf_sentinel")
+
+    shown = json.dumps({**Configuration.resolve().model_dump(mode="json"), **secrets_present()})
+
+    assert "HF_TOKEN" in shown
+    assert "hf_sentinel" not in shown
