@@ -8,6 +8,7 @@ speakers must be told apart. Segmentation and embeddings do not depend on the th
 
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,12 +33,13 @@ def clips(folder: Path) -> Iterator[tuple[str, torch.Tensor, Any]]:
     loaded = []
     for path in paths:
         rate, samples = wavfile.read(path)
-        assert rate == 16000, f"{path}: {rate} Hz, expected 16000"
+        if rate != 16000:
+            sys.exit(f"{path}: {rate} Hz, expected 16000")
         scale = 32768 if samples.dtype == np.int16 else 1
         waveform = torch.from_numpy(samples.astype(np.float32) / scale)[None]
         loaded.append((path.stem, waveform, next(iter(load_rttm(path.with_suffix(".rttm")).values()))))
     yield from loaded
-    for (a, left, one), (b, right, two) in zip(loaded, loaded[1:], strict=False):
+    for (a, left, one), (b, right, two) in pairwise(loaded):
         joined = Annotation()
         for offset, annotation in ((0.0, one), (left.shape[1] / 16000, two)):
             for segment, track, label in annotation.itertracks(yield_label=True):

@@ -77,7 +77,7 @@ def compute(run: Run, seams: Seams) -> Published:
     report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold)
     decision = decide_task(report, run.configuration.on_drift)
     if decision is Decision.REFUSE:
-        return refuse_task(run, report)
+        raise refuse_task(run, report)
     if decision is Decision.SUBSTITUTE and reference and trusted:
         return publish_task(run, reference, trusted, report, seams.now, substituted=True)
     return publish_task(run, candidate, timeline, report, seams.now)

@@ -31,7 +31,7 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
     level = Configuration.resolve({"profile": options["profile"]}).log_level
     log_to_stderr(level)
     runs = [run_one(video.absolute(), options, quiet=as_json) for video in videos]
-    code = max(run["exit_code"] for run in runs)
+    code: int = max(run["exit_code"] for run in runs)
     if as_json:
         print(json.dumps({"exit_code": code, "runs": runs}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
     return code

@@ -92,7 +92,7 @@ class Configuration(BaseModel):
         """
         chosen = {name: value for name, value in (parameters or {}).items() if value is not None}
         try:
-            said = Environment(_env_file=env_file, **chosen)
+            said = Environment(_env_file=env_file, **chosen)  # type: ignore[call-arg]  # pydantic-settings takes it
         except ValidationError as error:
             raise UsageError(explain_setting(error)) from error
         profile = get_profile(said.profile)

@@ -79,5 +79,5 @@ def decide(report: DriftReport, on_drift: str) -> Decision:
     return Decision.REFUSE
 
 
-compare_task = task(compare, name="compare", cache_policy=NO_CACHE)
-decide_task = task(decide, name="decide", cache_policy=NO_CACHE)
+compare_task = task(name="compare", cache_policy=NO_CACHE)(compare)
+decide_task = task(name="decide", cache_policy=NO_CACHE)(decide)

@@ -85,4 +85,4 @@ def announce(configuration: Configuration, plan: DevicePlan) -> None:
         log.info("[PROFILING] Mémoire GPU disponible: %.1f Go, batch_size=%d", gib, plan.batch_size)
 
 
-plan_device_task = task(plan_device, name="plan-device", cache_policy=NO_CACHE)
+plan_device_task = task(name="plan-device", cache_policy=NO_CACHE)(plan_device)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -94,16 +94,17 @@ def publish(
         "verdict_sentence": report.sentence,
         "substituted": substituted,
     }
+    text = json.dumps(manifest, ensure_ascii=False, indent=2)
     try:
         for suffix, path in files.items():
             path.replace(run.published(suffix))
         with atomic_path(run.published(MANIFEST)) as temporary:
-            temporary.write_text(json.dumps(manifest, ensure_ascii=False, indent=2), encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
         retire_other_audio_json(run)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     log.info("Publié: %s (%s)", run.published(MANIFEST), verdict)
-    return Published(run.published(MANIFEST), manifest)
+    return Published(run.published(MANIFEST), json.loads(text))
 
 
 def write_exchange_formats(run: Run, outcome: Outcome, folder: Path) -> dict[str, Path]:
@@ -144,11 +145,13 @@ def retire_other_audio_json(run: Run) -> None:
     run.published(other).unlink(missing_ok=True)
 
 
-def refuse(run: Run, report: DriftReport) -> NoReturn:
-    """Keep both timelines and the drift report where no reader looks, for a person to inspect, and fail the run.
+def refuse(run: Run, report: DriftReport) -> DriftError:
+    """Keep both timelines and the drift report where no reader looks, for a person to inspect.
+
+    Returns:
+        The error that the run must end with; it names the worst criterion with its value and limit.
 
     Raises:
-        DriftError: always; names the worst criterion with its value and limit.
         StorageError: the folder cannot be written.
     """
     write_report(report, run.staging)
@@ -158,9 +161,9 @@ def refuse(run: Run, report: DriftReport) -> NoReturn:
         shutil.copytree(run.staging, run.refused, ignore=shutil.ignore_patterns("*.f32"))
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
-    raise DriftError(f"{report.sentence} Nothing was published; both timelines are in {run.refused}")
+    return DriftError(f"{report.sentence} Nothing was published; both timelines are in {run.refused}")
 
 
-find_published_task = task(find_published, name="find-published", cache_policy=NO_CACHE)
-publish_task = task(publish, name="publish", cache_policy=NO_CACHE)
-refuse_task = task(refuse, name="refuse", cache_policy=NO_CACHE)
+find_published_task = task(name="find-published", cache_policy=NO_CACHE)(find_published)
+publish_task = task(name="publish", cache_policy=NO_CACHE)(publish)
+refuse_task = task(name="refuse", cache_policy=NO_CACHE)(refuse)

@@ -59,4 +59,4 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     return staged
 
 
-build_timeline_task = task(build_timeline, name="build-timeline", cache_policy=NO_CACHE)
+build_timeline_task = task(name="build-timeline", cache_policy=NO_CACHE)(build_timeline)

@@ -185,7 +185,7 @@ class CampPlusNetwork(nn.Module):
         """
         statistics = self.pool(frames, weights=weights)
         flat = statistics.reshape(-1, statistics.shape[-1], 1)
-        embeddings = self.xvector.dense(flat).reshape(*statistics.shape[:-1], DIMENSION)
+        embeddings = self.xvector.get_submodule("dense")(flat).reshape(*statistics.shape[:-1], DIMENSION)
         return embeddings.new_zeros(()), embeddings
 
     def forward(self, fbank: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -118,7 +118,7 @@ def probe() -> DeviceFacts:
     return DeviceFacts(
         torch=torch.__version__,
         cuda_build=torch.version.cuda,
-        cudnn=torch.backends.cudnn.version() if devices else None,
+        cudnn=torch.backends.cudnn.version() if devices else None,  # type: ignore[no-untyped-call]
         cpu_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         free_memory=available_memory(),
         cuda=tuple(devices),

@@ -37,6 +37,9 @@ PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 UNSIZED = ("wav", "w64", "aiff")
 """Where ffmpeg calls the last packet corrupt when a program wrote to a pipe and could not fill in the size."""
 
+OFF_AIR = ("mpegts",)
+"""Where a recording begins and ends in the middle of a packet: corrupt ones are dropped, as the probe drops them."""
+
 BLOCK_SAMPLES = 1 << 20
 
 
@@ -131,7 +134,7 @@ def arguments_for(media: Media, track: AudioTrack, output: Path, ffmpeg_path: st
         codec_whitelist=DECODERS,
         copyts=None,  # times as the container has them: ffmpeg's own zero is the earliest stream, not the picture
         max_error_rate=0,  # the default forgives two packets in three
-        **({} if demuxer in UNSIZED else {"xerror": None}),
+        **({"fflags": "+discardcorrupt"} if demuxer in OFF_AIR else {} if demuxer in UNSIZED else {"xerror": None}),
     )
     filters = (
         f"asetpts=PTS-({media.video_start:.9f})/TB,"
@@ -221,5 +224,5 @@ def _checksum(media: Media, samples: NDArray[np.float32]) -> str:
             raise MediaError(
                 f"The audio of {media.path.name!r} holds NaN or infinity at {at:.2f} s: finite samples only."
             )
-        digest.update(block)
+        digest.update(block.data)
     return digest.hexdigest()

@@ -75,6 +75,9 @@ def refuse_short(path: Path, container: Any, used: Sequence[Tally], tallies: Seq
         MediaError: with the first contradiction found.
     """
     kind = container.format.name
+    for tally in tallies:
+        if tally.stream.type in ("video", "audio") and tally.stream.frames and not tally.packets:
+            raise _short(path, f"its header promises {tally.stream.frames} {tally.stream.type} frames, it holds none")
     for tally in used:
         listed = len(tally.stream.index_entries)
         # Only these two keep an index of every packet; others list key frames, or grow the list while reading.

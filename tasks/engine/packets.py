@@ -16,6 +16,9 @@ class Tally:
     decode_order: bool
     """True where the container stores no presentation times, so that decoding times are all there is."""
 
+    drops_corrupt: bool
+    """True for sound off the air: a packet that reception spoiled, as the last one of most recordings, is no sound."""
+
     packets: int = 0
     shown: int = 0
     corrupt: int = 0
@@ -25,6 +28,7 @@ class Tally:
     gap: int = 0
     last_dts: int | None = None
     step_back: int = 0
+    after_corrupt: bool = False
 
     def add(self, packet: Any) -> None:  # noqa: ANN401  # PyAV types its packets without the buffer protocol
         """Count one packet; those that only prime the decoder are not shown."""
@@ -33,8 +37,15 @@ class Tally:
         if packet.dts is not None:
             self.step_back = max(self.step_back, 0 if self.last_dts is None else self.last_dts - packet.dts)
             self.last_dts = packet.dts
-        if not packet.is_discard and not (codec_of(self.stream) == "vp8" and hidden_vp8(packet)):
+        if not (packet.is_discard or self._unseen(packet)):
             self._show(packet.dts if self.decode_order else packet.pts, packet.duration or 0)
+
+    def _unseen(self, packet: Any) -> bool:  # noqa: ANN401  # as above
+        if self.drops_corrupt:
+            # The one after a corrupt packet is its remainder, cut off by the parser, and flagged as sound.
+            after, self.after_corrupt = self.after_corrupt, bool(packet.is_corrupt)
+            return self.after_corrupt or after
+        return codec_of(self.stream) == "vp8" and hidden_vp8(packet)
 
     def _show(self, at: int | None, duration: int) -> None:
         self.shown += 1
@@ -70,8 +81,9 @@ def hidden_vp8(packet: Any) -> bool:  # noqa: ANN401  # as above
 
 def tallied(container: Any) -> list[Tally]:  # noqa: ANN401  # as above
     """Walk through every packet; one account per stream, by stream index."""
+    kind = container.format.name
     # What libavformat makes up for AVI includes the decoder's delay in the picture's times and not in the audio's.
-    tallies = [Tally(stream, decode_order=container.format.name == "avi") for stream in container.streams]
+    tallies = [Tally(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
     for packet in container.demux():
         # An empty packet is PyAV's way of saying that a stream has ended; streams may still appear in a broadcast.
         if packet.size and packet.stream_index < len(tallies):

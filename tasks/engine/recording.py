@@ -35,7 +35,8 @@ def recording_path() -> Path:
 def recording() -> NDArray[np.float32]:
     """(480000,) float32, mono, 16 kHz, -1 to 1."""
     with wave.open(str(recording_path())) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(np.float32) / 32768
+        steps = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    return (steps / np.float32(32768)).astype(np.float32)
 
 
 def make_clips(folder: Path) -> None:

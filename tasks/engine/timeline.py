@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.engine.arrow import to_arrow, to_numpy, to_strings
 from tasks.engine.frames import FrameGrid, activity
 from tasks.engine.summary import UNNAMED, Summary, Tally
 from tasks.engine.turns import SpeechScores, Turn
@@ -131,7 +132,7 @@ def summarise(batches: Iterable[pa.RecordBatch], fps: Fraction) -> Summary:
     """Summary of a table that passes by in batches: the file's metadata holds it, and is written before the rows."""
     tally = Tally(fps)
     for batch in batches:
-        times, speech = (batch.column(name).to_numpy(zero_copy_only=False) for name in SCHEMA.names[1:3])
+        times, speech = (to_numpy(batch.column(name)) for name in SCHEMA.names[1:3])
         tally.add(times, speech, *label_activity(batch.column("active_speaker_labels")))
     return tally.summary()
 
@@ -152,10 +153,10 @@ def turns_of(timeline: Timeline) -> list[Turn]:
 def label_lists(names: Sequence[str], active: NDArray[np.bool_]) -> pa.ListArray:
     """(n, S) activity as n lists of labels, in the order of ``names``."""
     _, column = np.nonzero(active)
-    offsets = np.append(0, np.cumsum(np.count_nonzero(active, axis=1))).astype(np.int32)
-    values = pa.DictionaryArray.from_arrays(pa.array(column, pa.int32()), pa.array(names, pa.string()))
+    offsets = np.append(0, np.cumsum(np.count_nonzero(active, axis=1)))
+    values = pa.DictionaryArray.from_arrays(to_arrow(column, pa.int32()), to_strings(names))
     kind = SCHEMA.field("active_speaker_labels").type
-    return pa.ListArray.from_arrays(pa.array(offsets), values.dictionary_decode(), type=kind)
+    return pa.ListArray.from_arrays(to_arrow(offsets, pa.int32()), values.dictionary_decode(), type=kind)
 
 
 def label_activity(labels: pa.ListArray) -> tuple[list[str], NDArray[np.bool_]]:
@@ -163,9 +164,9 @@ def label_activity(labels: pa.ListArray) -> tuple[list[str], NDArray[np.bool_]]:
     values = labels.flatten()
     encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    row = np.repeat(np.arange(len(labels)), np.diff(labels.offsets.to_numpy()))
+    row = np.repeat(np.arange(len(labels)), np.diff(to_numpy(labels.offsets)))
     active = np.zeros((len(labels), len(names)), dtype=bool, order="F")
-    active[row, encoded.indices.to_numpy()] = True
+    active[row, to_numpy(encoded.indices)] = True
     return names, active
 
 
@@ -179,5 +180,9 @@ def _record_batch(
     scores: NDArray[np.float32],
 ) -> pa.RecordBatch:
     frame = np.arange(first + 1, first + 1 + len(speech), dtype=np.int32)
-    columns = [frame, times, speech, count, labels, scores]
-    return pa.record_batch([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA)
+    columns: list[pa.Array | NDArray[Any]] = [frame, times, speech, count, labels, scores]
+    arrays = [
+        to_arrow(column, kind) if isinstance(column, np.ndarray) else column
+        for column, kind in zip(columns, SCHEMA.types, strict=True)
+    ]
+    return pa.record_batch(arrays, SCHEMA)

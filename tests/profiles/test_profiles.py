@@ -1,5 +1,7 @@
 """Profiles: found by name or alias, refused with what would be accepted."""
 
+from pathlib import Path
+
 import pytest
 
 from profiles import profile as profiles
@@ -53,12 +55,12 @@ def test_an_unknown_profile_answers_with_the_known_ones() -> None:
         ("device = ", "not TOML"),
     ],
 )
-def test_a_profile_file_follows_the_schema(tmp_path, text: str, named: str) -> None:
+def test_a_profile_file_follows_the_schema(tmp_path: Path, text: str, named: str) -> None:
     """A file with an unknown key or value is refused, naming the file and what would be accepted."""
     path = tmp_path / "mine.toml"
     path.write_text(text)
 
-    with pytest.raises(UsageError, match="mine.toml") as caught:
+    with pytest.raises(UsageError, match=r"mine\.toml") as caught:
         read_profile(path)
 
     assert named in str(caught.value)

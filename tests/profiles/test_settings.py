@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from profiles.settings import Configuration, Environment, secrets_present
+from profiles.settings import Configuration, secrets_present
 from tasks.engine.errors import UsageError
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine that runs the tests reaches them."""
-    for field in Environment.model_fields.values():
-        for name in field.validation_alias.choices:
-            monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("clean_settings")
 
 
 def test_the_defaults_are_production() -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from tasks.engine.arrow import to_numpy
 from tasks.engine.atomic import atomic_path
 from tasks.engine.errors import NonFiniteError, StorageError, UsageError
 from tasks.engine.formats.audio_json_frames import FrameReader
@@ -98,7 +99,7 @@ def _sink(path: Path, *, zipped: bool) -> Iterator[io.TextIOBase]:
 
 def _frames(batch: pa.RecordBatch) -> Iterator[str]:
     """JSON of each frame. Frames in a run share all but number and time, so the rest is built once per run."""
-    number, times, speech, count = (batch.column(place).to_numpy(zero_copy_only=False) for place in range(4))
+    number, times, speech, count = (to_numpy(batch.column(place)) for place in range(4))
     if not np.isfinite(times).all():
         raise NonFiniteError(f"The timecode of frame {number[~np.isfinite(times)][0]} is not a finite number.")
     names, active = label_activity(batch.column("active_speaker_labels"))

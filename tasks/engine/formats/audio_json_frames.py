@@ -27,7 +27,7 @@ class FrameReader:
         UsageError: when called with a frame that is misnumbered or whose values have other types; names the frame.
     """
 
-    taken: Final = "taken"
+    taken: Final = object()
 
     def __init__(self, path: Path) -> None:
         self._path = path

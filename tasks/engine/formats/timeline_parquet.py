@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from tasks.engine.arrow import to_numpy
 from tasks.engine.atomic import atomic_path
 from tasks.engine.errors import StorageError, UsageError
 from tasks.engine.frames import rate_of
@@ -77,7 +78,11 @@ def read(path: Path, fps: Fraction | None = None) -> Timeline:
         metadata = _metadata(path, file.metadata.metadata or {})
         _require_columns(path, file.schema_arrow)
         parts = [_part(path, batch) for batch in file.iter_batches(BATCH, columns=SCHEMA.names)]
-        return _assemble(path, parts, metadata, fps)
+        timeline = _assemble(path, parts, metadata, fps)
+        # A damaged page header can make the reader pass over the page without an error.
+        if timeline.frames != file.metadata.num_rows:
+            raise StorageError(f"{path} is damaged: {timeline.frames} of {file.metadata.num_rows} frames can be read.")
+        return timeline
 
 
 @contextlib.contextmanager
@@ -116,7 +121,7 @@ def _part(path: Path, batch: pa.RecordBatch) -> dict[str, Any]:
     labels = columns.pop("active_speaker_labels")
     if labels.flatten().null_count:
         raise UsageError(f"{path}: active_speaker_labels holds a null label; labels are strings.")
-    arrays: dict[str, Any] = {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
+    arrays: dict[str, Any] = {name: to_numpy(column) for name, column in columns.items()}
     arrays["labels"] = label_activity(labels)
     return arrays
 

@@ -52,9 +52,12 @@ def read(path: Path) -> list[Turn]:
     if not path.is_file():
         raise UsageError(f"{path} does not exist or is not a file.")
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table, rows = file.read(), file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
         raise StorageError(f"{path} is damaged and was not used: {error}") from error
+    if table.num_rows != rows:
+        raise StorageError(f"{path} is damaged: {table.num_rows} of {rows} turns can be read.")
     if not set(SCHEMA.names) <= set(table.column_names):
         raise UsageError(f"{path} is not a table of turns: it needs the columns {', '.join(SCHEMA.names)}.")
     return [Turn(*row) for row in zip(*(table.column(name).to_pylist() for name in SCHEMA.names), strict=True)]

@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tasks.engine.formats import timeline_parquet
 from tasks.engine.gate.report import DriftReport, Verdict
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
@@ -243,13 +245,17 @@ def test_a_verdict_can_stand_without_a_comparison() -> None:
     assert json.loads(report.to_json())["verdict"] == "unverified"
 
 
-def test_comparing_imports_nothing_slow() -> None:
-    """`compare` starts at once: no torch, no flow engine, and no scipy unless speakers are ambiguous."""
+def test_comparing_imports_nothing_slow(timeline: Make, tmp_path: Path) -> None:
+    """`compare` starts at once: no torch, no flow engine, no pandas, and no scipy unless speakers are ambiguous."""
+    path = tmp_path / "clip_timeline.parquet"
+    timeline_parquet.write_timeline(path, timeline({"A": [(0, 9)], "B": [(9, 20)]}, 30))
     code = (
-        "import sys; from tasks.engine.formats.registry import load_timeline; "
+        "import sys; from pathlib import Path; from tasks.engine.formats.registry import load_timeline; "
         "from tasks.engine.gate.verdict import compare; "
+        "report = compare(*(load_timeline(Path(name)) for name in sys.argv[1:])); report.to_json(); "
         "print([name for name in ('torch', 'prefect', 'pyannote', 'scipy', 'pandas') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, str(path), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,38 @@
+"""What all tests share: a Prefect server of their own, and no setting or token of the machine they run on."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import flows  # noqa: F401  # sets Prefect's defaults before Prefect is imported
+from tasks.engine.models import TOKEN_VARIABLES
+
+for name in TOKEN_VARIABLES:
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    """A real Prefect API with a database of its own, for the tests of this process."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    # Stopping the heartbeat thread costs a second per flow.
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture
+def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no `.env` of the machine that runs the tests reaches them."""
+    from profiles.settings import Environment
+
+    for field in Environment.model_fields.values():
+        for variable in field.validation_alias.choices:
+            monkeypatch.delenv(variable, raising=False)
+    monkeypatch.chdir(tmp_path)

@@ -1,0 +1,268 @@
+"""The exact engine: pyannote's own turns, real scores, on real speech with the real models."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from speech import available_clips, cpu_plan, recording, reference_annotation
+
+from tasks.engine import models
+from tasks.engine.diarizer import Diarization, Parameters, diarize
+from tasks.engine.errors import ModelError, NonFiniteError
+from tasks.engine.pipeline import ExactSpeakerDiarization, window_starts
+
+pytestmark = pytest.mark.slow
+
+AS_STOCK = Parameters(min_speech_sec=0.0)
+
+
+def stock_of(exact: ExactSpeakerDiarization) -> Any:
+    """Stock pyannote.audio with the very networks and parameters of one of our pipelines."""
+    from pyannote.audio.pipelines import SpeakerDiarization
+
+    stock = SpeakerDiarization(
+        segmentation=exact._segmentation.model,
+        embedding=exact._embedding.model_,
+        embedding_exclude_overlap=exact.embedding_exclude_overlap,
+        clustering=exact.klustering,
+        plda=exact._plda,
+        segmentation_batch_size=8,
+        embedding_batch_size=8,
+    )
+    return stock.instantiate(exact.parameters(instantiated=True))
+
+
+def run_both(exact: ExactSpeakerDiarization, samples: np.ndarray) -> tuple[Any, Any, dict[str, np.ndarray]]:
+    """Turns of the exact engine and of stock, and both sides' embeddings."""
+    file = {"waveform": torch.from_numpy(samples.copy())[None], "sample_rate": 16000, "uri": "test"}
+    embeddings: dict[str, np.ndarray] = {}
+
+    def keep(side: str) -> Any:
+        def hook(name: str, artifact: Any, **_: Any) -> None:
+            if name == "embeddings" and artifact is not None and artifact.ndim == 3:
+                embeddings[side] = artifact.copy()
+
+        return hook
+
+    exact.segmentation_batch_size = exact.embedding_batch_size = 5
+    ours = exact(dict(file), hook=keep("exact")).speaker_diarization
+    theirs = stock_of(exact)(dict(file), hook=keep("stock")).speaker_diarization
+    return list(ours.itertracks(yield_label=True)), list(theirs.itertracks(yield_label=True)), embeddings
+
+
+@pytest.fixture(scope="module")
+def offline() -> ExactSpeakerDiarization:
+    """The offline model set."""
+    return models.load("offline")
+
+
+@pytest.fixture(scope="module")
+def found() -> Diarization:
+    """The shipped recording, diarized with the defaults."""
+    return diarize(recording(), cpu_plan(), Parameters())
+
+
+def test_turns_and_embeddings_equal_stock_pyannote(offline: ExactSpeakerDiarization) -> None:
+    """Same samples, weights and parameters: the same turns exactly, embeddings within 1e-5."""
+    ours, theirs, embeddings = run_both(offline, recording())
+
+    assert ours == theirs
+    assert len(ours) > 5
+    np.testing.assert_allclose(embeddings["exact"], embeddings["stock"], atol=1e-5)
+
+
+@pytest.mark.parametrize("seconds", [3.0, 10.0, 12.34])
+def test_short_and_odd_lengths_equal_stock_too(offline: ExactSpeakerDiarization, seconds: float) -> None:
+    """Less than one window, exactly one, and a last window that is padded."""
+    start = 7 * 16000
+    ours, theirs, _ = run_both(offline, recording()[start : start + int(seconds * 16000)])
+
+    assert ours == theirs
+
+
+def test_every_clip_at_hand_equals_stock(offline: ExactSpeakerDiarization) -> None:
+    """Overlap, noise and quiet speech: the same turns as stock on each clip."""
+    clips = {name: samples for name, samples in available_clips().items() if name in {"dev00", "tst00", "trn06"}}
+    if not clips:
+        pytest.skip("the clips with references are not on this machine: set STEP4_CLIPS to their folder")
+
+    for name, samples in clips.items():
+        ours, theirs, _ = run_both(offline, samples)
+        assert ours == theirs, name
+
+
+def test_the_shipped_recording_is_diarized_well(found: Diarization) -> None:
+    """DER at most 8 % with the defaults, collar 0, overlap scored."""
+    from pyannote.core import Annotation, Segment, Timeline
+    from pyannote.metrics.diarization import DiarizationErrorRate
+
+    hypothesis = Annotation()
+    for i, turn in enumerate(found.turns):
+        hypothesis[Segment(turn.start, turn.end), i] = turn.speaker
+
+    error = DiarizationErrorRate()(reference_annotation(), hypothesis, uem=Timeline([Segment(0, 30)]))
+
+    assert error <= 0.08
+    assert len({turn.speaker for turn in found.turns}) == 2
+
+
+def test_scores_are_probabilities_that_go_with_the_turns(found: Diarization) -> None:
+    """Finite, 0 to 1, high inside turns and low outside."""
+    values = found.scores.values
+    centres = found.scores.start + found.scores.step * np.arange(len(values))
+    inside = np.zeros(len(values), dtype=bool)
+    for turn in found.turns:
+        inside |= (turn.start <= centres) & (centres < turn.end)
+
+    assert np.isfinite(values).all()
+    assert values.min() >= 0
+    assert values.max() <= 1
+    assert values[inside].mean() > 0.9
+    assert values[~inside & (centres < 29.9)].mean() < 0.1
+    assert all(0.5 < turn.mean_score <= 1 for turn in found.turns)
+
+
+def speech_frames(found: Diarization) -> np.ndarray:
+    """Which model frames lie in a turn."""
+    centres = found.scores.start + found.scores.step * np.arange(len(found.scores.values))
+    speech = np.zeros(len(centres), dtype=bool)
+    for turn in found.turns:
+        speech |= (turn.start <= centres) & (centres < turn.end)
+    return speech
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.9])
+def test_the_threshold_acts_on_the_score(threshold: float) -> None:
+    """Above 0.5, what scores less is not speech; below 0.5, what scores as much is."""
+    found = diarize(recording(), cpu_plan(), Parameters(speech_threshold=threshold, min_speech_sec=0.0))
+    scores, speech = found.scores.values, speech_frames(found)
+    # Turns begin and end at frame centres, so the frames at their edges may fall to either side.
+    edges = np.convolve(np.diff(speech.astype(int), prepend=0) != 0, np.ones(3), mode="same") > 0
+
+    if threshold > 0.5:
+        assert scores[speech & ~edges].min() >= threshold
+    else:
+        assert speech[(scores >= threshold) & ~edges].all()
+
+
+def test_short_turns_are_dropped() -> None:
+    """MIN_SPEECH_DURATION_MS acts on turns and on nothing else."""
+    everything = diarize(recording(), cpu_plan(), AS_STOCK)
+    long = diarize(recording(), cpu_plan(), Parameters(min_speech_sec=1.5))
+
+    assert list(long.turns) == [turn for turn in everything.turns if turn.duration >= 1.5]
+    assert len(long.turns) < len(everything.turns)
+
+
+def test_a_known_number_of_speakers_is_honoured() -> None:
+    """num_speakers reaches the clustering."""
+    found = diarize(recording(), cpu_plan(), Parameters(num_speakers=1))
+
+    assert {turn.speaker for turn in found.turns} == {"SPEAKER_00"}
+
+
+def test_digital_silence_is_no_speech_and_no_error() -> None:
+    """Zeros all along: finite scores, no turn."""
+    found = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters())
+
+    assert found.turns == ()
+    assert np.isfinite(found.scores.values).all()
+
+
+def test_a_broken_window_is_an_error_and_never_silence(offline: ExactSpeakerDiarization) -> None:
+    """NaN in the networks' output names the stage, the window and the time: argmax of NaN would mean nobody speaks."""
+    samples = recording()
+    samples[200_000:200_010] = np.nan
+    file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": 16000, "uri": "test"}
+
+    with pytest.raises(NonFiniteError, match=r"segmentation scores are not finite in window 3 \(3.0 s\)"):
+        offline(file)
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"), [(1, [0]), (100, [0]), (110, [0, 10]), (111, [0, 10, 20]), (95, [0]), (120, [0, 10, 20])]
+)
+def test_windows_slide_as_in_pyannote(samples: int, expected: list[int]) -> None:
+    """Whole windows, then one padded rest if anything is left; lengths of 100 in steps of 10."""
+    assert window_starts(samples, 100, 10) == expected
+
+
+@pytest.fixture
+def resnet_folder(tmp_path: Path) -> Path:
+    """A folder as production users hold it: `config.yaml`, segmentation-3.0, and a WeSpeaker ResNet34 (random weights)."""
+    from pyannote.audio.core.task import Problem, Resolution, Specifications
+    from pyannote.audio.models.embedding import WeSpeakerResNet34
+
+    torch.manual_seed(0)
+    network = WeSpeakerResNet34()
+    network.specifications = Specifications(Problem.REPRESENTATION, Resolution.CHUNK, duration=10.0)
+    state = {
+        "state_dict": network.state_dict(),
+        "hyper_parameters": dict(network.hparams),
+        "pytorch-lightning_version": "2.5.0",
+        "pyannote.audio": {
+            "versions": {"torch": "2.11.0", "pyannote.audio": "4.0.7"},
+            "architecture": {"module": type(network).__module__, "class": type(network).__name__},
+            "specifications": network.specifications,
+        },
+    }
+    (tmp_path / "embedding").mkdir()
+    torch.save(state, tmp_path / "embedding" / "pytorch_model.bin")
+    (tmp_path / "segmentation").mkdir()
+    source = models.models_folder() / models.SEGMENTATION.file
+    (tmp_path / "segmentation" / "pytorch_model.bin").write_bytes(source.read_bytes())
+    (tmp_path / "config.yaml").write_text(
+        "version: 3.1.0\n"
+        "pipeline:\n  name: pyannote.audio.pipelines.SpeakerDiarization\n  params:\n"
+        "    clustering: AgglomerativeClustering\n    embedding: $model/embedding\n"
+        "    segmentation: $model/segmentation\n    embedding_exclude_overlap: true\n"
+        "params:\n  clustering:\n    method: centroid\n    min_cluster_size: 12\n    threshold: 0.7045654963945799\n"
+        "  segmentation:\n    min_duration_off: 0.0\n"
+    )
+    return tmp_path
+
+
+def test_a_folder_with_a_resnet_is_served_exactly(resnet_folder: Path) -> None:
+    """pyannote's own WeSpeaker ResNet34, overlap excluded: turns equal to stock, embeddings within 1e-5."""
+    exact = models.load(str(resnet_folder))
+    ours, theirs, embeddings = run_both(exact, recording()[: 14 * 16000])
+
+    assert exact.shares_passes
+    assert ours == theirs
+    np.testing.assert_allclose(embeddings["exact"], embeddings["stock"], atol=1e-5)
+    assert set(models.identity(str(resnet_folder))) == {
+        "config.yaml",
+        "embedding/pytorch_model.bin",
+        "segmentation/pytorch_model.bin",
+    }
+
+
+def test_a_folder_with_another_pipeline_is_refused(resnet_folder: Path) -> None:
+    """A config of anything but speaker diarization names what would be accepted."""
+    config = resnet_folder / "config.yaml"
+    config.write_text(config.read_text().replace("SpeakerDiarization", "VoiceActivityDetection"))
+
+    with pytest.raises(ModelError, match=r"expected pyannote\.audio\.pipelines\.SpeakerDiarization"):
+        models.load(str(resnet_folder))
+
+
+class Payload:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.write_text, (self.path, "ran"))
+
+
+def test_a_checkpoint_that_runs_code_is_refused(resnet_folder: Path, tmp_path: Path) -> None:
+    """Checkpoints are data only: a pickled payload never executes."""
+    torch.save({"state_dict": {}, "evil": Payload(tmp_path / "ran")}, resnet_folder / "embedding" / "pytorch_model.bin")
+
+    with pytest.raises(ModelError):
+        models.load(str(resnet_folder))
+
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,376 @@
+"""The flow from video to publication: real Prefect, real ffmpeg, real files; only the networks are scripted."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from media_samples import clip, cut, ffmpeg, picture
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.states import State
+
+from flows.audio_analysis import analyse, audio_analysis
+from profiles.settings import Configuration
+from tasks.engine.errors import DriftError, MediaError, NonFiniteError, UsageError
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer
+from tasks.engine.formats import rttm, turns_parquet
+from tasks.engine.formats.registry import load_timeline
+from tasks.engine.seams import Seams, seams_in_force
+from tasks.engine.turns import Turn
+from tasks.publish import Published, read_manifest
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+
+TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
+PUBLISHED = {
+    "clip_timeline.parquet",
+    "clip_turns.parquet",
+    "clip_audio.json",
+    "clip.rttm",
+    "clip_drift.json",
+    "clip_step4.json",
+}
+
+
+@pytest.fixture(scope="session")
+def master_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A five-second video with sound."""
+    return clip(tmp_path_factory.mktemp("master") / "clip.mp4")
+
+
+@pytest.fixture
+def video(master_clip: Path, tmp_path: Path) -> Path:
+    """A copy of it in a folder of the test's own."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    return Path(shutil.copy(master_clip, folder))
+
+
+def start(video: Path, diarizer: ScriptedDiarizer, *, gpu: bool = False, **parameters: Any) -> Published:
+    """Run the recipe inside a flow of its own."""
+    facts = ONE_GPU if gpu else CPU_ONLY
+    seams = Seams(device_facts=lambda: facts, diarizer=diarizer)
+
+    @flow(name="test")
+    def run() -> Published:
+        return analyse(video, video.parent, Configuration.resolve(parameters), seams)
+
+    return run()
+
+
+def beside(video: Path) -> set[str]:
+    """Names of what lies beside the video, the workspace left out."""
+    return {path.name for path in video.parent.iterdir()} - {video.name, ".step4"}
+
+
+def test_a_video_ends_as_the_documented_files(video: Path) -> None:
+    """Six files appear, the manifest lists the others with their checksums, and all tell the same story."""
+    published = start(video, ScriptedDiarizer(TURNS))
+
+    assert beside(video) == PUBLISHED
+    assert set(published.manifest["files"]) == PUBLISHED - {"clip_step4.json"}
+    assert read_manifest(published.path) == published.manifest
+    timeline = load_timeline(video.parent / "clip_timeline.parquet")
+    also = load_timeline(video.parent / "clip_audio.json")
+    assert timeline.frames == also.frames == 125
+    assert np.array_equal(timeline.speech, also.speech)
+    assert [(t.start, t.end, t.speaker) for t in turns_parquet.read(video.parent / "clip_turns.parquet")] == [
+        (t.start, t.end, t.speaker) for t in TURNS
+    ]
+    assert [t.speaker for t in rttm.read(video.parent / "clip.rttm")] == ["SPEAKER_00", "SPEAKER_01"]
+
+
+def test_the_metadata_says_where_everything_comes_from(video: Path) -> None:
+    """The Parquet file carries source, samples, device actually used, models, parameters, versions and summary."""
+    start(video, ScriptedDiarizer(TURNS))
+    metadata = load_timeline(video.parent / "clip_timeline.parquet").metadata
+
+    assert metadata["schema_version"] == 1
+    assert metadata["source"]["name"] == "clip.mp4"
+    assert metadata["source"]["fps"] == "25/1"
+    assert len(metadata["source"]["sha256"]) == len(metadata["source"]["samples_sha256"]) == 64
+    assert metadata["profile"] == "gpu_fp32"
+    assert {"device", "device_name", "precision", "batch_size", "attempts", "fallback_reason"} <= set(
+        metadata["device"]
+    )
+    assert set(metadata["models"]) == {"segmentation-3.0.bin", "campplus_zh_en.pt"}
+    assert {"torch", "pyannote.audio"} <= set(metadata["versions"])
+    assert metadata["parameters"]["speech_threshold"] == 0.5
+    assert metadata["summary"]["speech_frames"] == 75
+    assert metadata["summary"]["first_speech_sec"] == 0.48
+
+
+def test_on_a_cpu_the_output_is_the_reference_and_no_passed_comparison(video: Path) -> None:
+    """A CPU machine computes once and publishes under the verdict `reference`."""
+    diarizer = ScriptedDiarizer(TURNS)
+
+    assert start(video, diarizer).manifest["verdict"] == "reference"
+    assert len(diarizer.calls) == 1
+
+
+def test_a_gpu_that_agrees_is_published_as_coherent(video: Path) -> None:
+    """Candidate and reference both run, on their own devices, and the GPU's output is what is published."""
+    diarizer = ScriptedDiarizer(TURNS)
+    manifest = start(video, diarizer, gpu=True).manifest
+
+    assert manifest["verdict"] == "coherent"
+    assert manifest["device"]["device"] == "cuda:0"
+    assert sorted(plan.device for plan in diarizer.calls) == ["cpu", "cuda:0"]
+
+
+def test_drift_fails_the_run_and_publishes_nothing(video: Path) -> None:
+    """The error names the worst criterion with value and limit; both timelines are kept where no reader looks."""
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+
+    with pytest.raises(DriftError, match=r"speaker count difference 1 speakers \(limit <= 0 speakers\)"):
+        start(video, diarizer, gpu=True)
+
+    assert beside(video) == set()
+    refused = video.parent / ".step4" / "refused" / "clip"
+    assert json.loads((refused / "drift.json").read_text())["verdict"] == "drift"
+    assert load_timeline(refused / "candidate" / "timeline.parquet").speakers == ("SPEAKER_00",)
+    assert load_timeline(refused / "reference" / "timeline.parquet").speakers == ("SPEAKER_00", "SPEAKER_01")
+
+
+def test_drift_leaves_an_earlier_publication_as_it_was(video: Path) -> None:
+    """What was published before a drift stays whole."""
+    before = start(video, ScriptedDiarizer(TURNS)).manifest
+
+    with pytest.raises(DriftError):
+        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+
+    assert read_manifest(video.parent / "clip_step4.json") == before
+
+
+def test_the_flow_run_ends_failed_with_the_drift_as_its_message(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator reads the worst criterion in the state of the run."""
+    monkeypatch.setenv("AUDIO_PROFILE", "gpu_fp32")
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer)):
+        state: State[Any] = audio_analysis(video, return_state=True)
+
+    assert state.is_failed()
+    assert "speaker count difference 1 speakers (limit <= 0 speakers)" in (state.message or "")
+
+
+def test_substitute_publishes_the_reference(video: Path) -> None:
+    """With on_drift=substitute the reference's own timeline is published, as what it is."""
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+    manifest = start(video, diarizer, gpu=True, on_drift="substitute").manifest
+
+    assert (manifest["verdict"], manifest["substituted"]) == ("reference", True)
+    assert manifest["device"]["device"] == "cpu"
+    assert load_timeline(video.parent / "clip_timeline.parquet").speakers == ("SPEAKER_00", "SPEAKER_01")
+    assert json.loads((video.parent / "clip_drift.json").read_text())["verdict"] == "drift"
+
+
+def test_warn_publishes_the_candidate_as_drift(video: Path) -> None:
+    """With on_drift=warn the candidate is published, and its manifest says drift."""
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+
+    assert start(video, diarizer, gpu=True, on_drift="warn").manifest["verdict"] == "drift"
+    assert load_timeline(video.parent / "clip_timeline.parquet").speakers == ("SPEAKER_00",)
+
+
+def test_without_a_reference_the_output_is_unverified(video: Path) -> None:
+    """reference=none computes once and says that nothing was proved."""
+    diarizer = ScriptedDiarizer(TURNS)
+
+    assert start(video, diarizer, gpu=True, reference="none").manifest["verdict"] == "unverified"
+    assert len(diarizer.calls) == 1
+
+
+def test_a_stored_reference_is_used_and_a_missing_one_is_an_error(video: Path) -> None:
+    """reference=stored never computes the reference."""
+    with pytest.raises(UsageError, match="--reference cpu"):
+        start(video, ScriptedDiarizer(TURNS), gpu=True, reference="stored")
+
+    start(video, ScriptedDiarizer(TURNS))
+    diarizer = ScriptedDiarizer(TURNS)
+    manifest = start(video, diarizer, gpu=True, reference="stored").manifest
+
+    assert manifest["verdict"] == "coherent"
+    assert "cpu" not in {plan.device for plan in diarizer.calls}
+
+
+def test_the_same_run_again_does_no_inference(video: Path) -> None:
+    """Same input, parameters and models: the publication is found, nothing is computed or rewritten."""
+    first = start(video, ScriptedDiarizer(TURNS), gpu=True)
+    diarizer = ScriptedDiarizer(TURNS)
+    again = start(video, diarizer, gpu=True)
+
+    assert again.already
+    assert diarizer.calls == []
+    assert again.manifest == first.manifest
+
+
+@pytest.mark.parametrize(
+    "change", [{"speech_threshold": 0.6}, {"min_speech_ms": 200}, {"num_speakers": 2}, {"reference": "none"}]
+)
+def test_another_parameter_is_another_run(video: Path, change: dict[str, Any]) -> None:
+    """A publication is not taken for the answer to a different question."""
+    start(video, ScriptedDiarizer(TURNS), gpu=True)
+
+    assert not start(video, ScriptedDiarizer(TURNS), gpu=True, **change).already
+
+
+def test_a_changed_video_is_analysed_again(video: Path) -> None:
+    """The content counts, not the name."""
+    start(video, ScriptedDiarizer(TURNS))
+    video.write_bytes(clip(video.parent / "other.mp4", rate="50").read_bytes())
+
+    assert start(video, ScriptedDiarizer(TURNS)).manifest["source"]["total_frames"] == 250
+
+
+def test_a_damaged_publication_is_made_again_without_inference(video: Path) -> None:
+    """A file that no longer matches the manifest is not trusted; the finished inference is."""
+    start(video, ScriptedDiarizer(TURNS))
+    (video.parent / "clip_audio.json").write_text("{}")
+    diarizer = ScriptedDiarizer(TURNS)
+    again = start(video, diarizer)
+
+    assert not again.already
+    assert diarizer.calls == []
+    assert read_manifest(again.path) is not None
+
+
+def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
+    """Out of memory on the GPU: one retry on CPU in FP32 with the batch size kept, told in state, log and manifest."""
+    diarizer = ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    manifest = start(video, with_device_errors(diarizer), gpu=True, batch_size=7).manifest
+    on_cpu = [plan for plan in diarizer.calls if plan.on_cpu]
+
+    assert manifest["verdict"] == "reference"
+    assert (manifest["device"]["attempts"], manifest["device"]["fallback_reason"]) == (2, "out of memory")
+    assert {(plan.precision, plan.batch_size) for plan in on_cpu} == {("fp32", 7)}
+    assert len(on_cpu) == 1, "the fallback takes the reference's result instead of computing it again"
+
+
+def test_the_fallback_is_a_retry_in_the_run_states(video: Path) -> None:
+    """The task run that fell back shows two attempts, and its log line is the one operators search for."""
+    diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA error: device lost")))
+    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer)):
+        state = audio_analysis(video, return_state=True)
+    with get_client(sync_client=True) as client:
+        runs = client.read_task_runs()
+        mine = [run for run in runs if run.flow_run_id == state.state_details.flow_run_id]
+
+    assert state.is_completed()
+    assert 2 in {run.run_count for run in mine if run.name.startswith("diarize")}
+
+
+def test_a_publication_after_a_fallback_is_not_taken_for_the_gpus(video: Path) -> None:
+    """When the device works again the run is done again, on the device."""
+    broken = ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory"))
+    start(video, with_device_errors(broken), gpu=True)
+    manifest = start(video, ScriptedDiarizer(TURNS), gpu=True).manifest
+
+    assert (manifest["verdict"], manifest["device"]["device"]) == ("coherent", "cuda:0")
+
+
+@pytest.mark.parametrize("failure", [NonFiniteError("NaN"), MediaError("bad"), ValueError("bug")])
+def test_only_device_failures_are_retried(video: Path, failure: Exception) -> None:
+    """Bad input, bad numbers and bugs fail at once, as themselves."""
+    diarizer = ScriptedDiarizer(TURNS, cuda_failure=failure)
+
+    with pytest.raises(type(failure)):
+        start(video, diarizer, gpu=True, reference="none")
+
+    assert len(diarizer.calls) == 1
+    assert beside(video) == set()
+
+
+def test_a_profile_without_fallback_fails_with_the_device(video: Path) -> None:
+    """gpu_amp_unsafe names no fallback: the device's error ends the run with exit code 5."""
+    diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory")))
+
+    with pytest.raises(Exception, match="out of memory") as caught:
+        start(video, diarizer, gpu=True, profile="gpu_amp_unsafe", reference="none")
+
+    assert getattr(caught.value, "exit_code", None) == 5
+
+
+def test_a_nan_score_is_never_silence(video: Path) -> None:
+    """A result with a score that is not finite ends the run, whatever produced it."""
+
+    def broken(*arguments: Any) -> Any:
+        found = ScriptedDiarizer(TURNS)(*arguments)
+        values = found.scores.values.copy()
+        values[100] = np.nan
+        return replace(found, scores=replace(found.scores, values=values))
+
+    with pytest.raises(NonFiniteError, match="not finite"):
+        start(video, broken)
+
+    assert beside(video) == set()
+
+
+def test_a_video_without_audio_publishes_silence_and_says_why(video: Path) -> None:
+    """No audio stream: every frame without speech, `no_audio_stream` in the metadata, no inference."""
+    mute = video.parent / "clip.mp4"
+    ffmpeg(*picture(), mute)
+    diarizer = ScriptedDiarizer(TURNS)
+    manifest = start(mute, diarizer).manifest
+
+    assert diarizer.calls == []
+    assert manifest["source"]["audio"] == "no_audio_stream"
+    assert manifest["summary"]["speech_frames"] == 0
+    assert load_timeline(mute.parent / "clip_timeline.parquet").frames == 125
+
+
+def test_an_audio_file_gets_frames_at_25_per_second_and_says_so(tmp_path: Path) -> None:
+    """Without a picture 25 frames a second are assumed."""
+    song = clip(tmp_path / "song.flac")
+    manifest = start(song, ScriptedDiarizer(TURNS)).manifest
+
+    assert (manifest["source"]["fps"], manifest["source"]["fps_assumed"]) == ("25/1", True)
+    assert manifest["source"]["total_frames"] == 125
+
+
+def test_a_damaged_file_writes_nothing(video: Path) -> None:
+    """One clear error, and the folder holds what it held before, not even a workspace."""
+    cut(video, 0.5)
+
+    with pytest.raises(MediaError, match="clip.mp4"):
+        start(video, ScriptedDiarizer(TURNS))
+
+    assert [path.name for path in video.parent.iterdir()] == ["clip.mp4"]
+
+
+def test_staging_is_empty_after_every_run(video: Path) -> None:
+    """No samples, no half files stay behind, whether the run succeeded or was refused."""
+    start(video, ScriptedDiarizer(TURNS))
+    with pytest.raises(DriftError):
+        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+
+    staging = video.parent / ".step4" / "staging"
+    assert not staging.exists() or not list(staging.iterdir())
+    assert not list(video.parent.rglob("*.f32"))
+
+
+def test_gzip_replaces_the_plain_json(video: Path) -> None:
+    """AUDIO_JSON_GZIP writes _audio.json.gz, and no stale plain file is left for STEP5 to read."""
+    start(video, ScriptedDiarizer(TURNS))
+    manifest = start(video, ScriptedDiarizer(TURNS), json_gzip=True).manifest
+
+    assert "clip_audio.json.gz" in manifest["files"]
+    assert not (video.parent / "clip_audio.json").exists()
+    assert load_timeline(video.parent / "clip_audio.json.gz").frames == 125
+
+
+def with_device_errors(diarizer: ScriptedDiarizer) -> Callable[..., Any]:
+    """The scripted diarizer behind the real mapping from torch's errors."""
+    from tasks.engine.diarizer import device_failures
+
+    def guarded(*arguments: Any) -> Any:
+        with device_failures():
+            return diarizer(*arguments)
+
+    return guarded

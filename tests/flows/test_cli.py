@@ -1,0 +1,187 @@
+"""The command line: what each command prints, and the exit codes that scripts rely on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.cli import main
+from tasks.engine.formats.registry import load_timeline
+
+pytestmark = pytest.mark.usefixtures("clean_settings")
+
+HEADLESS = {
+    "frames_analysis": [
+        {"frame": n, "audio_info": {"is_speech_present": n > 10, "active_speaker_labels": ["A"] * (n > 10)}}
+        for n in range(1, 51)
+    ]
+}
+
+
+def step4(*arguments: str | Path) -> int:
+    """Run a command in this process; its exit code."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """An _audio.json without a header, as found in the wild."""
+    path = tmp_path / "old_audio.json"
+    path.write_text(json.dumps(HEADLESS))
+    return path
+
+
+@pytest.fixture
+def shifted(tmp_path: Path) -> Path:
+    """The same with speech ten frames later."""
+    path = tmp_path / "new_audio.json"
+    frames = [dict(frame) for frame in HEADLESS["frames_analysis"]]
+    for frame in frames:
+        speaks = frame["frame"] > 20
+        frame["audio_info"] = {"is_speech_present": speaks, "active_speaker_labels": ["A"] * speaks}
+    path.write_text(json.dumps({"frames_analysis": frames}))
+    return path
+
+
+def test_equal_timelines_compare_as_coherent(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0 and the verdict in words."""
+    assert step4("compare", old, old) == 0
+    assert "coherent" in capsys.readouterr().out
+
+
+def test_drift_has_exit_code_3_and_a_table(old: Path, shifted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each criterion is shown with its value and limit."""
+    assert step4("compare", old, shifted) == 3
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "drift" in shown
+    assert "20 %" in shown
+    assert "<= 0.5 %" in shown
+
+
+def test_json_is_one_object_on_stdout(old: Path, shifted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads the whole report from stdout."""
+    step4("compare", old, shifted, "--json")
+    report = json.loads(capsys.readouterr().out)
+
+    assert report["verdict"] == "drift"
+    assert report["flipped_frames"] == 10
+
+
+def test_a_limit_can_be_changed(old: Path, shifted: Path) -> None:
+    """`--set` moves one limit; with all of them out of the way the two pass."""
+    limits = (
+        "speech_percent_difference=50",
+        "flipped_frames_percent=100",
+        "worst_stretch_percent=100",
+        "der_percent=100",
+        "jer_percent=100",
+    )
+
+    assert step4("compare", old, shifted, *(part for limit in limits for part in ("--set", limit))) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("compare", "OLD", "OLD", "--set", "speed=3"), "flipped_frames_percent"),
+        (("compare", "OLD", "OLD", "--fps", "fast"), "24000/1001"),
+        (("compare", "OLD", "missing.parquet"), "missing.parquet"),
+        (("compare", "OLD"), "candidate"),
+        (("export", "OLD", "--to", "docx"), "rttm"),
+        (("config", "--profile", "warp"), "gpu_fp32"),
+        (("run", "OLD", "--profile", "warp"), "gpu_fp32"),
+        (("run", "OLD", "--on-drift", "ignore"), "substitute"),
+        (("run", "OLD", "--num-speakers", "0"), "num-speakers"),
+        (("fly",), "fly"),
+    ],
+)
+def test_a_wrong_request_has_exit_code_2_and_says_what_would_be_accepted(
+    old: Path, arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown names and values are answered with the known ones, on stderr."""
+    assert step4(*(str(old) if argument == "OLD" else argument for argument in arguments)) == 2
+    captured = capsys.readouterr()
+    assert told.lower() in captured.err.lower()
+    assert captured.out == ""
+
+
+def test_a_stranger_is_refused_as_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json an error is an object on stdout as well."""
+    stranger = tmp_path / "ok.json"
+    stranger.write_text('{"ok": true}')
+
+    assert step4("compare", stranger, stranger, "--json") == 2
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+
+
+def test_import_then_export_gives_the_frames_back(old: Path, tmp_path: Path) -> None:
+    """An old _audio.json becomes Parquet, and that becomes the JSON that STEP5 reads, with every field."""
+    assert step4("import", old) == 0
+    assert step4("export", tmp_path / "old_timeline.parquet", "--to", "audio-json", "-o", tmp_path / "full.json") == 0
+    document = json.loads((tmp_path / "full.json").read_text())
+
+    assert (document["total_frames"], document["fps"]) == (50, 25.0)
+    assert document["frames_analysis"][10]["audio_info"]["active_speaker_labels"] == ["A"]
+    assert load_timeline(tmp_path / "old_timeline.parquet").summary.speech_frames == 40
+
+
+def test_import_keeps_the_frame_rate_it_is_told(old: Path, tmp_path: Path) -> None:
+    """A file without a header runs at 25 frames a second unless told."""
+    step4("import", old, "--fps", "30000/1001", "-o", tmp_path / "told.parquet")
+
+    assert load_timeline(tmp_path / "told.parquet").fps.denominator == 1001
+
+
+@pytest.mark.parametrize(("form", "expected"), [("rttm", "SPEAKER old_audio 1 0.400000 1.600000"), ("json", '"diarization"')])
+def test_export_writes_to_stdout(old: Path, form: str, expected: str) -> None:
+    """Without -o the converted file is printed, and nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "export", str(old), "--to", form], capture_output=True, text=True, check=True
+    )
+
+    assert expected in done.stdout
+
+
+def test_config_is_json_without_secrets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The effective configuration, the token masked."""
+    monkeypatch.setenv("HF_TOKEN", "hf_sentinel")
+
+    assert step4("config", "--profile", "cpu") == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown)["device"] == "cpu"
+    assert "hf_sentinel" not in shown
+
+
+def test_profiles_lists_every_profile(capsys: pytest.CaptureFixture[str]) -> None:
+    """Names, aliases and what each is for."""
+    assert step4("profiles") == 0
+    shown = capsys.readouterr().out
+    assert "gpu_no_amp" in shown
+    assert "cpu_amp_unsafe" in shown
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("compare", "--help"), ("compare", "OLD", "OLD")])
+def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, ...]) -> None:
+    """Help and compare start at once: neither torch nor pyannote nor Prefect nor scipy is imported."""
+    words = [str(old) if word == "OLD" else word for word in arguments]
+    code = (
+        "import sys\nfrom flows.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'pyannote.audio', 'prefect', 'scipy', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["run", "compare", "export", "import", "config", "profiles"])
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` of a command tells what it does."""
+    assert step4(name, "--help") == 0
+    assert "Usage" in capsys.readouterr().out

@@ -1,0 +1,34 @@
+"""Real speech for tests: the recording that pyannote.audio ships, and the clips with references where they are at hand."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine.devices import DevicePlan
+from tasks.engine.recording import recording, recording_path
+
+CLIPS = os.environ.get("STEP4_CLIPS")
+"""Folder of NAME.wav (16 kHz mono float) with NAME.rttm; not part of the project."""
+
+
+def reference_annotation() -> Any:  # noqa: ANN401  # pyannote ships no types
+    """Who really speaks when in the shipped recording."""
+    from pyannote.database.util import load_rttm
+
+    return next(iter(load_rttm(recording_path().with_suffix(".rttm")).values()))
+
+
+def available_clips() -> dict[str, NDArray[np.float32]]:
+    """The shipped recording and every clip at hand: name to (samples,) float32."""
+    from scipy.io import wavfile
+
+    more = sorted(Path(CLIPS).glob("*.wav")) if CLIPS else []
+    return {"sample": recording()} | {path.stem: wavfile.read(path)[1] for path in more}
+
+
+def cpu_plan(precision: str = "fp32", *, level: str = "rms", batch_size: int = 4, half: str = "float16") -> DevicePlan:
+    """A plan for the CPU of the machine that runs the tests."""
+    return DevicePlan("cpu", "cpu", "CPU", precision, half, batch_size, os.cpu_count() or 1, level, "none", "a test")
