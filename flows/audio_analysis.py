@@ -70,7 +70,7 @@ def analyse(video: Path, output: Path, configuration: Configuration, seams: Seam
 
 def compute(run: Run, seams: Seams) -> Published:
     """From the video's sound to publication or refusal."""
-    samples = extract_task(run.media, run.staging / "samples.f32", seams.run_ffmpeg) if run.media.audio else None
+    samples = extract_task(run.media, run.samples_path, seams.run_ffmpeg) if run.media.audio else None
     candidate, reference = infer(run, samples, seams)
     timeline = build_timeline_task(run, candidate, samples, "candidate")
     trusted = build_timeline_task(run, reference, samples, "reference") if reference else None

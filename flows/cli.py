@@ -116,9 +116,7 @@ def export(
 @app.command(name="import")
 def import_(
     audio_json: Annotated[Path, typer.Argument(help="An _audio.json of any known shape, gzipped or not.")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Default: NAME_timeline.parquet.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Default: NAME_timeline.parquet.")] = None,
     fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
 ) -> None:
     """Turn an _audio.json into a timeline in Parquet."""

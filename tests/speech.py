@@ -1,4 +1,4 @@
-"""Real speech for tests: the recording that pyannote.audio ships, and the clips with references where they are at hand."""
+"""Real speech for tests: the recording that pyannote.audio ships, and clips with references where they are at hand."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ CLIPS = os.environ.get("STEP4_CLIPS")
 """Folder of NAME.wav (16 kHz mono float) with NAME.rttm; not part of the project."""
 
 
-def reference_annotation() -> Any:  # noqa: ANN401  # pyannote ships no types
+def reference_annotation() -> Any:  # pyannote ships no types
     """Who really speaks when in the shipped recording."""
     from pyannote.database.util import load_rttm
 

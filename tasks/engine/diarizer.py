@@ -77,9 +77,7 @@ def diarize(
         torch.set_num_threads(plan.threads)
         pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision)
         with lock:
-            pipeline.compute_as(
-                Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half])
-            )
+            pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
             pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
             pipeline.speech_threshold = parameters.speech_threshold
             pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
@@ -151,5 +149,3 @@ def device_failures() -> Iterator[None]:
         if any(word in text.lower() for word in DEVICE_FAILURES):
             raise DeviceError(text[:200]) from error
         raise
-
-

@@ -46,16 +46,14 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         self.arithmetic = arithmetic
         model = self._segmentation.model
         if arithmetic.precision is Precision.MIXED and isinstance(model, PyanNet):
-            keep_fp32(model, ("sincnet", "classifier", "activation"))
+            keep_fp32(model, front=("sincnet",), back=("classifier", "activation"))
 
     @property
     def shares_passes(self) -> bool:
         """Can the embedding network run once per window? Other networks take pyannote's own loop."""
         return isinstance(self._embedding.model_, BaseWeSpeakerResNet)
 
-    def get_segmentations(
-        self, file: dict[str, Any], hook: Callable[..., None] | None = None
-    ) -> SlidingWindowFeature:
+    def get_segmentations(self, file: dict[str, Any], hook: Callable[..., None] | None = None) -> SlidingWindowFeature:
         """Speaker activity per window.
 
         Returns:
@@ -112,7 +110,10 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         return embeddings
 
     def speaker_count(
-        self, binarized: SlidingWindowFeature, frames: SlidingWindow, **options: Any  # noqa: ANN401
+        self,
+        binarized: SlidingWindowFeature,
+        frames: SlidingWindow,
+        **options: Any,  # noqa: ANN401
     ) -> SlidingWindowFeature:
         """Speakers per frame: pyannote's count, overruled by the speech score where a threshold was set."""
         count = super().speaker_count(binarized, frames, **options)

@@ -81,16 +81,27 @@ class Arithmetic:
 
 
 class KeepFp32(nn.Module):
-    """A layer that computes in FP32 whatever autocast surrounds it; otherwise the layer itself."""
+    """A layer that computes in FP32 whatever autocast surrounds it; otherwise the layer itself.
 
-    def __init__(self, layer: nn.Module) -> None:
+    Args:
+        layer: the layer.
+        hand_over: give the result in autocast's own type, for a trunk behind it: on CPU, torch 2.11 has no LSTM that
+            takes FP32 input and FP16 weights.
+    """
+
+    def __init__(self, layer: nn.Module, *, hand_over: bool) -> None:
         super().__init__()
         self.layer = layer
+        self.hand_over = hand_over
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer's own shapes."""
-        with torch.autocast(x.device.type, enabled=False):
-            return cast(Tensor, self.layer(x.float()))
+        kind = x.device.type
+        with torch.autocast(kind, enabled=False):
+            result = cast(Tensor, self.layer(x.float()))
+        return (
+            result.to(torch.get_autocast_dtype(kind)) if self.hand_over and torch.is_autocast_enabled(kind) else result
+        )
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the layer has
         try:
@@ -99,9 +110,9 @@ class KeepFp32(nn.Module):
             return getattr(super().__getattr__("layer"), name)
 
 
-def keep_fp32(model: nn.Module, layers: tuple[str, ...]) -> None:
-    """Exempt the named layers of a model from any autocast, once."""
-    for name in layers:
+def keep_fp32(model: nn.Module, front: tuple[str, ...], back: tuple[str, ...]) -> None:
+    """Exempt layers of a model from any autocast, once: those before its trunk and those behind it, by name."""
+    for name in (*front, *back):
         layer = getattr(model, name)
         if not isinstance(layer, KeepFp32):
-            setattr(model, name, KeepFp32(layer))
+            setattr(model, name, KeepFp32(layer, hand_over=name in front))

@@ -82,6 +82,11 @@ class Run:
         return self.workspace / "staging" / f"{self.stem}-{secrets.token_hex(8)}"
 
     @property
+    def samples_path(self) -> Path:
+        """Where the decoded samples lie while the run lasts: raw float32."""
+        return self.staging / "samples.f32"
+
+    @property
     def refused(self) -> Path:
         """Where candidate, reference and drift report of the last refused run are kept."""
         return self.workspace / "refused" / self.stem

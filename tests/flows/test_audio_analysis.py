@@ -12,7 +12,6 @@ import pytest
 from media_samples import clip, cut, ffmpeg, picture
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.states import State
 
 from flows.audio_analysis import analyse, audio_analysis
 from profiles.settings import Configuration
@@ -147,14 +146,12 @@ def test_drift_leaves_an_earlier_publication_as_it_was(video: Path) -> None:
     assert read_manifest(video.parent / "clip_step4.json") == before
 
 
-def test_the_flow_run_ends_failed_with_the_drift_as_its_message(
-    video: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator reads the worst criterion in the state of the run."""
     monkeypatch.setenv("AUDIO_PROFILE", "gpu_fp32")
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
     with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer)):
-        state: State[Any] = audio_analysis(video, return_state=True)
+        state = audio_analysis(video, return_state=True)
 
     assert state.is_failed()
     assert "speaker count difference 1 speakers (limit <= 0 speakers)" in (state.message or "")
@@ -338,7 +335,7 @@ def test_a_damaged_file_writes_nothing(video: Path) -> None:
     """One clear error, and the folder holds what it held before, not even a workspace."""
     cut(video, 0.5)
 
-    with pytest.raises(MediaError, match="clip.mp4"):
+    with pytest.raises(MediaError, match=r"clip\.mp4"):
         start(video, ScriptedDiarizer(TURNS))
 
     assert [path.name for path in video.parent.iterdir()] == ["clip.mp4"]

@@ -136,11 +136,16 @@ def test_import_keeps_the_frame_rate_it_is_told(old: Path, tmp_path: Path) -> No
     assert load_timeline(tmp_path / "told.parquet").fps.denominator == 1001
 
 
-@pytest.mark.parametrize(("form", "expected"), [("rttm", "SPEAKER old_audio 1 0.400000 1.600000"), ("json", '"diarization"')])
+@pytest.mark.parametrize(
+    ("form", "expected"), [("rttm", "SPEAKER old_audio 1 0.400000 1.600000"), ("json", '"diarization"')]
+)
 def test_export_writes_to_stdout(old: Path, form: str, expected: str) -> None:
     """Without -o the converted file is printed, and nothing else."""
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "export", str(old), "--to", form], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "flows.cli", "export", str(old), "--to", form],
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert expected in done.stdout

@@ -8,7 +8,6 @@ import pytest
 from profiles.settings import Configuration, secrets_present
 from tasks.engine.errors import UsageError
 
-
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
 

@@ -1,0 +1,100 @@
+"""Do the GPU and the CPU tell the same story? Emulated on any machine, real where a CUDA device is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speech import cpu_plan, recording
+
+from tasks.engine.devices import DevicePlan, probe
+from tasks.engine.diarizer import Diarization, Parameters, diarize
+from tasks.engine.formats import timeline_parquet
+from tasks.engine.formats.registry import load_timeline
+from tasks.engine.frames import FrameGrid
+from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.gate.verdict import compare
+from tasks.engine.recording import QUIET
+from tasks.engine.timeline import rows
+
+pytestmark = pytest.mark.slow
+
+GRID = FrameGrid(count=750, fps=25)  # type: ignore[arg-type]
+LEVELS = {"as recorded": 1.0, "-80 dB": QUIET}
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Diarization]:
+    """The CPU's FP32 answer at each level."""
+    return {name: diarize(recording() * np.float32(gain), cpu_plan(), Parameters()) for name, gain in LEVELS.items()}
+
+
+def gate(reference: Diarization, candidate: Diarization, folder: Path) -> DriftReport:
+    """Lay both on frames and compare, through the files as in a run."""
+    for name, found in (("reference", reference), ("candidate", candidate)):
+        source = {"source": {"name": "clip.mp4", "fps": "25/1"}}
+        timeline_parquet.write(folder / f"{name}.parquet", rows(found.turns, found.scores, GRID), source)
+    return compare(load_timeline(folder / "reference.parquet"), load_timeline(folder / "candidate.parquet"))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_safe_mixed_precision_agrees_with_the_reference(
+    reference: dict[str, Diarization], level: str, tmp_path: Path
+) -> None:
+    """Front ends and decisions in FP32: coherent at every level, even where naive FP16 loses the speech."""
+    samples = recording() * np.float32(LEVELS[level])
+    report = gate(reference[level], diarize(samples, cpu_plan("mixed"), Parameters()), tmp_path)
+
+    assert report.verdict is Verdict.COHERENT, report.sentence
+
+
+def test_bfloat16_runs_and_is_judged(reference: dict[str, Diarization], tmp_path: Path) -> None:
+    """BF16 works, where stock pyannote crashes, and the gate can measure it."""
+    found = diarize(recording(), cpu_plan("mixed", half="bfloat16"), Parameters())
+
+    assert gate(reference["as recorded"], found, tmp_path).verdict in {Verdict.COHERENT, Verdict.DRIFT}
+
+
+def test_the_incident_is_caught(reference: dict[str, Diarization], tmp_path: Path) -> None:
+    """Naive autocast on quiet audio loses most of the speech, and the gate says so."""
+    samples = recording() * np.float32(QUIET)
+    lost = diarize(samples, cpu_plan("naive", level="none"), Parameters())
+    report = gate(reference["-80 dB"], lost, tmp_path)
+
+    assert report.verdict is Verdict.DRIFT
+    assert report.criterion("flipped_frames_percent").value > 20
+
+
+def test_the_recording_level_does_not_matter(reference: dict[str, Diarization], tmp_path: Path) -> None:
+    """The same speech at -80 dB gives the same timeline, since the waveform is levelled in float first."""
+    report = gate(reference["as recorded"], reference["-80 dB"], tmp_path)
+
+    assert report.verdict is Verdict.COHERENT, report.sentence
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_batch_size_does_not_matter(reference: dict[str, Diarization], batch_size: int, tmp_path: Path) -> None:
+    """No frame flips however windows are grouped."""
+    found = diarize(recording(), cpu_plan(batch_size=batch_size), Parameters())
+    report = gate(reference["as recorded"], found, tmp_path)
+
+    assert report.criterion("flipped_frames_percent").value == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "mixed"])
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_real_gpu_agrees_with_the_reference(
+    reference: dict[str, Diarization], precision: str, level: str, tmp_path: Path
+) -> None:
+    """FP32 and safe mixed precision on the CUDA device of this machine against its CPU."""
+    cards = probe().cuda
+    if not cards:
+        pytest.skip("no CUDA device on this machine: the emulated tests above stand in")
+    card = cards[0]
+    plan = DevicePlan(
+        f"cuda:{card.index}", f"cuda:{card.index}", card.name, precision, "float16", 8, 2, "rms", "none", ""
+    )
+    samples = recording() * np.float32(LEVELS[level])
+    report = gate(reference[level], diarize(samples, plan, Parameters()), tmp_path)
+
+    assert report.verdict is Verdict.COHERENT, report.sentence

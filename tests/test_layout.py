@@ -1,0 +1,128 @@
+"""The shape of the code: what may import what, and how large things may grow."""
+
+import ast
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(path for folder in ("flows", "tasks", "profiles") for path in (ROOT / folder).rglob("*.py"))
+LONGEST_MODULE = 250
+LOGIC = (
+    ast.For,
+    ast.While,
+    ast.Try,
+    ast.BinOp,
+    ast.AugAssign,
+    ast.ListComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.Lambda,
+)
+
+
+def trees(folder: str) -> Iterator[tuple[Path, ast.Module]]:
+    """Every module below a folder, parsed."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Top-level names of all packages that a module imports, wherever in it."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("folder", ["tasks/engine", "profiles"])
+def test_the_engine_does_not_know_prefect(folder: str) -> None:
+    """Nothing below tasks/engine or profiles imports Prefect, a flow, or a stage that does."""
+    strangers = {
+        str(path): name
+        for path, tree in trees(folder)
+        for name in imported(tree)
+        if name.split(".")[0] in {"prefect", "flows"}
+        or (name.startswith("tasks.") and not name.startswith("tasks.engine"))
+    }
+
+    assert strangers == {}
+
+
+def test_importing_the_engine_loads_no_prefect() -> None:
+    """Not even through a dependency."""
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "tasks/engine").rglob("*.py")]
+    light = [name for name in names if not name.endswith("__init__")]
+    code = f"import sys, importlib\n[importlib.import_module(n) for n in {light!r}]\nsys.exit('prefect' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_flows_hold_no_logic() -> None:
+    """A flow file names steps: no loops, no arithmetic, no error handling, no comprehensions."""
+    found = {
+        f"{path}:{node.lineno}"
+        for path, tree in trees("flows")
+        if any(is_flow(node) for node in ast.walk(tree))
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for statement in function.body
+        for node in ast.walk(statement)
+        if isinstance(node, LOGIC)
+    }
+
+    assert found == set()
+
+
+def is_flow(node: ast.AST) -> bool:
+    """Is this a function decorated with @flow?"""
+    return isinstance(node, ast.FunctionDef) and any(
+        "flow" in ast.unparse(d).split("(")[0] for d in node.decorator_list
+    )
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in (ROOT / "tasks").glob("*.py") if p.stem != "__init__"], ids=lambda p: p.stem
+)
+def test_a_stage_is_plain_functions_first_and_its_tasks_last(path: Path) -> None:
+    """No Prefect task is defined before the last plain public function of a stage."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tasks = [i for i, node in enumerate(tree.body) if "task(" in ast.unparse(node) and "_task" in ast.unparse(node)]
+    plain = [i for i, node in enumerate(tree.body) if isinstance(node, ast.FunctionDef) and i not in tasks]
+
+    assert tasks
+    assert plain
+    assert min(plain) < min(tasks)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_stay_small(path: Path) -> None:
+    """A module that outgrows 250 lines is two modules."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_MODULE
+
+
+def test_functions_stay_small() -> None:
+    """The median function is under 10 lines, docstring left out."""
+    lengths = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lengths.append(node.end_lineno - body[0].lineno + 1 if body else 0)
+
+    assert statistics.median(lengths) < 10
+
+
+def test_no_registry_address_and_no_foreign_path_is_committed() -> None:
+    """Lock files name packages and hashes, never where they came from."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    locks = [ROOT / name for name in tracked or ["requirements.txt"] if name.endswith((".txt", ".lock", ".toml"))]
+
+    assert not [path.name for path in locks if "://" in path.read_text().replace("https://arxiv", "")]
