@@ -20,9 +20,10 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
-from tasks.engine.errors import NonFiniteError
 from tasks.engine.precision import Arithmetic, Precision, keep_fp32
+from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
+from tasks.engine.windows import nearest_instead, pad_to, require_finite, speech_probability, window_starts
 
 STOCK_THRESHOLD = 0.5
 """At this threshold the decisions are pyannote's own."""
@@ -32,13 +33,20 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     """`pyannote.audio.pipelines.SpeakerDiarization` with shared network passes, speech scores and one arithmetic.
 
     Set per run: `arithmetic`, `gain` (a factor on the samples), `speech_threshold` (0 to 1, on the speech score).
-    After a run: `speech_scores`.
+    After a run: `speech_scores`. A `tap`, where one is set, sees every stage's output and may replace it.
     """
 
     arithmetic = Arithmetic(Precision.FP32, torch.device("cpu"))
     gain: float = 1.0
     speech_threshold: float = STOCK_THRESHOLD
     speech_scores: SpeechScores
+    tap: Tap | None = None
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # pyannote's own, from code or a config file
+        super().__init__(**options)
+        front_end = getattr(self._segmentation.model, "sincnet", None)
+        if front_end is not None:
+            front_end.register_forward_hook(lambda _layer, _inputs, output: self._tapped(Stage.FRONT_END, output))
 
     def compute_as(self, arithmetic: Arithmetic) -> None:
         """Move to the arithmetic's device and exempt from autocast what must stay in FP32."""
@@ -66,15 +74,19 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
         for first, batch in self._batches(file["waveform"], starts, windows, inference.batch_size):
             with torch.inference_mode(), self.arithmetic.sensitive():
-                output = self._segment(batch)
-                require_finite(output, "segmentation scores", first, windows)
+                output = self._tapped(Stage.SCORES, self._segment(batch))
+                require_finite(output, Stage.SCORES, first, windows)
                 batches.append(inference.conversion(output).float().cpu().numpy())
                 speech.append(speech_probability(output.float(), powerset=self._powerset).cpu().numpy())
             if hook is not None:
                 hook("segmentation", None, completed=min(first + len(batch), len(starts)), total=len(starts))
-        stacked = np.vstack(batches)[: len(starts)]
+        decisions = np.vstack(batches)[: len(starts)]
         self._keep_scores(np.vstack(speech)[: len(starts)], windows)
-        return SlidingWindowFeature(stacked, windows)
+        if self.tap:
+            self.tap.finish(Stage.FRONT_END, len(starts))
+            self.tap.finish(Stage.SCORES, len(starts))
+            decisions = self.tap.whole(Stage.DECISIONS, decisions)
+        return SlidingWindowFeature(decisions, windows)
 
     def get_embeddings(
         self,
@@ -103,11 +115,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             chosen = busy[first : first + len(batch)]
             with torch.inference_mode(), self.arithmetic.sensitive():
                 output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
-                require_finite(output, "embeddings", int(chosen[0]), windows)
+                require_finite(output, Stage.EMBEDDINGS, int(chosen[0]), windows)
             embeddings[chosen] = output[: len(chosen)].float().cpu().numpy()
             if hook is not None:
                 hook("embeddings", None, completed=first + len(chosen), total=len(busy))
-        return embeddings
+        return self.tap.whole(Stage.EMBEDDINGS, embeddings) if self.tap else embeddings
 
     def speaker_count(
         self,
@@ -115,14 +127,36 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         frames: SlidingWindow,
         **options: Any,  # noqa: ANN401
     ) -> SlidingWindowFeature:
-        """Speakers per frame: pyannote's count, overruled by the speech score where a threshold was set."""
+        """Speakers per frame: pyannote's count, overruled by the speech score where a threshold was set.
+
+        Where pyannote finds nobody in the whole file there is nobody to give more speech to.
+        """
         count = super().speaker_count(binarized, frames, **options)
         scores = self.speech_scores.values[:, None]
+        self._added = np.zeros(len(scores), dtype=bool)
         if self.speech_threshold > STOCK_THRESHOLD:
             count.data[scores < self.speech_threshold] = 0
-        elif self.speech_threshold < STOCK_THRESHOLD:
-            count.data = np.where(scores >= self.speech_threshold, np.maximum(count.data, 1), count.data)
+        elif self.speech_threshold < STOCK_THRESHOLD and binarized.data.any():
+            self._added = ((count.data == 0) & (scores >= self.speech_threshold))[:, 0]
+            count.data[self._added] = 1
         return count
+
+    def reconstruct(
+        self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.int8], count: SlidingWindowFeature
+    ) -> SlidingWindowFeature:
+        """(frames, speakers) 0 or 1: pyannote's own, frames added by a low threshold given to the nearest speaker."""
+        if self.tap:
+            hard_clusters = self.tap.whole(Stage.CLUSTERS, hard_clusters)
+        diarization = super().reconstruct(segmentations, hard_clusters, count)
+        if self._added.any():
+            diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
+        return diarization
+
+    def _tapped(self, stage: Stage, output: Tensor) -> Tensor:
+        """A batch's stage output, as the tap leaves it."""
+        if self.tap is None:
+            return output
+        return torch.from_numpy(self.tap.part(stage, output.float().cpu().numpy())).to(output)
 
     @property
     def _powerset(self) -> bool:
@@ -191,37 +225,3 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         frames = self._segmentation.model.receptive_field
         mean = Inference.aggregate(SlidingWindowFeature(speech[..., None], windows), frames, missing=0.0)
         self.speech_scores = SpeechScores(mean.data[:, 0].astype(np.float32), frames.duration / 2, frames.step)
-
-
-def window_starts(samples: int, length: int, step: int) -> list[int]:
-    """First sample of every window, as pyannote slides them: whole windows, then one zero-padded rest if any."""
-    whole = (samples - length) // step + 1 if samples >= length else 0
-    rest = samples < length or (samples - length) % step > 0
-    return [i * step for i in range(whole + rest)]
-
-
-def pad_to(masks: Tensor, batch: int) -> Tensor:
-    """(n, speakers, frames) to (batch, speakers, frames), with empty masks behind."""
-    return torch.nn.functional.pad(masks, (0, 0, 0, 0, 0, batch - len(masks)))
-
-
-def speech_probability(output: Tensor, *, powerset: bool) -> Tensor:
-    """(batch, frames, classes) to (batch, frames): 1 minus the probability that nobody speaks.
-
-    Powerset outputs are log-probabilities whose class 0 is the empty set; multi-label ones are probabilities per
-    speaker, of which the largest is taken, since pyannote calls a frame speech when any speaker is above threshold.
-    """
-    return -torch.expm1(output[..., 0]) if powerset else output.amax(dim=-1)
-
-
-def require_finite(output: Tensor, stage: str, first: int, windows: SlidingWindow) -> None:
-    """Raise where a batch holds NaN or Inf.
-
-    Raises:
-        NonFiniteError: with the stage, the window's index and its time in seconds.
-    """
-    bad = ~torch.isfinite(output).flatten(1).all(dim=1)
-    if bool(bad.any()):
-        window = first + int(bad.nonzero()[0, 0])
-        seconds = window * windows.step
-        raise NonFiniteError(f"{stage} are not finite in window {window} ({seconds:.1f} s): expected finite numbers")

@@ -11,7 +11,8 @@ from speech import available_clips, cpu_plan, recording, reference_annotation
 from tasks.engine import models
 from tasks.engine.diarizer import Diarization, Parameters, diarize
 from tasks.engine.errors import ModelError, NonFiniteError
-from tasks.engine.pipeline import ExactSpeakerDiarization, window_starts
+from tasks.engine.pipeline import ExactSpeakerDiarization
+from tasks.engine.windows import nearest_instead, window_starts
 
 pytestmark = pytest.mark.slow
 
@@ -187,6 +188,21 @@ def test_a_broken_window_is_an_error_and_never_silence(offline: ExactSpeakerDiar
 def test_windows_slide_as_in_pyannote(samples: int, expected: list[int]) -> None:
     """Whole windows, then one padded rest if anything is left; lengths of 100 in steps of 10."""
     assert window_starts(samples, 100, 10) == expected
+
+
+def test_added_frames_go_to_the_nearest_speaker() -> None:
+    """A frame that a low threshold adds is given to whoever speaks nearest in time."""
+    active = np.array([[1, 0], [1, 0], [1, 0], [1, 0], [0, 1], [1, 0]])
+    replaced = np.array([True, False, True, True, False, True])
+
+    assert nearest_instead(active, replaced).tolist() == [[1, 0], [1, 0], [1, 0], [0, 1], [0, 1], [0, 1]]
+
+
+def test_a_low_threshold_on_silence_finds_nobody_and_does_not_fail() -> None:
+    """Where pyannote hears nobody in the whole file there is nobody to give speech to."""
+    found = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters(speech_threshold=0.0))
+
+    assert found.turns == ()
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""The stages of one diarization, in order, and what each gave: the ground that localisation stands on."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Stage(StrEnum):
+    """Where a candidate can part from its reference, in the order of computation."""
+
+    SAMPLES = "samples"
+    """(samples,) float32, as the networks see them: decoded and levelled."""
+    FRONT_END = "front end"
+    """(windows, features, frames) float32: SincNet's output."""
+    SCORES = "segmentation scores"
+    """(windows, frames, classes) float32: log-probabilities of the powerset classes."""
+    DECISIONS = "decisions"
+    """(windows, frames, speakers) float32: who is active in each window."""
+    EMBEDDINGS = "embeddings"
+    """(windows, speakers, dimension) float32."""
+    CLUSTERS = "clusters"
+    """(windows, speakers) int: which speaker of the file each speaker of a window is; -2 for idle ones."""
+    FRAMES = "frame mapping"
+    """The table of video frames."""
+
+
+Value = NDArray[Any]
+
+
+@dataclass
+class Tap:
+    """Stands between stages: keeps what passes, and puts something else in its place where it was given.
+
+    given: whole stage outputs to use instead of the computed ones.
+    kept: whole stage outputs as they were used.
+    """
+
+    given: dict[Stage, Value] = field(default_factory=dict)
+    kept: dict[Stage, Value] = field(default_factory=dict)
+    _parts: dict[Stage, list[Value]] = field(default_factory=dict)
+
+    def whole(self, stage: Stage, value: Value) -> Value:
+        """Pass one complete stage output."""
+        self.kept[stage] = self.given.get(stage, value)
+        return self.kept[stage].copy()
+
+    def part(self, stage: Stage, value: Value) -> Value:
+        """Pass the next windows of a stage that is computed batch by batch."""
+        parts = self._parts.setdefault(stage, [])
+        first = sum(len(part) for part in parts)
+        if stage in self.given:
+            ready = self.given[stage][first : first + len(value)]
+            # The padding of a last batch is not part of any stage output: it passes as it is.
+            value = np.concatenate([ready, value[len(ready) :]])
+        parts.append(value)
+        return value
+
+    def finish(self, stage: Stage, windows: int) -> None:
+        """Join the parts of a stage once its last batch has passed."""
+        parts = self._parts.pop(stage, [])
+        if parts:
+            self.kept[stage] = np.concatenate(parts)[:windows]

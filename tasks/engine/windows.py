@@ -1,0 +1,59 @@
+"""Windows on the samples, and what their scores mean: plain functions on arrays."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pyannote.core import SlidingWindow
+from torch import Tensor
+
+from tasks.engine.errors import NonFiniteError
+
+
+def nearest_instead(active: NDArray[Any], replaced: NDArray[np.bool_]) -> NDArray[Any]:
+    """(frames, speakers) with each replaced frame taken from the nearest one that is not replaced and has a speaker."""
+    trusted = np.flatnonzero(~replaced & active.any(axis=1))
+    if not len(trusted):
+        return active
+    wanted = np.flatnonzero(replaced)
+    after = np.clip(np.searchsorted(trusted, wanted), 0, len(trusted) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.where(wanted - trusted[before] <= trusted[after] - wanted, before, after)
+    result = active.copy()
+    result[wanted] = active[trusted[np.where(wanted < trusted[0], 0, nearer)]]
+    return result
+
+
+def window_starts(samples: int, length: int, step: int) -> list[int]:
+    """First sample of every window, as pyannote slides them: whole windows, then one zero-padded rest if any."""
+    whole = (samples - length) // step + 1 if samples >= length else 0
+    rest = samples < length or (samples - length) % step > 0
+    return [i * step for i in range(whole + rest)]
+
+
+def pad_to(masks: Tensor, batch: int) -> Tensor:
+    """(n, speakers, frames) to (batch, speakers, frames), with empty masks behind."""
+    return torch.nn.functional.pad(masks, (0, 0, 0, 0, 0, batch - len(masks)))
+
+
+def speech_probability(output: Tensor, *, powerset: bool) -> Tensor:
+    """(batch, frames, classes) to (batch, frames): 1 minus the probability that nobody speaks.
+
+    Powerset outputs are log-probabilities whose class 0 is the empty set; multi-label ones are probabilities per
+    speaker, of which the largest is taken, since pyannote calls a frame speech when any speaker is above threshold.
+    """
+    return -torch.expm1(output[..., 0]) if powerset else output.amax(dim=-1)
+
+
+def require_finite(output: Tensor, stage: str, first: int, windows: SlidingWindow) -> None:
+    """Raise where a batch holds NaN or Inf.
+
+    Raises:
+        NonFiniteError: with the stage, the window's index and its time in seconds.
+    """
+    bad = ~torch.isfinite(output).flatten(1).all(dim=1)
+    if bool(bad.any()):
+        window = first + int(bad.nonzero()[0, 0])
+        seconds = window * windows.step
+        raise NonFiniteError(f"{stage} are not finite in window {window} ({seconds:.1f} s): expected finite numbers")
