@@ -1,6 +1,7 @@
 """step4-audio-analysis: one video, from file to published and verified speaker timeline.
 
-    probe → find published → device plan → extract → diarize (candidate and reference) → timelines → compare → publish
+    probe → device plan → find published → extract → diarize (candidate and reference) → timelines → compare
+    → explain (on drift) → publish or refuse
 
 Secrets: the hub's token is read from the environment where models are fetched, never a parameter.
 Nothing is cached by Prefect: finished inferences are kept by content in `.step4/` beside the output, so that a run
@@ -22,6 +23,7 @@ from tasks.engine.ffmpeg import Samples
 from tasks.engine.models import identity
 from tasks.engine.runs import Run
 from tasks.engine.seams import Seams, current_seams
+from tasks.explain import explain_task
 from tasks.media import extract_task, probe_task
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
 from tasks.timeline import build_timeline_task
@@ -75,6 +77,8 @@ def compute(run: Run, seams: Seams) -> Published:
     timeline = build_timeline_task(run, candidate, samples, "candidate")
     trusted = build_timeline_task(run, reference, samples, "reference") if reference else None
     report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold)
+    if samples:
+        report = explain_task(report, candidate, samples.load, run.parameters, seams.explainer)
     decision = decide_task(report, run.configuration.on_drift)
     if decision is Decision.REFUSE:
         raise refuse_task(run, report)

@@ -40,6 +40,7 @@ class Outcome:
             "fallback_reason": self.plan.fallback_reason,
             "reason": self.plan.reason,
             "from_store": self.from_store,
+            "plan": self.plan.facts(),
         }
 
 

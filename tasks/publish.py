@@ -161,7 +161,8 @@ def refuse(run: Run, report: DriftReport) -> DriftError:
         shutil.copytree(run.staging, run.refused, ignore=shutil.ignore_patterns("*.f32"))
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
-    return DriftError(f"{report.sentence} Nothing was published; both timelines are in {run.refused}")
+    located = f" {report.localisation.sentence}" if report.localisation else ""
+    return DriftError(f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}")
 
 
 find_published_task = task(name="find-published", cache_policy=NO_CACHE)(find_published)

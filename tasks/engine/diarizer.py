@@ -15,6 +15,7 @@ from tasks.engine import models
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
 from tasks.engine.level import gain
+from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores, Turn
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ Diarizer = Callable[[NDArray[np.float32], DevicePlan, Parameters, Progress], Dia
 
 
 def diarize(
-    samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress = lambda *_: None
+    samples: NDArray[np.float32],
+    plan: DevicePlan,
+    parameters: Parameters,
+    progress: Progress = lambda *_: None,
+    tap: Tap | None = None,
 ) -> Diarization:
     """Run the model set on the planned device.
 
@@ -61,6 +66,7 @@ def diarize(
         plan: device, precision, batch size, level rule.
         parameters: model set and decisions.
         progress: told about segmentation and embeddings as they advance.
+        tap: sees every stage's output, and may replace it.
 
     Raises:
         DeviceError: the device failed (memory, driver, kernel).
@@ -81,6 +87,10 @@ def diarize(
             pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
             pipeline.speech_threshold = parameters.speech_threshold
             pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
+            pipeline.tap = tap
+            if tap:
+                samples = tap.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
+                pipeline.gain = 1.0
             turns, scores = apply(pipeline, samples, parameters, progress)
         facts = {
             "device": plan.device,

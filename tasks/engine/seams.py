@@ -6,9 +6,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tasks.engine import devices, diarizer, ffmpeg
+from tasks.engine import devices, diarizer, experiment, ffmpeg
 from tasks.engine.devices import DeviceFacts
 from tasks.engine.diarizer import Diarizer, Progress
+from tasks.engine.experiment import Explainer
 from tasks.engine.ffmpeg import Runner
 
 
@@ -28,6 +29,7 @@ class Seams:
     run_ffmpeg: Runner = ffmpeg.run_ffmpeg
     device_facts: Callable[[], DeviceFacts] = devices.probe
     diarizer: Diarizer = diarizer.diarize
+    explainer: Explainer = experiment.explain
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default=no_progress)
 

@@ -128,6 +128,15 @@ def rows(turns: Sequence[Turn], scores: SpeechScores, grid: FrameGrid, batch: in
         )
 
 
+def timeline_of(turns: Sequence[Turn], scores: SpeechScores, grid: FrameGrid) -> Timeline:
+    """The same table in memory."""
+    speakers = tuple(sorted({turn.speaker for turn in turns}))
+    centres = grid.centres()
+    active = activity(turns, speakers, centres)
+    count = np.count_nonzero(active, axis=1).astype(np.uint8)
+    return Timeline("", grid.fps, grid.times(), count > 0, speakers, active, count, scores.at(centres))
+
+
 def summarise(batches: Iterable[pa.RecordBatch], fps: Fraction) -> Summary:
     """Summary of a table that passes by in batches: the file's metadata holds it, and is written before the rows."""
     tally = Tally(fps)

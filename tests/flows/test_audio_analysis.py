@@ -15,8 +15,9 @@ from prefect.client.orchestration import get_client
 
 from flows.audio_analysis import analyse, audio_analysis
 from profiles.settings import Configuration
-from tasks.engine.errors import DriftError, MediaError, NonFiniteError, UsageError
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer
+from tasks.engine.errors import DeviceError, DriftError, MediaError, NonFiniteError, UsageError
+from tasks.engine.experiment import Explanation
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.seams import Seams, seams_in_force
@@ -53,7 +54,7 @@ def video(master_clip: Path, tmp_path: Path) -> Path:
 def start(video: Path, diarizer: ScriptedDiarizer, *, gpu: bool = False, **parameters: Any) -> Published:
     """Run the recipe inside a flow of its own."""
     facts = ONE_GPU if gpu else CPU_ONLY
-    seams = Seams(device_facts=lambda: facts, diarizer=diarizer)
+    seams = Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments)
 
     @flow(name="test")
     def run() -> Published:
@@ -150,11 +151,43 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
     """An operator reads the worst criterion in the state of the run."""
     monkeypatch.setenv("AUDIO_PROFILE", "gpu_fp32")
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer)):
+    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments)):
         state = audio_analysis(video, return_state=True)
 
     assert state.is_failed()
     assert "speaker count difference 1 speakers (limit <= 0 speakers)" in (state.message or "")
+
+
+def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) -> None:
+    """On drift the reference is run again; where it does not equal itself no candidate is blamed."""
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+    seams = Seams(
+        device_facts=lambda: ONE_GPU,
+        diarizer=diarizer,
+        explainer=lambda *_: Explanation(repeatable=False, localisation=None),
+    )
+
+    with seams_in_force(seams):
+        state = audio_analysis(video, on_drift="substitute", return_state=True)
+
+    assert state.is_failed()
+    assert "reference_not_repeatable" in (state.message or "")
+    assert beside(video) == set()
+
+
+def test_a_failing_experiment_does_not_soften_a_refusal(video: Path) -> None:
+    """When the drift cannot be located the run still fails for drift, and the report says why."""
+
+    def broken(*_: Any) -> Explanation:
+        raise DeviceError("out of memory")
+
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=broken)):
+        state = audio_analysis(video, return_state=True)
+
+    report = json.loads((video.parent / ".step4" / "refused" / "clip" / "drift.json").read_text())
+    assert state.is_failed()
+    assert any("could not be located: out of memory" in note for note in report["notes"])
 
 
 def test_substitute_publishes_the_reference(video: Path) -> None:
@@ -253,7 +286,7 @@ def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
 def test_the_fallback_is_a_retry_in_the_run_states(video: Path) -> None:
     """The task run that fell back shows two attempts, and its log line is the one operators search for."""
     diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA error: device lost")))
-    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer)):
+    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments)):
         state = audio_analysis(video, return_state=True)
     with get_client(sync_client=True) as client:
         runs = client.read_task_runs()

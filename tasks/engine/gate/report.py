@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.engine.gate.agreement import TIE, Agreement, Stretch
 from tasks.engine.gate.tolerance import Tolerance
+from tasks.engine.localise import Localisation
 
 SCHEMA_VERSION = 1
 
@@ -81,6 +82,7 @@ class DriftReport:
 
     reason: one sentence where no criterion speaks (not comparable, unverified…).
     notes: what could not be checked, and what the files say against themselves.
+    localisation: the first stage that diverged, where that was looked for.
     """
 
     verdict: Verdict
@@ -89,6 +91,7 @@ class DriftReport:
     reason: str | None = None
     notes: tuple[str, ...] = ()
     agreement: Agreement | None = None
+    localisation: Localisation | None = None
 
     @property
     def failed(self) -> tuple[Criterion, ...]:
@@ -136,6 +139,7 @@ class DriftReport:
             "ties": scores.ties if scores else None,
             "worst_stretch": self.agreement.worst_stretch._asdict() if self.agreement else None,
             "speaker_mapping": self.agreement.speakers.mapping if self.agreement else None,
+            "localisation": self.localisation.to_dict() if self.localisation else None,
             "tolerance": dataclasses.asdict(self.tolerance),
             "notes": list(self.notes),
         }

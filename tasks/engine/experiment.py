@@ -1,0 +1,97 @@
+"""Why a candidate drifted: both sides computed again on an excerpt, stage by stage."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import SAMPLE_RATE, Diarization, Parameters, diarize
+from tasks.engine.frames import FrameGrid
+from tasks.engine.gate.report import Verdict
+from tasks.engine.gate.verdict import compare
+from tasks.engine.localise import Localisation, localise
+from tasks.engine.stages import Stage, Tap, Value
+from tasks.engine.timeline import Timeline, timeline_of
+
+EXCERPT_SEC = 300.0
+"""Around the worst stretch: long enough to cluster speakers, short enough to compute several times."""
+GRID_FPS = Fraction(25)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What was found: where the two parted, or that the reference does not even equal itself."""
+
+    repeatable: bool
+    localisation: Localisation | None
+
+
+Explainer = Callable[[NDArray[np.float32], float, DevicePlan, Parameters], Explanation]
+
+
+def explain(
+    samples: NDArray[np.float32], around_sec: float, candidate: DevicePlan, parameters: Parameters
+) -> Explanation:
+    """Compute the reference twice and the candidate once on an excerpt, then hand stages over until it drifts.
+
+    Args:
+        samples: (samples,) float32, mono, 16 kHz.
+        around_sec: middle of the excerpt, where the two differ most.
+        candidate: the plan that drifted.
+        parameters: as in the run.
+
+    Returns:
+        An explanation; without a localisation where the excerpt alone does not drift.
+
+    Raises:
+        DeviceError: the candidate's device failed this time.
+    """
+    piece = excerpt(samples, around_sec)
+    reference_plan = candidate.as_reference()
+    trusted, reference = traced(piece, reference_plan, parameters, {})
+    again, _ = traced(piece, reference_plan, parameters, {})
+    if not same(trusted, again):
+        return Explanation(repeatable=False, localisation=None)
+    drifted, outputs = traced(piece, candidate, parameters, {})
+    grid = FrameGrid(int(len(piece) / SAMPLE_RATE * GRID_FPS), GRID_FPS)
+    if not drifts(trusted, drifted, grid):
+        return Explanation(repeatable=True, localisation=None)
+
+    def drifts_with(given: Mapping[Stage, Value]) -> bool:
+        return drifts(trusted, traced(piece, reference_plan, parameters, given)[0], grid)
+
+    return Explanation(repeatable=True, localisation=localise(reference, outputs, drifts_with, candidate))
+
+
+def excerpt(samples: NDArray[np.float32], around_sec: float) -> NDArray[np.float32]:
+    """At most EXCERPT_SEC around an instant, from a whole second on: windows then fall where they fell in the run."""
+    length = int(EXCERPT_SEC * SAMPLE_RATE)
+    first = max(0, min(int(around_sec - EXCERPT_SEC / 2) * SAMPLE_RATE, len(samples) - length))
+    first -= first % SAMPLE_RATE
+    return np.ascontiguousarray(samples[first : first + length])
+
+
+def traced(
+    samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, given: Mapping[Stage, Value]
+) -> tuple[Diarization, dict[Stage, Value]]:
+    """One diarization with every stage's output."""
+    tap = Tap(given=dict(given))
+    return diarize(samples, plan, parameters, tap=tap), tap.kept
+
+
+def same(one: Diarization, other: Diarization) -> bool:
+    """Equal turns and scores, bit for bit."""
+    return one.turns == other.turns and np.array_equal(one.scores.values, other.scores.values)
+
+
+def drifts(reference: Diarization, candidate: Diarization, grid: FrameGrid) -> bool:
+    """Would the gate refuse it?"""
+    return compare(on_frames(reference, grid), on_frames(candidate, grid)).verdict is not Verdict.COHERENT
+
+
+def on_frames(found: Diarization, grid: FrameGrid) -> Timeline:
+    """A diarization laid on video frames, in memory."""
+    return timeline_of(found.turns, found.scores, grid)

@@ -1,0 +1,129 @@
+"""Which stage parted first, when candidate and reference drift: each stage's output is handed to the other side.
+
+The reference is computed again with the candidate's outputs up to one stage, for each stage in order. The first stage
+whose output makes the reference drift is where the candidate went wrong: what came before it did no harm.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import SAMPLE_RATE
+from tasks.engine.stages import Stage, Value
+
+WINDOW_STEP_SEC = 1.0
+"""Windows of segmentation-3.0 and of the pipelines built on it: 10 s, step 1 s."""
+
+HANDED = (Stage.SAMPLES, Stage.FRONT_END, Stage.SCORES, Stage.DECISIONS, Stage.EMBEDDINGS, Stage.CLUSTERS)
+"""Stages whose output can be handed over; the frame mapping is what remains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far one stage's outputs are apart.
+
+    largest: largest absolute difference; None where the shapes differ. share: of the values that differ, 0 to 1.
+    window: where the largest difference is; seconds: when that window (or sample) begins.
+    drifts: does the reference drift when it is given this side's outputs up to here? None where not tried.
+    """
+
+    stage: Stage
+    largest: float | None
+    share: float
+    window: int | None
+    seconds: float | None
+    drifts: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Localisation:
+    """The first stage that diverged, the numbers of every stage up to it, and what to do about it."""
+
+    stage: Stage
+    differences: tuple[Difference, ...]
+    advice: str
+
+    @property
+    def sentence(self) -> str:
+        """One line: stage, place, numbers, advice."""
+        found = next((one for one in self.differences if one.stage is self.stage), None)
+        if found is None or found.seconds is None:
+            return f"first diverged: {self.stage}. {self.advice}"
+        where = (
+            f"at {found.seconds:.1f} s" if found.window is None else f"window {found.window} ({found.seconds:.1f} s)"
+        )
+        size = "other shapes" if found.largest is None else f"largest difference {found.largest:.3g}"
+        return f"first diverged: {self.stage}, {where}, {size}, {100 * found.share:.2g} % of values. {self.advice}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        return {
+            "stage": str(self.stage),
+            "sentence": self.sentence,
+            "advice": self.advice,
+            "differences": [asdict(one) | {"stage": str(one.stage)} for one in self.differences],
+        }
+
+
+Rerun = Callable[[Mapping[Stage, Value]], bool]
+"""Compute the reference with these outputs in place of its own: does it drift from itself?"""
+
+
+def localise(
+    reference: Mapping[Stage, Value], candidate: Mapping[Stage, Value], drifts_with: Rerun, plan: DevicePlan
+) -> Localisation:
+    """Find the first stage of the candidate that makes the reference drift.
+
+    Args:
+        reference: every stage's output, as the reference computed it.
+        candidate: likewise.
+        drifts_with: the experiment.
+        plan: the candidate's, which advice depends on.
+    """
+    differences, handed = [], {}
+    for stage in HANDED:
+        found = difference(stage, reference[stage], candidate[stage])
+        handed[stage] = candidate[stage]
+        drifts = found.largest is None or (found.share > 0 and drifts_with(handed))
+        differences.append(Difference(**{**asdict(found), "drifts": drifts}))
+        if drifts:
+            return Localisation(stage, tuple(differences), advice(stage, plan))
+    return Localisation(Stage.FRAMES, tuple(differences), advice(Stage.FRAMES, plan))
+
+
+def difference(stage: Stage, reference: Value, candidate: Value) -> Difference:
+    """Compare one stage's outputs; equal NaN count as equal, NaN against a number as infinitely far."""
+    if reference.shape != candidate.shape:
+        return Difference(stage, None, 1.0, 0, 0.0)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(reference.astype(np.float64) - candidate.astype(np.float64))
+    same = (reference == candidate) | (np.isnan(reference) & np.isnan(candidate))
+    apart = np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf, posinf=np.inf))
+    if not apart.size or same.all():
+        return Difference(stage, 0.0, 0.0, None, None)
+    place = int(np.argmax(apart)) // max(apart[0].size, 1)
+    if stage is Stage.SAMPLES:
+        return Difference(stage, float(apart.max()), float(np.mean(~same)), None, place / SAMPLE_RATE)
+    return Difference(stage, float(apart.max()), float(np.mean(~same)), place, place * WINDOW_STEP_SEC)
+
+
+def advice(stage: Stage, plan: DevicePlan) -> str:
+    """What to do about a stage that diverged under a plan."""
+    half = f"in {plan.half} " if plan.precision != "fp32" else ""
+    safe = "choose a profile with precision fp32, such as gpu_fp32"
+    tamed = "set precision to mixed, which keeps front ends and decisions in FP32, or to fp32"
+    unlevelled = f"The level rule is off (level = {plan.level}), so quiet sound underflows {half}: set level = rms."
+    unlike = "The two sides did not hear the same samples: decode once and hand the same array to both."
+    lines = {
+        Stage.SAMPLES: unlevelled if plan.level != "rms" else unlike,
+        Stage.FRONT_END: f"SincNet ran {half}on {plan.device}: {tamed if half else 'check that TF32 is off'}.",
+        Stage.SCORES: f"The segmentation network ran {half}on {plan.device}: {safe if half else 'run step4 on cpu'}.",
+        Stage.DECISIONS: "Equal scores gave other decisions: look for NaN, a changed threshold or a broken argmax.",
+        Stage.EMBEDDINGS: f"The embedding network or pooling ran {half}on {plan.device}: {tamed if half else safe}.",
+        Stage.CLUSTERS: "Equal embeddings gave other clusters: compare the versions of scipy and numpy on both sides.",
+        Stage.FRAMES: "Equal turns were laid on frames differently: compare frame counts, rates and numbering.",
+    }
+    return lines[stage]

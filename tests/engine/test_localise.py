@@ -1,0 +1,82 @@
+"""Localisation: the first stage whose output makes the reference drift is the one that is named."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from tasks.engine.devices import DevicePlan
+from tasks.engine.localise import HANDED, difference, localise
+from tasks.engine.stages import Stage, Tap, Value
+
+PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none", "a test")
+
+
+def outputs() -> dict[Stage, Value]:
+    """Five windows of something at every stage."""
+    rng = np.random.default_rng(7)
+    return {stage: rng.normal(size=(5, 4, 3)).astype(np.float32) for stage in HANDED}
+
+
+@pytest.mark.parametrize("culprit", HANDED)
+def test_the_first_stage_that_makes_the_reference_drift_is_named(culprit: Stage) -> None:
+    """Stages before it may differ harmlessly; stages behind it differ because of it."""
+    reference, candidate = outputs(), outputs()
+    for stage in HANDED:
+        candidate[stage] = reference[stage] + np.float32(1e-6)
+    candidate[culprit][3, 1, 2] += 5
+
+    def drifts_with(given: Mapping[Stage, Value]) -> bool:
+        return culprit in given
+
+    found = localise(reference, candidate, drifts_with, PLAN)
+
+    assert found.stage is culprit
+    assert found.differences[-1].largest == pytest.approx(5, rel=1e-3)
+    if culprit is not Stage.SAMPLES:
+        assert "window 3 (3.0 s)" in found.sentence
+    assert found.advice in found.sentence
+
+
+def test_when_no_stage_does_it_is_the_frame_mapping() -> None:
+    """Equal outputs all along leave only the last step."""
+    same = outputs()
+
+    assert localise(same, same, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
+
+
+def test_another_shape_is_a_divergence_without_an_experiment() -> None:
+    """A dropped window cannot be handed over."""
+    reference, candidate = outputs(), outputs()
+    candidate[Stage.SCORES] = candidate[Stage.SCORES][:4]
+
+    found = localise(reference, candidate, lambda _given: False, PLAN)
+
+    assert found.stage is Stage.SCORES
+    assert "other shapes" in found.sentence
+
+
+def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
+    """A broken value is the largest difference there is."""
+    one = np.zeros((2, 3), dtype=np.float32)
+    other = one.copy()
+    other[1, 2] = np.nan
+
+    assert difference(Stage.SCORES, one, other).largest == np.inf
+    assert difference(Stage.SCORES, other, other).largest == 0
+
+
+def test_the_tap_keeps_what_passes_and_replaces_what_was_given() -> None:
+    """Parts and wholes; padding behind the last window passes and is not kept."""
+    given = np.arange(12, dtype=np.float32).reshape(3, 4)
+    tap = Tap(given={Stage.SCORES: given})
+
+    first = tap.part(Stage.SCORES, np.zeros((2, 4), dtype=np.float32))
+    last = tap.part(Stage.SCORES, np.full((2, 4), 9, dtype=np.float32))
+    tap.finish(Stage.SCORES, 3)
+    whole = tap.whole(Stage.DECISIONS, given + 1)
+
+    assert np.array_equal(first, given[:2])
+    assert np.array_equal(last, [given[2], [9, 9, 9, 9]])
+    assert np.array_equal(tap.kept[Stage.SCORES], given)
+    assert np.array_equal(whole, tap.kept[Stage.DECISIONS])
