@@ -16,7 +16,7 @@ from tasks.engine.localise import Localisation, localise
 from tasks.engine.stages import Stage, Tap, Value
 from tasks.engine.timeline import Timeline, timeline_of
 
-EXCERPT_SEC = 300.0
+EXCERPT_SEC = 120.0
 """Around the worst stretch: long enough to cluster speakers, short enough to compute several times."""
 GRID_FPS = Fraction(25)
 

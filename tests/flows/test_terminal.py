@@ -1,0 +1,82 @@
+"""What a person sees: progress off the terminal, who speaks when, the summary of a run."""
+
+import io
+import logging
+
+import pytest
+from rich.console import Console
+
+from flows.terminal import LANE_WIDTH, lanes, lines_per_tenth, progress, summary_rows
+from tasks.engine.turns import Turn
+
+MANIFEST = {
+    "source": {"name": "clip.mp4", "duration_sec": 30.0, "fps_assumed": False, "audio": {"codec": "aac"}},
+    "summary": {
+        "frames": 750,
+        "speech_frames": 550,
+        "percent": 73.3333,
+        "first_speech_sec": 7.6,
+        "speakers": [{"name": "SPEAKER_00", "percent": 54.7}, {"name": "SPEAKER_01", "percent": 52.7}],
+    },
+    "device": {"device": "cpu", "device_name": "A CPU", "precision": "fp32", "batch_size": 4, "reason": "no CUDA"},
+    "verdict_sentence": "reference: computed on CPU in FP32",
+}
+
+
+def test_off_a_terminal_progress_is_one_line_per_tenth(caplog: pytest.LogCaptureFixture) -> None:
+    """A log of a long run has ten lines per stage, not ten thousand."""
+    report = lines_per_tenth()
+    with caplog.at_level(logging.INFO, logger="step4"):
+        for done in range(1, 1001):
+            report("candidate: embeddings", done, 1000)
+
+    assert caplog.messages == [f"candidate: embeddings: {10 * tenth} %" for tenth in range(1, 11)]
+
+
+def test_on_a_terminal_progress_is_bars() -> None:
+    """Bars are drawn on the console, one per stage, and disappear when done."""
+    screen = io.StringIO()
+    with progress(Console(file=screen, force_terminal=True, width=80)) as report:
+        report("candidate: segmentation", 5, 10)
+        report("candidate: segmentation", 10, 10)
+
+    assert "candidate: segmentation" in screen.getvalue()
+
+
+def test_lanes_show_who_speaks_when() -> None:
+    """One lane per speaker over the whole duration; overlap shows in both."""
+    drawn = dict(lanes([Turn(0, 15, "A"), Turn(10, 20, "B")], 30.0))
+
+    assert list(drawn) == ["A", "B"]
+    assert drawn["A"] == "█" * 30 + " " * 30
+    assert drawn["B"] == " " * 20 + "█" * 20 + " " * 20
+    assert all(len(lane) == LANE_WIDTH for lane in drawn.values())
+
+
+def test_a_very_short_turn_is_still_visible() -> None:
+    """Some speech in a cell shows as half a block."""
+    assert "▌" in dict(lanes([Turn(10.0, 10.1, "A")], 600.0))["A"]
+
+
+def test_the_summary_says_what_matters() -> None:
+    """Verdict, speech, first speech, speakers, device and why, time."""
+    rows = dict(summary_rows(MANIFEST, 12.3))
+
+    assert rows["verdict"] == "reference: computed on CPU in FP32"
+    assert rows["speech"] == "550 of 750 frames, 73.3 %"
+    assert rows["first speech"] == "7.60 s"
+    assert rows["speakers"] == "SPEAKER_00 55 %, SPEAKER_01 53 %"
+    assert rows["device"] == "cpu (A CPU), FP32, batch 4: no CUDA"
+    assert rows["time"] == "12.3 s for 30.0 s of video"
+
+
+def test_silence_and_missing_audio_are_said() -> None:
+    """No speech has no first second, and no audio stream needed no device."""
+    silent = {**MANIFEST, "source": {**MANIFEST["source"], "audio": "no_audio_stream", "fps_assumed": True}}
+    silent["summary"] = {**MANIFEST["summary"], "first_speech_sec": None, "speakers": []}
+    rows = dict(summary_rows(silent, 1.0))
+
+    assert rows["first speech"] == "none"
+    assert rows["speakers"] == "none"
+    assert "no_audio_stream" in rows["device"]
+    assert "25" in rows["frames"]
