@@ -24,7 +24,7 @@ from tasks.engine.models import identity
 from tasks.engine.runs import Run
 from tasks.engine.seams import Seams, current_seams
 from tasks.explain import explain_task
-from tasks.media import extract_task, probe_task
+from tasks.media import listen_task, probe_task
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
 from tasks.timeline import build_timeline_task
 
@@ -64,15 +64,16 @@ def audio_analysis(
 def analyse(video: Path, output: Path, configuration: Configuration, seams: Seams) -> Published:
     """The recipe, with the outside world passed in."""
     media = probe_task(video)
-    plan = plan_device_task(configuration, seams.device_facts())
-    run = Run(media, plan, configuration, identity(configuration.models), output)
+    facts = seams.device_facts()
+    plan = plan_device_task(configuration, facts)
+    run = Run(media, facts, plan, configuration, identity(configuration.models), output)
     with run.exclusive():
         return find_published_task(run) or compute(run, seams)
 
 
 def compute(run: Run, seams: Seams) -> Published:
     """From the video's sound to publication or refusal."""
-    samples = extract_task(run.media, run.samples_path, seams.run_ffmpeg) if run.media.audio else None
+    samples = listen_task(run.media, run.samples_path, seams.run_ffmpeg)
     candidate, reference = infer(run, samples, seams)
     timeline = build_timeline_task(run, candidate, samples, "candidate")
     trusted = build_timeline_task(run, reference, samples, "reference") if reference else None
@@ -81,7 +82,7 @@ def compute(run: Run, seams: Seams) -> Published:
         report = explain_task(report, candidate, samples.load, run.parameters, seams.explainer)
     decision = decide_task(report, run.configuration.on_drift)
     if decision is Decision.REFUSE:
-        raise refuse_task(run, report)
+        raise refuse_task(run, report, candidate.name)
     if decision is Decision.SUBSTITUTE and reference and trusted:
         return publish_task(run, reference, trusted, report, seams.now, substituted=True)
     return publish_task(run, candidate, timeline, report, seams.now)

@@ -176,7 +176,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:  # noqa: BLE001  # whatever it is, the exit code must say that something failed
-        code = unexpected(error)
+        code = unexpected(error, as_json="--json" in arguments)
     sys.exit(code or 0)
 
 
@@ -188,14 +188,17 @@ def complain(error: Step4Error, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def unexpected(error: Exception) -> int:
+def unexpected(error: Exception, *, as_json: bool) -> int:
     """A usage error of the command line itself, or an error nobody foresaw, with its cause."""
     show = getattr(error, "show", None)
     if show is not None:
         show()
-        return int(getattr(error, "exit_code", UsageError.exit_code))
-    logging.getLogger("step4").error("unexpected error", exc_info=error)
-    return Step4Error.exit_code
+    else:
+        logging.getLogger("step4").error("unexpected error", exc_info=error)
+    code = Step4Error.exit_code if show is None else int(getattr(error, "exit_code", UsageError.exit_code))
+    if as_json:
+        typer.echo(json.dumps({"error": str(error), "exit_code": code}, ensure_ascii=False))
+    return code
 
 
 if __name__ == "__main__":

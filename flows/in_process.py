@@ -6,6 +6,8 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,10 @@ from rich.console import Console
 from flows.audio_analysis import audio_analysis
 from flows.terminal import progress, show_run
 from profiles.settings import Configuration
-from tasks.engine.errors import Step4Error
-from tasks.engine.seams import Seams, seams_in_force
+from tasks.engine.errors import Step4Error, UsageError
+from tasks.engine.seams import current_seams, seams_in_force
+
+log = logging.getLogger("step4")
 
 
 def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool) -> int:
@@ -29,6 +33,7 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
         UsageError: an option or a setting is wrong; no video was touched.
     """
     level = Configuration.resolve({"profile": options["profile"]}).log_level
+    require_distinct(videos, options["output"])
     log_to_stderr(level)
     runs = [run_one(video.absolute(), options, quiet=as_json) for video in videos]
     code: int = max(run["exit_code"] for run in runs)
@@ -37,32 +42,60 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
     return code
 
 
+def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
+    """Two videos of one request must not publish under the same names.
+
+    Raises:
+        UsageError: with both.
+    """
+    taken: dict[Path, Path] = {}
+    for video in videos:
+        stem = ((output or video.parent) / video.stem).absolute()
+        if stem in taken:
+            raise UsageError(f"{taken[stem]} and {video} would both publish as {stem}_step4.json: run them apart")
+        taken[stem] = video
+
+
 def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Run the flow on one video and tell how it ended."""
+    """Run the flow on one video and tell how it ended, whatever happened: the next video must have its turn."""
     started = time.perf_counter()
-    console = Console(stderr=True)
-    # A flow that ends with its process needs no heartbeat; stopping the heartbeat costs a second.
-    with (
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        progress(console) as report,
-        seams_in_force(Seams(progress=report)),
-    ):
-        try:
-            manifest = audio_analysis(video, **options)
-        except Step4Error as error:
-            console.print(f"step4: {error}", style="bold red", highlight=False, soft_wrap=True)
-            return {"video": str(video), "exit_code": error.exit_code, "error": str(error)}
+    console = Console(stderr=True, markup=False, highlight=False)
+    try:
+        manifest = run_flow(video, options, console)
+    except Step4Error as error:
+        console.print(f"step4: {error}", style="bold red", soft_wrap=True)
+        return {"video": str(video), "exit_code": error.exit_code, "error": str(error)}
+    except Exception as error:
+        log.exception("%s: unexpected error", video.name)
+        return {"video": str(video), "exit_code": Step4Error.exit_code, "error": repr(error)}
     seconds = time.perf_counter() - started
     if not quiet:
         show_run(manifest, options["output"] or video.parent, seconds)
     return {"video": str(video), "exit_code": 0, "seconds": round(seconds, 3), "manifest": manifest}
 
 
+def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """The flow, with progress on a console."""
+    with (
+        # A flow that ends with its process needs no heartbeat; stopping the heartbeat costs a second.
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        # Libraries print; stdout is for the result alone.
+        redirect_stdout(sys.stderr),
+        progress(console) as report,
+        seams_in_force(replace(current_seams(), progress=report)),
+    ):
+        return dict(audio_analysis(video, **options))
+
+
+class OurHandler(logging.StreamHandler):  # type: ignore[type-arg]  # a class of the standard library, to be recognised
+    """Shows the stages' lines on stderr."""
+
+
 def log_to_stderr(level: str) -> None:
-    """Show the stages' log lines, each once."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Show the stages' log lines, each once; a handler that Prefect added for its server stays."""
+    handler = OurHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("step4")
-    logger.handlers = [handler]
+    logger.handlers = [handler, *(other for other in logger.handlers if not isinstance(other, OurHandler))]
     logger.setLevel(level)
     logger.propagate = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from profiles.profile import Profile
@@ -47,6 +48,8 @@ def lines_per_tenth() -> "Progress":
 
     def report(stage: str, done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
+        if tenth < tenths.get(stage, 0):
+            tenths.pop(stage)  # begun again, on another device
         if tenth > tenths.get(stage, 0):
             tenths[stage] = tenth
             log.info("%s: %d %%", stage, 10 * tenth)
@@ -58,15 +61,15 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
     """The summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
     from tasks.engine.formats import turns_parquet  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     source, summary = manifest["source"], manifest["summary"]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for row in summary_rows(manifest, seconds):
-        table.add_row(*row)
-    table.add_row("files", f"{folder}/ " + ", ".join(manifest["files"]))
-    console.rule(source["name"], align="left")
+        table.add_row(*map(Text, row))
+    table.add_row("files", Text(f"{folder}/ " + ", ".join(manifest["files"])))
+    console.rule(Text(source["name"]), align="left")
     console.print(table)
     turns = next(folder / name for name in manifest["files"] if name.endswith("_turns.parquet"))
     for speaker, lane in lanes(turns_parquet.read(turns), source["duration_sec"]):
@@ -113,16 +116,16 @@ def lanes(turns: Iterable["Turn"], duration: float) -> Iterator[tuple[str, str]]
 def show_report(report: "DriftReport") -> None:
     """Verdict first, then each criterion with value and limit."""
     console = Console(highlight=False)
-    console.print(report.sentence, style="bold green" if not report.failed and not report.reason else "bold red")
+    console.print(Text(report.sentence), style="bold green" if not report.failed and not report.reason else "bold red")
     if report.criteria:
         table = Table("criterion", "value", "limit", "", "detail", box=None, header_style="bold")
         for one in report.criteria:
             value = "" if one.value is None else f"{one.value:.4g} {one.unit}"
             limit = f"{'<' if one.strict else '<='} {one.limit:g} {one.unit}"
-            table.add_row(one.title, value, limit, PASSED[one.passed], one.detail)
+            table.add_row(one.title, value, limit, PASSED[one.passed], Text(one.detail))
         console.print(table)
     for note in report.notes:
-        console.print(f"note: {note}")
+        console.print(Text(f"note: {note}"))
 
 
 def show_profiles(profiles: Iterable["Profile"]) -> None:

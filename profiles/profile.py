@@ -51,7 +51,7 @@ def read_profile(path: Path) -> Profile:
         UsageError: not TOML, or not of the schema.
     """
     try:
-        return Profile.model_validate({"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
+        return Profile.model_validate({**tomllib.loads(path.read_text(encoding="utf-8")), "name": path.stem})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"profile file {path} is not TOML: {error}") from error
     except ValidationError as error:
@@ -75,6 +75,6 @@ def get_profile(name: str) -> Profile:
 def explain(error: ValidationError) -> str:
     """A validation error as one sentence: where, what was found, what would be accepted."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc'])} = {problem['input']!r}: {problem['msg']}"
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, found {str(problem['input'])[:60]!r}"
         for problem in error.errors(include_url=False)
     )

@@ -1,16 +1,16 @@
 """The effective configuration: a flow parameter, else the environment or `.env`, else the profile."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from profiles.profile import DEFAULT, BatchSize, Device, HalfType, PrecisionName, Profile, get_profile
 from tasks.engine.errors import UsageError
-from tasks.engine.models import TOKEN_VARIABLES
+from tasks.engine.models import TOKEN_VARIABLES, from_environment
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -23,9 +23,7 @@ def variable(*names: str, default: Any = None, description: str, **bounds: Any) 
 class Environment(BaseSettings):
     """What the environment and `.env` say. Unset means: ask the profile."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False)
 
     profile: str = variable("AUDIO_PROFILE", default=DEFAULT, description="Profile name or alias.")
     device: Device | None = variable("AUDIO_DEVICE", "PYANNOTE_DEVICE", description="Where inference runs.")
@@ -35,7 +33,7 @@ class Environment(BaseSettings):
         "PYANNOTE_BATCH_SIZE", "AUDIO_PYANNOTE_BATCH_SIZE", description="Windows per network pass."
     )
     cpu_workers: int | None = variable(
-        "AUDIO_CPU_WORKERS", "PYANNOTE_NUM_WORKERS", description="CPU threads of inference; unset: all.", ge=1
+        "AUDIO_CPU_WORKERS", "PYANNOTE_NUM_WORKERS", description="CPU threads of inference; 0 or unset: all.", ge=0
     )
     models: str | None = variable("STEP4_MODELS", description="offline, a hub id, or a folder.")
     speech_threshold: float = variable(
@@ -55,6 +53,12 @@ class Environment(BaseSettings):
         "STEP4_NUM_SPEAKERS", description="Number of speakers, where it is known.", ge=1, le=255
     )
     log_level: LogLevel = variable("AUDIO_LOG_LEVEL", default="INFO", description="Least severe level to log.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def any_case(cls, value: object) -> object:
+        """`info` means INFO."""
+        return value.upper() if isinstance(value, str) else value
 
 
 class Configuration(BaseModel):
@@ -91,15 +95,17 @@ class Configuration(BaseModel):
             UsageError: an unknown profile or a value out of bounds, with what would be accepted.
         """
         chosen = {name: value for name, value in (parameters or {}).items() if value is not None}
+        # By alias: a field's own name is no variable, or a stray REFERENCE=none would switch the gate off.
+        named = {first_alias(name): value for name, value in chosen.items()}
         try:
-            said = Environment(_env_file=env_file, **chosen)  # type: ignore[call-arg]  # pydantic-settings takes it
+            said = Environment(_env_file=env_file, **named)  # type: ignore[call-arg]  # pydantic-settings takes it
         except ValidationError as error:
             raise UsageError(explain_setting(error)) from error
         profile = get_profile(said.profile)
         values = {name: getattr(profile, name) for name in cls.model_fields if name in Profile.model_fields}
         values |= {name: v for name in cls.model_fields if (v := getattr(said, name, None)) is not None}
-        values |= {"cpu_workers": said.cpu_workers, "num_speakers": said.num_speakers}
-        return cls(**{**values, "profile": profile.name, **amp(said, profile), **gpu(said, chosen)})
+        values |= {"cpu_workers": said.cpu_workers or None, "num_speakers": said.num_speakers}
+        return cls(**{**values, "profile": profile.name, **amp(said, profile), **gpu(said, profile, chosen)})
 
 
 def amp(said: Environment, profile: Profile) -> dict[str, str]:
@@ -111,19 +117,39 @@ def amp(said: Environment, profile: Profile) -> dict[str, str]:
     return {"precision": "mixed"} if profile.precision == "fp32" else {}
 
 
-def gpu(said: Environment, chosen: Mapping[str, Any]) -> dict[str, str]:
-    """What AUDIO_DISABLE_GPU makes of the device, unless the caller named one."""
-    return {"device": "cpu"} if said.disable_gpu and "device" not in chosen else {}
+def gpu(said: Environment, profile: Profile, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """What AUDIO_DISABLE_GPU makes of device and precision, unless the caller named a device.
+
+    A profile for GPUs that is sent to the CPU computes like the reference: half precision gains nothing there.
+    """
+    if not said.disable_gpu or "device" in chosen:
+        return {}
+    return {"device": "cpu"} if profile.device == "cpu" else {"device": "cpu", "precision": "fp32"}
+
+
+def first_alias(field: str) -> str:
+    """The variable that a setting is known by."""
+    alias = Environment.model_fields[field].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
 
 
 def explain_setting(error: ValidationError) -> str:
-    """Name the variable or parameter that is wrong, what was found, and what would be accepted."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc'][:1])} = {problem['input']!r}: {problem['msg']}"
-        for problem in error.errors(include_url=False)
-    )
+    """Name the variables that set a value, what was found, and what would be accepted; each setting once."""
+    found: dict[str, list[str]] = {}
+    for problem in error.errors(include_url=False):
+        alias = str(problem["loc"][0])
+        known = (aliases_of(field) for field in Environment.model_fields.values())
+        choices = next((names for names in known if alias in names), [alias])
+        found.setdefault(f"{' or '.join(choices)} = {problem['input']!r}", []).append(problem["msg"])
+    return "; ".join(f"{what}: {', or '.join(whys)}" for what, whys in found.items())
+
+
+def aliases_of(field: FieldInfo) -> list[str]:
+    """Every variable that a setting answers to."""
+    alias = field.validation_alias
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
 
 
 def secrets_present() -> dict[str, str]:
     """The hub's token variables that are set, masked."""
-    return {name: "********" for name in TOKEN_VARIABLES if os.environ.get(name)}
+    return {name: "********" for name in TOKEN_VARIABLES if from_environment(name)}

@@ -58,6 +58,8 @@ def compare(
 
 def reference_reason(outcome: Outcome) -> str:
     """Why the output is the reference's own."""
+    if outcome.name is None:
+        return "no_audio_stream: there was nothing to compute"
     if outcome.plan.fallback_reason:
         return f"computed on CPU in FP32 after the device failed ({outcome.plan.fallback_reason})"
     return "computed on CPU in FP32, as the reference would be"

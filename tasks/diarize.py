@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from prefect.tasks import Task
 
 from tasks.engine.devices import DevicePlan
 from tasks.engine.diarizer import Diarization, Diarizer, Parameters, Progress
-from tasks.engine.errors import DeviceError, NonFiniteError, UsageError
+from tasks.engine.errors import DeviceError, EngineError, NonFiniteError, UsageError
 from tasks.engine.store import Store
 from tasks.engine.turns import SpeechScores
 
@@ -31,6 +32,8 @@ class Outcome:
     plan: DevicePlan
     attempts: int = 1
     from_store: bool = False
+    name: str | None = None
+    """Of its entry in the store."""
 
     def facts(self) -> dict[str, Any]:
         """What computed it, for the files' metadata and the manifest."""
@@ -81,13 +84,14 @@ def diarize(
     with store.claim(name):
         kept = store.get(name)
         if kept is not None:
+            require_finite(kept)
             log.info("Inférence déjà faite (%s, %s, %s), résultat repris", role, plan.device, plan.precision)
-            return Outcome(kept, plan, from_store=True)
+            return Outcome(kept, plan, from_store=True, name=name)
         result = diarizer(samples(), plan, parameters, lambda step, *done: progress(f"{role}: {step}", *done))
         require_finite(result)
         store.put(name, result)
     log.info("Diarisation: %d segment(s) détecté(s)", len(result.turns))
-    return Outcome(result, plan)
+    return Outcome(result, plan, name=name)
 
 
 def require_finite(result: Diarization) -> None:
@@ -147,11 +151,30 @@ def diarize_both(
     trusted = {**stage, "diarizer": only_stored} if reference == "stored" else stage
     if plan.on_cpu:
         return diarize_task("candidate", plan, **stage), diarize_task("reference", plan.as_reference(), **trusted)
-    pending = diarize_task.submit("reference", plan.as_reference(), **trusted)
+    stop = Event()
+    pending = diarize_task.submit("reference", plan.as_reference(), **until(stop, trusted))
     try:
-        return diarize_task("candidate", plan, **stage), pending.result()
-    finally:
+        candidate = diarize_task("candidate", plan, **stage)
+    except BaseException:
+        # Nobody needs the reference any more, and it may have hours to go.
+        stop.set()
         pending.wait()
+        raise
+    if candidate.plan.is_reference:
+        pending.wait()
+        return candidate, None
+    return candidate, pending.result()
+
+
+def until(stop: Event, stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage's parameters, with progress that ends the inference once it is no longer wanted."""
+
+    def progress(step: str, done: int, total: int) -> None:
+        if stop.is_set():
+            raise EngineError("stopped: the candidate failed, so its reference is not needed")
+        stage["progress"](step, done, total)
+
+    return {**stage, "progress": progress}
 
 
 def only_stored(*_: object) -> Diarization:

@@ -9,7 +9,18 @@ from tasks.engine.containers import AudioTrack, Media, read
 from tasks.engine.errors import MediaError
 from tasks.engine.ffmpeg import DECODE_TIMEOUT_SEC, Runner, Samples, decode, run_ffmpeg
 
-__all__ = ["AudioTrack", "Media", "Runner", "Samples", "extract", "extract_task", "probe", "probe_task", "run_ffmpeg"]
+__all__ = [
+    "AudioTrack",
+    "Media",
+    "Runner",
+    "Samples",
+    "extract",
+    "listen",
+    "listen_task",
+    "probe",
+    "probe_task",
+    "run_ffmpeg",
+]
 
 
 def probe(video: Path) -> Media:
@@ -52,5 +63,15 @@ def extract(
     return decode(media, destination, runner, timeout_sec)
 
 
+def listen(media: Media, destination: Path, runner: Runner = run_ffmpeg) -> Samples | None:
+    """`extract`, where there is anything to hear: None without an audio stream, or with one that holds no sample.
+
+    Raises:
+        MediaError, StorageError, EngineError: as `extract`.
+    """
+    samples = extract(media, destination, runner) if media.audio else None
+    return samples if samples and samples.count else None
+
+
 probe_task = task(name="probe", cache_policy=NO_CACHE)(probe)
-extract_task = task(name="extract", cache_policy=NO_CACHE)(extract)
+listen_task = task(name="extract", cache_policy=NO_CACHE)(listen)

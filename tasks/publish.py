@@ -4,22 +4,23 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.diarize import Outcome
 from tasks.engine.atomic import atomic_path, sha256_of
-from tasks.engine.errors import DriftError, StorageError
+from tasks.engine.errors import DriftError, NonFiniteError, StorageError, UsageError
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.gate.report import DriftReport, Verdict
 from tasks.engine.runs import Run
-from tasks.engine.timeline import rows
+from tasks.engine.timeline import Timeline, rows
 from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.publish")
@@ -37,20 +38,42 @@ class Published:
 
 
 def find_published(run: Run) -> Published | None:
-    """The publication this run would make, if it is there, whole, and not the product of a failed device."""
+    """The publication this run would make, if it is there, whole, and not the product of a failed device.
+
+    Raises:
+        UsageError: the names belong to another file that still exists.
+    """
     path = run.published(MANIFEST)
     manifest = read_manifest(path)
+    require_own_names(run, manifest)
     if manifest is None or manifest.get("run_key") != run.key or manifest["device"].get("fallback_reason"):
         return None
     log.info("Déjà publié avec la même entrée, les mêmes paramètres et modèles: aucune inférence (%s)", path)
     return Published(path, manifest, already=True)
 
 
+def require_own_names(run: Run, manifest: Mapping[str, Any] | None) -> None:
+    """Two videos of one stem must not overwrite each other's files.
+
+    Raises:
+        UsageError: with the name of the other video.
+    """
+    other = Path(str((manifest or {}).get("video", run.media.path)))
+    if other != run.media.path and other.exists():
+        raise UsageError(
+            f"{run.published(MANIFEST).name} in {run.output} was published for {other}: "
+            f"choose another --output for {run.media.path}"
+        )
+
+
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """A manifest whose every file is present with its checksum, else None."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        whole = all(sha256_of(path.parent / name) == entry["sha256"] for name, entry in manifest["files"].items())
+        whole = {"_timeline.parquet", "_turns.parquet"} <= {f"_{name.rpartition('_')[2]}" for name in manifest["files"]}
+        whole = whole and all(
+            sha256_of(path.parent / name) == entry["sha256"] for name, entry in manifest["files"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StorageError):
         return None
     return manifest if whole else None
@@ -79,7 +102,7 @@ def publish(
         StorageError: a file could not be written or read back; an earlier publication then stays as it is, or is
             recognisably incomplete.
     """
-    load_timeline(staged.timeline)  # what cannot be read back is not published
+    require_sound(load_timeline(staged.timeline))
     files = {
         "_timeline.parquet": staged.timeline,
         "_turns.parquet": staged.turns,
@@ -107,6 +130,18 @@ def publish(
     return Published(run.published(MANIFEST), json.loads(text))
 
 
+def require_sound(timeline: Timeline) -> None:
+    """What is about to be published was read back; its scores must be numbers.
+
+    Raises:
+        NonFiniteError: naming the first frame whose score is not.
+    """
+    scores = timeline.scores
+    bad = [] if scores is None else np.flatnonzero(~np.isfinite(scores)).tolist()
+    if bad:
+        raise NonFiniteError(f"speech score of frame {bad[0] + 1} is not finite: expected a number from 0 to 1")
+
+
 def write_exchange_formats(run: Run, outcome: Outcome, folder: Path) -> dict[str, Path]:
     """The formats that others read: the JSON of STEP5, and RTTM."""
     grid, name = run.media.grid, run.media.path.name
@@ -131,7 +166,8 @@ def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[
     return {
         **staged.metadata,
         "run_key": run.key,
-        "device": {**outcome.facts(), "planned": run.plan.facts()},
+        "video": str(run.media.path),
+        "device": {**outcome.facts(), "planned": run.plan.facts(), "found": asdict(run.facts)},
         "files": {
             run.published(suffix).name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
             for suffix, path in files.items()
@@ -145,8 +181,13 @@ def retire_other_audio_json(run: Run) -> None:
     run.published(other).unlink(missing_ok=True)
 
 
-def refuse(run: Run, report: DriftReport) -> DriftError:
+def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftError:
     """Keep both timelines and the drift report where no reader looks, for a person to inspect.
+
+    Args:
+        run: names and places.
+        report: why.
+        suspect: the store's name of the candidate: it is forgotten, so that a repaired device is asked again.
 
     Returns:
         The error that the run must end with; it names the worst criterion with its value and limit.
@@ -154,15 +195,33 @@ def refuse(run: Run, report: DriftReport) -> DriftError:
     Raises:
         StorageError: the folder cannot be written.
     """
+    if suspect:
+        run.store.drop(suspect)
     write_report(report, run.staging)
     try:
-        run.refused.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(run.refused, ignore_errors=True)
         shutil.copytree(run.staging, run.refused, ignore=shutil.ignore_patterns("*.f32"))
+        retire_publication_of_other_content(run)
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
     located = f" {report.localisation.sentence}" if report.localisation else ""
     return DriftError(f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}")
+
+
+def retire_publication_of_other_content(run: Run) -> None:
+    """Move an earlier publication of what the video was before out of readers' sight.
+
+    While the video is unchanged its earlier publication stays: it was proved, and still describes it.
+    """
+    path = run.published(MANIFEST)
+    manifest = read_manifest(path)
+    if manifest is None or manifest["source"]["sha256"] == run.media.sha256:
+        return
+    retired = run.refused / "previous"
+    retired.mkdir(parents=True, exist_ok=True)
+    for name in (path.name, *manifest["files"]):
+        (run.output / name).replace(retired / name)
+    log.warning("La publication précédente décrivait un autre contenu, déplacée dans %s", retired)
 
 
 find_published_task = task(name="find-published", cache_policy=NO_CACHE)(find_published)

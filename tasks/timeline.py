@@ -10,6 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.diarize import Outcome
+from tasks.engine.atomic import make_folder
 from tasks.engine.ffmpeg import Samples
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.runs import Run
@@ -42,7 +43,7 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
         StorageError: a file could not be written.
     """
     folder, grid = run.staging / name, run.media.grid
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     turns, scores = outcome.diarization.turns, outcome.diarization.scores
     summary = summarise(rows(turns, scores, grid), grid.fps)
     metadata = {

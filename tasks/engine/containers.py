@@ -15,13 +15,18 @@ from tasks.engine.intact import refuse_cut, refuse_empty, refuse_short
 from tasks.engine.packets import Tally, chosen, codec_of, tallied
 from tasks.engine.rates import audio_only_grid, grid_of
 
-DEMUXERS = "mov,matroska,avi,mpegts,mpeg,flv,ogg,mp3,aac,flac,wav,w64,aiff,asf,ac3,eac3,amr,dts,mxf"
+DEMUXERS = (
+    "mov,matroska,avi,mpegts,mpeg,flv,ogg,mp3,aac,flac,wav,w64,aiff,asf,ac3,eac3,amr,dts,mxf,caf,au,wv,tta,ape,dv,rm,"
+    "gxf,nut,ivf"
+)
 """Accepted containers. A list of what may be opened, because a text named .mp4 can be a playlist of other files."""
 
 DECODERS = (
     "aac,aac_latm,ac3,eac3,alac,flac,opus,libopus,vorbis,libvorbis,mp3,mp3float,mp2,mp2float,dca,truehd,wmav2,"
     "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,"
-    "pcm_mulaw,pcm_alaw,pcm_bluray,pcm_dvd,adpcm_ms,adpcm_ima_wav"
+    "pcm_mulaw,pcm_alaw,pcm_bluray,pcm_dvd,pcm_s8,pcm_u16le,pcm_u24le,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,"
+    "adpcm_yamaha,g722,g726,gsm,gsm_ms,wmav1,wmapro,wmalossless,wavpack,tta,ape,mp1,mp1float,nellymoser,cook,speex,"
+    "libspeex,qdm2,sipr,ilbc"
 )
 """Accepted audio decoders. No video decoder: probing would run it on bytes that nobody vouches for."""
 
@@ -115,6 +120,9 @@ def described(path: Path, container: str, used: Sequence[Tally]) -> Media:
     start = used[0].start
     if not all(codec_of(tally.stream) for tally in used):
         raise MediaError(f"{path.name!r} has audio or video of an unknown codec: {DECODERS} would be accepted.")
+    heard = [str(codec_of(tally.stream)) for tally in used if tally.stream.type == "audio"]
+    if not set(heard) <= set(DECODERS.split(",")):
+        raise MediaError(f"{path.name!r} has sound in {heard[0]}, which is not accepted: {DECODERS} would be.")
     tracks = [track_of(tally, start) for tally in used if tally.stream.type == "audio"]
     track = tracks[0] if tracks else None
     if used[0].stream.type == "video":

@@ -4,6 +4,8 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+import psutil
+
 GIB = 1024**3
 
 
@@ -29,6 +31,8 @@ class DeviceFacts:
     free_memory: int
     """Bytes of main memory available."""
     cuda: tuple[CudaDevice, ...] = ()
+    driver: int | None = None
+    """CUDA version of the driver, as an integer: 13000 is 13.0."""
     cuda_error: str | None = None
     """Why a CUDA build of torch sees no device."""
 
@@ -99,7 +103,15 @@ def cpu_name() -> str:
 
 def available_memory() -> int:
     """Bytes of main memory that can be taken without swapping."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(psutil.virtual_memory().available)
+
+
+def driver_version() -> int | None:
+    """CUDA version of the driver: torch has no public name for it."""
+    import torch  # noqa: PLC0415
+
+    version = getattr(torch._C, "_cuda_getDriverVersion", None)  # noqa: SLF001
+    return int(version()) if version else None
 
 
 def probe() -> DeviceFacts:
@@ -122,5 +134,6 @@ def probe() -> DeviceFacts:
         cpu_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         free_memory=available_memory(),
         cuda=tuple(devices),
+        driver=driver_version() if devices else None,
         cuda_error=error,
     )

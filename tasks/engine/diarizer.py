@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from tasks.engine.pipeline import ExactSpeakerDiarization
 
 SAMPLE_RATE = 16000
-DEVICE_FAILURES = ("out of memory", "cuda", "cudnn", "cublas", "cufft", "nvrtc", "device-side assert", "nvml")
-"""What torch and the driver say when it is the device that failed."""
+DEVICE_FAILURES = ("CUDA error", "CUDA out of memory", "cuDNN error", "CUBLAS_STATUS", "CUFFT_", "NVML", "No CUDA GPUs")
+"""How torch's messages begin, or what they contain, when it is the device that failed and not our code."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -156,6 +156,6 @@ def device_failures() -> Iterator[None]:
         text = " ".join(str(error).split())
         if isinstance(error, MemoryError) or "out of memory" in text.lower():
             raise DeviceError("out of memory") from error
-        if any(word in text.lower() for word in DEVICE_FAILURES):
+        if type(error).__name__ == "AcceleratorError" or any(words in text for words in DEVICE_FAILURES):
             raise DeviceError(text[:200]) from error
         raise

@@ -5,9 +5,12 @@ a pyannote pipeline, or the id of one on the Hugging Face hub, is what productio
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dotenv import dotenv_values
 
 from tasks.engine.atomic import sha256_of
 from tasks.engine.errors import ModelError
@@ -20,6 +23,7 @@ STOCK_PIPELINES = {
     "pyannote.audio.pipelines.SpeakerDiarization",
     "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
 }
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 EXACT_PIPELINE = "tasks.engine.pipeline.ExactSpeakerDiarization"
 
 
@@ -61,7 +65,7 @@ OFFLINE_PARAMETERS: dict[str, Any] = {
 
 def models_folder() -> Path:
     """Where the offline set lies: STEP4_MODELS_DIR, else `models/` at the top of the project."""
-    configured = os.environ.get("STEP4_MODELS_DIR")
+    configured = from_environment("STEP4_MODELS_DIR")
     return Path(configured) if configured else Path(__file__).resolve().parents[2] / "models"
 
 
@@ -73,16 +77,24 @@ def identity(models: str) -> dict[str, str]:
     """
     if models == "offline":
         return {model.file: checked_sha256(models_folder() / model.file, model.sha256) for model in OFFLINE}
+    folder = pipeline_folder(models)
+    found = checksums(folder)
+    for repository in sorted(repositories(read_config(folder))):
+        found |= {f"{repository}/{name}": sha256 for name, sha256 in checksums(hub_snapshot(repository)).items()}
+    return found
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Relative path to sha256 of every file below a folder, hidden folders left out."""
     return {
         str(path.relative_to(folder)): sha256_of(path)
-        for folder in [pipeline_folder(models)]
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")
     }
 
 
 def load(models: str) -> "ExactSpeakerDiarization":
-    """A fresh pipeline on CPU, every checkpoint verified before it is read and loaded as data only.
+    """A fresh pipeline on CPU, every checkpoint loaded as data only; the offline ones verified before they are read.
 
     Raises:
         ModelError: missing, altered, of an unknown kind, or not loadable.
@@ -121,12 +133,11 @@ def load_offline() -> "ExactSpeakerDiarization":
 
 def load_folder(folder: Path) -> "ExactSpeakerDiarization":
     """A pyannote speaker diarization pipeline from a folder with its `config.yaml`."""
-    import yaml  # noqa: PLC0415
     from pyannote.audio import Pipeline  # noqa: PLC0415
     from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
 
     allow_pyannote_checkpoints()
-    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    config = read_config(folder)
     name = config.get("pipeline", {}).get("name")
     if name not in STOCK_PIPELINES:
         raise ModelError(f"{folder / 'config.yaml'} describes {name!r}: expected {min(STOCK_PIPELINES)}")
@@ -138,12 +149,37 @@ def load_folder(folder: Path) -> "ExactSpeakerDiarization":
     return pipeline
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """A pipeline's `config.yaml`.
+
+    Raises:
+        ModelError: not YAML, or not a mapping.
+    """
+    import yaml  # noqa: PLC0415
+
+    try:
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{folder / 'config.yaml'} cannot be read as YAML: {one_line(error)}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("pipeline"), dict):
+        raise ModelError(f"{folder / 'config.yaml'} describes no pipeline: expected the keys pipeline and params")
+    return config
+
+
+def repositories(config: dict[str, Any]) -> set[str]:
+    """Ids of the hub repositories whose networks a config names, as `speaker-diarization-3.1` does."""
+    named = (config["pipeline"].get("params") or {}).values()
+    return {value for value in named if isinstance(value, str) and HUB_ID.fullmatch(value)}
+
+
 def inside(value: Any, folder: Path) -> Any:  # noqa: ANN401  # any YAML value
-    """Resolve what a config names relative to its own folder: `$model/…` and `./…` paths."""
+    """Resolve what a config names: `$model/…` and `./…` in its own folder, hub ids in their local snapshots."""
     if isinstance(value, dict):
         return {key: inside(item, folder) for key, item in value.items()}
     if isinstance(value, str) and value.startswith(("$model/", "./")):
         return str(folder / value.split("/", 1)[1])
+    if isinstance(value, str) and HUB_ID.fullmatch(value):
+        return str(hub_snapshot(value))
     return value
 
 
@@ -177,7 +213,12 @@ def hub_snapshot(repository: str) -> Path:
 
 def hub_token() -> str | None:
     """The hub's token from the environment; it is never a parameter, so it never reaches a log or a run's record."""
-    return next((os.environ[name] for name in TOKEN_VARIABLES if os.environ.get(name)), None)
+    return next((value for name in TOKEN_VARIABLES if (value := from_environment(name))), None)
+
+
+def from_environment(name: str) -> str | None:
+    """A variable of the environment, else of `.env` in the working folder; None where empty or absent."""
+    return os.environ.get(name) or dotenv_values(".env").get(name) or None
 
 
 def allow_pyannote_checkpoints() -> None:

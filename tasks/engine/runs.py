@@ -1,9 +1,11 @@
 """One run: what decides its result, and where its files lie before and after publication."""
 
+import os
+import platform
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -11,12 +13,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+import psutil
 
 from profiles.settings import Configuration
+from tasks.engine.atomic import make_folder
 from tasks.engine.containers import Media
-from tasks.engine.devices import DevicePlan
+from tasks.engine.devices import DeviceFacts, DevicePlan
 from tasks.engine.diarizer import Parameters
+from tasks.engine.locks import lock_for
 from tasks.engine.store import ENGINE_VERSION, Store, digest, library_versions
 from tasks.engine.store import key as store_key
 
@@ -30,6 +34,7 @@ class Run:
     """A video, what to compute it with, and where to publish."""
 
     media: Media
+    facts: DeviceFacts
     plan: DevicePlan
     configuration: Configuration
     models: dict[str, str]
@@ -60,7 +65,7 @@ class Run:
             {
                 "engine": ENGINE_VERSION,
                 "schema": SCHEMA_VERSION,
-                "source": self.media.sha256,
+                "source": [self.media.path.name, self.media.sha256],
                 "models": self.models,
                 "device": [self.plan.on_cpu, self.plan.device_name],
                 "precision": [self.plan.precision, self.plan.half, self.plan.level],
@@ -78,8 +83,9 @@ class Run:
 
     @cached_property
     def staging(self) -> Path:
-        """Where this run's files are made; no other run uses the same folder."""
-        return self.workspace / "staging" / f"{self.stem}-{secrets.token_hex(8)}"
+        """Where this run's files are made; the name tells which process they belong to."""
+        owner = f"{platform.node()}-{os.getpid()}"
+        return self.workspace / "staging" / f"{owner}-{secrets.token_hex(8)}"
 
     @property
     def samples_path(self) -> Path:
@@ -113,24 +119,22 @@ class Run:
     def exclusive(self) -> Iterator[None]:
         """Hold this clip: a second run on the same input waits, then finds the first one's publication.
 
-        The lock dies with its process, so none is ever stale. Whatever ends the block, staging is removed, and so is
-        the workspace where nothing worth keeping is left in it.
-        """
-        self.staging.mkdir(parents=True)
-        try:
-            with FileLock(self.workspace / f"{self.stem}.lock", thread_local=False):
-                self.sweep()
-                yield
-        finally:
-            shutil.rmtree(self.staging, ignore_errors=True)
-            if not any(path.is_file() and path.suffix != ".lock" for path in self.workspace.rglob("*")):
-                shutil.rmtree(self.workspace, ignore_errors=True)
+        Whatever ends the block, this run's staging is removed, and the workspace with it where nothing is left in it.
 
-    def sweep(self) -> None:
-        """Remove what killed runs of this clip left in staging; the clip's lock must be held."""
-        for folder in self.staging.parent.glob("*"):
-            if folder != self.staging and folder.name.rpartition("-")[0] == self.stem:
-                shutil.rmtree(folder, ignore_errors=True)
+        Raises:
+            StorageError: the output folder does not take files.
+        """
+        with lock_for(self.published("")):
+            sweep(self.staging.parent)
+            make_folder(self.staging)
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.staging, ignore_errors=True)
+                for folder in (self.staging.parent, self.workspace):
+                    # Only ever an empty folder goes: other runs may be at work beside this one.
+                    with suppress(OSError):
+                        folder.rmdir()
 
     def metadata(self, samples_sha256: str | None) -> dict[str, Any]:
         """What every published file says of its origin."""
@@ -154,6 +158,14 @@ class Run:
             "parameters": self.configuration.model_dump(exclude={"log_level", "profile"}),
             "versions": {"step4-audio": version("step4-audio"), **library_versions()},
         }
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left in a staging folder."""
+    for path in folder.glob(f"{platform.node()}-*"):
+        pid = path.name.split("-")[-2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def rational(value: Fraction) -> str:

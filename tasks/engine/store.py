@@ -6,6 +6,8 @@ library versions. Correctness does not depend on any scheduler's state, and a ch
 
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -14,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
-from tasks.engine.atomic import atomic_path
+from tasks.engine.atomic import atomic_path, make_folder
 from tasks.engine.devices import DevicePlan
 from tasks.engine.diarizer import Diarization, Parameters
+from tasks.engine.locks import lock_for
 from tasks.engine.turns import SpeechScores, Turn
 
 ENGINE_VERSION = 1
@@ -66,8 +68,7 @@ class Store:
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
         """Hold the entry's lock: whoever wants the same inference waits for the first one instead of repeating it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f"{name}.lock"):
+        with lock_for(self.path(name)):
             yield
 
     def get(self, name: str) -> Diarization | None:
@@ -78,13 +79,13 @@ class Store:
                 start, step = entry["grid"].tolist()
                 scores = SpeechScores(entry["scores"], start, step)
                 return Diarization(tuple(Turn(*row) for row in rows), scores, json.loads(str(entry["facts"])))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
 
     def put(self, name: str, result: Diarization) -> None:
         """Write an entry, whole or not at all."""
         turns = result.turns
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
@@ -96,3 +97,7 @@ class Store:
                 grid=np.array([result.scores.start, result.scores.step]),
                 facts=np.array(json.dumps(result.facts)),
             )
+
+    def drop(self, name: str) -> None:
+        """Forget an entry, so that it is computed again."""
+        self.path(name).unlink(missing_ok=True)

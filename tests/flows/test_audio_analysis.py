@@ -1,10 +1,14 @@
 """The flow from video to publication: real Prefect, real ffmpeg, real files; only the networks are scripted."""
 
 import json
+import platform
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -15,12 +19,13 @@ from prefect.client.orchestration import get_client
 
 from flows.audio_analysis import analyse, audio_analysis
 from profiles.settings import Configuration
-from tasks.engine.errors import DeviceError, DriftError, MediaError, NonFiniteError, UsageError
+from tasks.engine.errors import DeviceError, DriftError, MediaError, NonFiniteError, StorageError, UsageError
 from tasks.engine.experiment import Explanation
 from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.seams import Seams, seams_in_force
+from tasks.engine.store import Store
 from tasks.engine.turns import Turn
 from tasks.publish import Published, read_manifest
 
@@ -121,6 +126,150 @@ def test_a_gpu_that_agrees_is_published_as_coherent(video: Path) -> None:
     assert manifest["verdict"] == "coherent"
     assert manifest["device"]["device"] == "cuda:0"
     assert sorted(plan.device for plan in diarizer.calls) == ["cpu", "cuda:0"]
+
+
+def test_candidate_and_reference_run_at_the_same_time_on_their_own_devices(video: Path) -> None:
+    """Each waits inside its inference until the other has begun: one after the other would never end."""
+    both = Barrier(2, timeout=60)
+
+    def meet(*arguments: Any) -> Any:
+        both.wait()
+        return ScriptedDiarizer(TURNS)(*arguments)
+
+    assert start(video, meet, gpu=True).manifest["verdict"] == "coherent"
+
+
+def test_a_failing_candidate_does_not_wait_for_its_reference(video: Path) -> None:
+    """The reference is stopped at its next sign of progress: it may have hours to go."""
+    steps: list[int] = []
+
+    def slow_reference(*arguments: Any) -> Any:
+        samples, plan, parameters, progress = arguments
+        if not plan.on_cpu:
+            raise NonFiniteError("NaN")
+        for step in range(600):
+            progress("segmentation", step, 600)
+            steps.append(step)
+            time.sleep(0.1)
+        return ScriptedDiarizer(TURNS)(samples, plan, parameters, progress)
+
+    with pytest.raises(NonFiniteError):
+        start(video, slow_reference, gpu=True)
+
+    assert len(steps) < 300
+
+
+def test_a_fallback_needs_no_stored_reference(video: Path) -> None:
+    """A candidate that fell back is the reference's own output, whatever the store lacks."""
+    broken = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory")))
+
+    assert start(video, broken, gpu=True, reference="stored").manifest["verdict"] == "reference"
+
+
+def test_a_repaired_device_is_asked_again_after_a_drift(video: Path) -> None:
+    """What drifted is forgotten; the reference is kept."""
+    with pytest.raises(DriftError):
+        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+    healthy = ScriptedDiarizer(TURNS)
+
+    assert start(video, healthy, gpu=True).manifest["verdict"] == "coherent"
+    assert [plan.device for plan in healthy.calls] == ["cuda:0"]
+
+
+def test_a_refused_new_version_retires_the_publication_of_the_old_one(video: Path) -> None:
+    """When the video itself changed, its earlier timeline must not be taken for the new video's."""
+    start(video, ScriptedDiarizer(TURNS))
+    video.write_bytes(clip(video.parent / "other.mp4", rate="50").read_bytes())
+    (video.parent / "other.mp4").unlink()
+
+    with pytest.raises(DriftError):
+        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+
+    assert beside(video) == set()
+    retired = video.parent / ".step4" / "refused" / "clip" / "previous"
+    assert {path.name for path in retired.iterdir()} == PUBLISHED
+
+
+def test_two_videos_of_one_stem_do_not_overwrite_each_other(video: Path) -> None:
+    """clip.mkv beside a published clip.mp4 is refused, and the message names both."""
+    start(video, ScriptedDiarizer(TURNS))
+    twin = Path(shutil.copy(video, video.with_suffix(".mkv")))
+
+    with pytest.raises(UsageError, match=r"clip\.mp4.*clip\.mkv"):
+        start(twin, ScriptedDiarizer(TURNS))
+
+    video.unlink()
+    assert start(twin, ScriptedDiarizer(TURNS)).manifest["source"]["name"] == "clip.mkv"
+
+
+def test_an_output_that_takes_no_files_is_a_storage_error(video: Path) -> None:
+    """A file where the folder should be: exit code 6 and one sentence."""
+    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
+
+    with seams_in_force(seams), pytest.raises(StorageError, match="cannot be made"):
+        audio_analysis(video, output=video / "sub")
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda b: b[: len(b) // 2], lambda b: b[:200] + bytes([b[200] ^ 1]) + b[201:], lambda _: b""]
+)
+def test_a_damaged_inference_is_computed_again(video: Path, harm: Callable[[bytes], bytes]) -> None:
+    """Truncated, one bit flipped, or empty: the store's entry counts as absent."""
+    start(video, ScriptedDiarizer(TURNS))
+    (video.parent / "clip_audio.json").unlink()
+    entry = next((video.parent / ".step4" / "inferences").glob("*.npz"))
+    entry.write_bytes(harm(entry.read_bytes()))
+    diarizer = ScriptedDiarizer(TURNS)
+
+    assert start(video, diarizer).manifest["summary"]["speech_frames"] == 75
+    assert len(diarizer.calls) == 1
+
+
+def test_a_stored_nan_is_refused_too(video: Path) -> None:
+    """What comes from the store is checked like what was just computed."""
+    start(video, ScriptedDiarizer(TURNS))
+    (video.parent / "clip_audio.json").unlink()
+    store = Store(video.parent / ".step4" / "inferences")
+    name = next(store.folder.glob("*.npz")).stem
+    kept = store.get(name)
+    values = np.full_like(kept.scores.values, np.nan)
+    store.put(name, replace(kept, scores=replace(kept.scores, values=values)))
+
+    with pytest.raises(NonFiniteError):
+        start(video, ScriptedDiarizer(TURNS))
+
+
+def test_the_manifest_tells_what_devices_were_found(video: Path) -> None:
+    """Cards, memory, compute capability and torch build land in the manifest as values."""
+    found = start(video, ScriptedDiarizer(TURNS), gpu=True).manifest["device"]["found"]
+
+    assert found["torch"] == "2.11.0+cu130"
+    assert found["cuda"][0]["capability"] == "7.5"
+
+
+def test_two_runs_on_one_clip_compute_once(video: Path) -> None:
+    """The second waits for the first and finds its publication; neither harms the other's files."""
+    diarizer = ScriptedDiarizer(TURNS)
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: start(video, diarizer), range(2)))
+
+    assert sorted(result.already for result in results) == [False, True]
+    assert len(diarizer.calls) == 1
+    assert beside(video) == PUBLISHED
+
+
+def test_staging_of_a_killed_process_is_swept_and_a_live_ones_is_left(video: Path) -> None:
+    """Only what belongs to no living process of this machine goes."""
+    staging = video.parent / ".step4" / "staging"
+    dead, alive, elsewhere = (
+        staging / f"{node}-{pid}-abc"
+        for node, pid in ((platform.node(), 2**22 + 1), (platform.node(), 1), ("other", 1))
+    )
+    for folder in (dead, alive, elsewhere):
+        folder.mkdir(parents=True)
+    start(video, ScriptedDiarizer(TURNS))
+
+    assert [folder.exists() for folder in (dead, alive, elsewhere)] == [False, True, True]
 
 
 def test_drift_fails_the_run_and_publishes_nothing(video: Path) -> None:

@@ -3,12 +3,19 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from media_samples import clip
 
 from flows.cli import main
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments
 from tasks.engine.formats.registry import load_timeline
+from tasks.engine.seams import Seams, current_seams, seams_in_force
+from tasks.engine.turns import Turn
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -190,3 +197,82 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     """`--help` of a command tells what it does."""
     assert step4(name, "--help") == 0
     assert "Usage" in capsys.readouterr().out
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedDiarizer]:
+    """`step4 run` with scripted networks."""
+    diarizer = ScriptedDiarizer((Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")))
+    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments)
+    with seams_in_force(seams):
+        yield diarizer
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server", "scripted")
+def test_run_ends_with_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Verdict, speech and who speaks when on stdout; the lines that operators search for on stderr."""
+    video = clip(tmp_path / "Film [x264] [fin].mp4")
+
+    assert step4("run", video) == 0
+    shown = capsys.readouterr()
+    assert "75 of 125 frames, 60.0 %" in shown.out
+    assert "Film [x264] [fin]" in shown.out
+    assert "SPEAKER_01" in shown.out
+    assert "Timeline audio: 75/125 frames avec parole (60.0%)" in shown.err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_run_json_is_one_object_even_when_a_video_fails_and_libraries_print(
+    scripted: ScriptedDiarizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every video is tried; the exit code is the worst one's; stdout holds nothing else."""
+
+    def chatty(*arguments: Any) -> Any:
+        print("Found only 3 clusters")
+        return scripted(*arguments)
+
+    video = clip(tmp_path / "clip.mp4")
+    with seams_in_force(replace(current_seams(), diarizer=chatty)):
+        assert step4("run", tmp_path / "missing.mp4", video, "--json") == 4
+    document = json.loads(capsys.readouterr().out)
+
+    assert [run["exit_code"] for run in document["runs"]] == [4, 0]
+    assert document["runs"][1]["manifest"]["verdict"] == "reference"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server", "scripted")
+def test_run_maps_what_goes_wrong_to_exit_codes(tmp_path: Path) -> None:
+    """6 for an output that takes no files, 5 for a device that is absent, 3 for drift, 130 for Ctrl-C, 1 for a bug."""
+    video = clip(tmp_path / "clip.mp4")
+    blocked = tmp_path / "file"
+    blocked.touch()
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def buggy(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    assert step4("run", video, "--output", blocked / "sub") == 6
+    assert step4("run", video, "--profile", "gpu_optimized") == 5
+    drifting = ScriptedDiarizer((Turn(0.5, 2.0, "A"), Turn(2, 3, "B")), candidate=(Turn(0.5, 2.0, "A"),))
+    for diarizer, code in ((drifting, 3), (interrupted, 130), (buggy, 1)):
+        with seams_in_force(replace(current_seams(), diarizer=diarizer, device_facts=lambda: ONE_GPU)):
+            assert step4("run", video) == code
+    assert [path.name for path in tmp_path.glob("clip_*")] == []
+
+
+def test_two_videos_that_would_share_names_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """cam1/0001.mp4 and cam2/0001.mp4 into one folder: nothing is run, and both are named."""
+    assert step4("run", tmp_path / "cam1/0001.mp4", tmp_path / "cam2/0001.mp4", "--output", tmp_path) == 2
+    assert "cam2/0001.mp4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("run", "x.mp4", "--on-drift", "ignore", "--json"), ("compare", "a", "--json")])
+def test_a_usage_error_is_json_too(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that asked for JSON gets an object whatever is wrong."""
+    assert step4(*arguments) == 2
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2

@@ -53,6 +53,7 @@ def test_an_unknown_profile_answers_with_the_known_ones() -> None:
         ("device = 'cpu'\nprecision = 'fp32'\ndescription = ''\nbatch = 4", "batch"),
         ("device = 'cpu'\nprecision = 'fp32'\ndescription = ''\nbatch_size = 0", "batch_size"),
         ("device = ", "not TOML"),
+        ("precision = 'fp32'\ndescription = ''", "device: Field required"),
     ],
 )
 def test_a_profile_file_follows_the_schema(tmp_path: Path, text: str, named: str) -> None:

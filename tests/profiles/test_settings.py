@@ -7,6 +7,7 @@ import pytest
 
 from profiles.settings import Configuration, secrets_present
 from tasks.engine.errors import UsageError
+from tasks.engine.models import hub_token, models_folder
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -44,7 +45,7 @@ def test_a_parameter_beats_the_environment_which_beats_dotenv_which_beats_the_pr
         ("AUDIO_ENABLE_AMP", "true", "precision", "mixed"),
         ("AUDIO_ENABLE_AMP", "false", "precision", "fp32"),
         ("AUDIO_DISABLE_GPU", "1", "device", "cpu"),
-        ("AUDIO_LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+        ("AUDIO_LOG_LEVEL", "debug", "log_level", "DEBUG"),
         ("SPEECH_DETECTION_THRESHOLD", "0.7", "speech_threshold", 0.7),
         ("MIN_SPEECH_DURATION_MS", "0", "min_speech_ms", 0),
         ("AUDIO_JSON_GZIP", "yes", "json_gzip", True),
@@ -61,6 +62,51 @@ def test_every_variable_users_know_is_heard(
     monkeypatch.setenv(variable, value)
 
     assert getattr(Configuration.resolve(), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("stray", "value"),
+    [
+        ("REFERENCE", "none"),
+        ("ON_DRIFT", "warn"),
+        ("MODELS", "x"),
+        ("DEVICE", "tpu"),
+        ("PROFILE", "p"),
+        ("LOG_LEVEL", "x"),
+    ],
+)
+def test_only_documented_variables_are_heard(monkeypatch: pytest.MonkeyPatch, stray: str, value: str) -> None:
+    """A variable that happens to bear a field's name changes nothing: REFERENCE=none must not open the gate."""
+    before = Configuration.resolve()
+    monkeypatch.setenv(stray, value)
+
+    assert Configuration.resolve() == before
+
+
+def test_zero_workers_means_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYANNOTE_NUM_WORKERS=0 is what data loaders are told; it is no error."""
+    monkeypatch.setenv("PYANNOTE_NUM_WORKERS", "0")
+
+    assert Configuration.resolve().cpu_workers is None
+
+
+def test_a_gpu_profile_sent_to_the_cpu_computes_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AUDIO_DISABLE_GPU forces FP32 with the CPU, but leaves the CPU's own experiments alone."""
+    monkeypatch.setenv("AUDIO_DISABLE_GPU", "1")
+
+    assert Configuration.resolve({"profile": "gpu_optimized"}).precision == "fp32"
+    assert Configuration.resolve({"profile": "cpu_amp"}).precision == "mixed"
+
+
+def test_the_token_and_the_model_folder_may_stand_in_dotenv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.env` holds every variable of the example, those that are no settings too."""
+    for name in ("HF_TOKEN", "STEP4_MODELS_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    Path(".env").write_text("HF_TOKEN=hf_sentinel\nSTEP4_MODELS_DIR=/srv/models\n")
+
+    assert hub_token() == "hf_sentinel"
+    assert models_folder() == Path("/srv/models")
+    assert secrets_present() == {"HF_TOKEN": "********"}
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:

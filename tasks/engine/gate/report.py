@@ -99,6 +99,12 @@ class DriftReport:
         return tuple(criterion for criterion in self.criteria if criterion.passed is False)
 
     @property
+    def identical(self) -> bool:
+        """Compared, and no difference at all in anything that could be measured."""
+        measured = [criterion.value for criterion in self.criteria if criterion.value is not None]
+        return bool(measured) and not any(measured)
+
+    @property
     def worst(self) -> Criterion | None:
         """The failed criterion farthest beyond its limit, None where none failed."""
         return max(self.failed, key=lambda criterion: criterion.excess, default=None)
