@@ -1,7 +1,8 @@
 """step4-audio-analysis: one video, from file to published and verified speaker timeline.
 
-    probe → device plan → find published → extract → diarize (candidate and reference) → timelines → compare
-    → explain (on drift) → publish or refuse
+    probe → device plan (safer, where a self-check said so) → find published → extract
+    → diarize (candidate and reference) → timelines → watch → compare → explain (on drift)
+    → publish or refuse
 
 Secrets: the hub's token is read from the environment where models are fetched, never a parameter.
 Nothing is cached by Prefect: finished inferences are kept by content in `.step4/` beside the output, so that a run
@@ -18,15 +19,18 @@ from pydantic import Field
 from profiles.settings import Configuration
 from tasks.compare import Decision, compare_task, decide_task
 from tasks.device import plan_device_task
-from tasks.diarize import Outcome, diarize_both, nobody
+from tasks.diarize import Outcome, ask_cpu, diarize_both, nobody
 from tasks.engine.ffmpeg import Samples
 from tasks.engine.models import identity
 from tasks.engine.runs import Run
 from tasks.engine.seams import Seams, current_seams
+from tasks.engine.selfcheck import remembered
 from tasks.explain import explain_task
 from tasks.media import listen_task, probe_task
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
+from tasks.selfcheck import trusted_plan_task
 from tasks.timeline import build_timeline_task
+from tasks.watch import Rate, watch_task
 
 
 @flow(name="step4-audio-analysis", flow_run_name="{video.stem}", persist_result=False, validate_parameters=True)
@@ -65,8 +69,10 @@ def analyse(video: Path, output: Path, configuration: Configuration, seams: Seam
     """The recipe, with the outside world passed in."""
     media = probe_task(video)
     facts = seams.device_facts()
-    plan = plan_device_task(configuration, facts)
-    run = Run(media, facts, plan, configuration, identity(configuration.models), output)
+    models = identity(configuration.models)
+    wanted = plan_device_task(configuration, facts)
+    plan = trusted_plan_task(wanted, partial(remembered, facts=facts, models=models), seams.half_trouble)
+    run = Run(media, facts, plan, configuration, models, output)
     with run.exclusive():
         return find_published_task(run) or compute(run, seams)
 
@@ -76,11 +82,14 @@ def compute(run: Run, seams: Seams) -> Published:
     samples = listen_task(run.media, run.samples_path, seams.run_ffmpeg)
     candidate, reference = infer(run, samples, seams)
     timeline = build_timeline_task(run, candidate, samples, "candidate")
+    rate = watch_task(run, candidate, timeline.summary)
+    if samples and rate is Rate.TOO_LOW and reference is None:
+        reference = ask_cpu(candidate.plan, **inference(run, samples, seams))
     trusted = build_timeline_task(run, reference, samples, "reference") if reference else None
     report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold)
     if samples:
         report = explain_task(report, candidate, samples.load, run.parameters, seams.explainer)
-    decision = decide_task(report, run.configuration.on_drift)
+    decision = decide_task(report, run.configuration.on_drift, rate)
     if decision is Decision.REFUSE:
         raise refuse_task(run, report, candidate.name)
     if decision is Decision.SUBSTITUTE and reference and trusted:
@@ -92,13 +101,16 @@ def infer(run: Run, samples: Samples | None, seams: Seams) -> tuple[Outcome, Out
     """Candidate and, where one is needed, reference."""
     if samples is None:
         return nobody(run.plan), None
-    return diarize_both(
-        run.plan,
-        run.configuration.reference,
-        samples=samples.load,
-        parameters=run.parameters,
-        store=run.store,
-        name_of=partial(run.inference_name, samples_sha256=samples.sha256),
-        diarizer=seams.diarizer,
-        progress=seams.progress,
-    )
+    return diarize_both(run.plan, run.configuration.reference, **inference(run, samples, seams))
+
+
+def inference(run: Run, samples: Samples, seams: Seams) -> dict[str, Any]:
+    """What every inference of a run shares."""
+    return {
+        "samples": samples.load,
+        "parameters": run.parameters,
+        "store": run.store,
+        "name_of": partial(run.inference_name, samples_sha256=samples.sha256),
+        "diarizer": seams.diarizer,
+        "progress": seams.progress,
+    }

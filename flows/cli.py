@@ -130,6 +130,19 @@ def import_(
 
 
 @app.command()
+def selfcheck(
+    profile: ProfileName = None,
+    models: Annotated[str | None, typer.Option(metavar="offline|HUB-ID|DIR", help="Model set.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Check again even where the answer is known.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Does this machine's accelerator agree with its CPU? Exit code 0 if so, 3 if a safer plan must be used."""
+    from flows.in_process import run_selfcheck  # noqa: PLC0415
+
+    raise typer.Exit(run_selfcheck({"profile": profile, "models": models, "fresh": fresh}, as_json=as_json))
+
+
+@app.command()
 def config(profile: ProfileName = None) -> None:
     """The effective configuration as JSON: parameters, environment and profile combined."""
     from profiles.settings import Configuration, secrets_present  # noqa: PLC0415

@@ -18,9 +18,10 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from rich.console import Console
 
 from flows.audio_analysis import audio_analysis
-from flows.terminal import progress, show_run
+from flows.selfcheck import selfcheck
+from flows.terminal import progress, show_run, show_selfcheck
 from profiles.settings import Configuration
-from tasks.engine.errors import Step4Error, UsageError
+from tasks.engine.errors import DriftError, Step4Error, UsageError
 from tasks.engine.seams import current_seams, seams_in_force
 
 log = logging.getLogger("step4")
@@ -85,6 +86,18 @@ def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[
         seams_in_force(replace(current_seams(), progress=report)),
     ):
         return dict(audio_analysis(video, **options))
+
+
+def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run the self-check flow and show its answers; 3 where the profile's own plan diverged."""
+    log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), redirect_stdout(sys.stderr):
+        answers = selfcheck(**options)
+    if as_json:
+        print(json.dumps({"checks": answers}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+    else:
+        show_selfcheck(answers)
+    return 0 if answers[0]["passed"] else DriftError.exit_code
 
 
 class OurHandler(logging.StreamHandler):  # type: ignore[type-arg]  # a class of the standard library, to be recognised

@@ -134,3 +134,19 @@ def show_profiles(profiles: Iterable["Profile"]) -> None:
     for one in profiles:
         table.add_row(one.name, ", ".join(one.aliases), one.device, one.precision, str(one.batch_size), one.description)
     Console(highlight=False).print(table)
+
+
+def show_selfcheck(answers: Iterable[Mapping[str, Any]]) -> None:
+    """Each plan that was tried, and what each level said."""
+    console = Console(highlight=False, markup=False)
+    for answer in answers:
+        known = " (known)" if answer["cached"] else ""
+        style = "bold green" if answer["passed"] else "bold red"
+        title = (
+            f"{answer['device']} ({answer['device_name']}), {answer['precision'].upper()}: {answer['verdict']}{known}"
+        )
+        console.print(title, style=style)
+        for level in answer["levels"]:
+            console.print(f"  {level['level_db']:>4} dB  {level['sentence']}")
+        if answer["note"]:
+            console.print(f"  {answer['note']}")

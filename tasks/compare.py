@@ -12,6 +12,7 @@ from tasks.engine.gate.report import DriftReport, Verdict
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
 from tasks.timeline import StagedTimeline
+from tasks.watch import Rate
 
 log = logging.getLogger("step4.compare")
 
@@ -65,13 +66,14 @@ def reference_reason(outcome: Outcome) -> str:
     return "computed on CPU in FP32, as the reference would be"
 
 
-def decide(report: DriftReport, on_drift: str) -> Decision:
+def decide(report: DriftReport, on_drift: str, rate: Rate = Rate.USUAL) -> Decision:
     """What a verdict leads to.
 
     Only a measured drift can be waved through, and only a reference that repeats itself can be published instead.
+    Where the detection rate was too low to be believed, the CPU agreed, and it is the CPU's answer that is published.
     """
     if report.verdict not in FAILED:
-        return Decision.PUBLISH
+        return Decision.SUBSTITUTE if rate is Rate.TOO_LOW else Decision.PUBLISH
     if on_drift == "substitute" and report.verdict is not Verdict.REFERENCE_NOT_REPEATABLE:
         log.warning("La référence CPU est publiée à la place du candidat")
         return Decision.SUBSTITUTE

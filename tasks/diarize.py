@@ -166,6 +166,12 @@ def diarize_both(
     return candidate, pending.result()
 
 
+def ask_cpu(plan: DevicePlan, **stage: Any) -> Outcome:  # noqa: ANN401  # the stage's own parameters
+    """The reference's answer to what a candidate was asked."""
+    outcome: Outcome = diarize_task("reference", plan.as_reference(), **stage)
+    return outcome
+
+
 def until(stop: Event, stage: dict[str, Any]) -> dict[str, Any]:
     """A stage's parameters, with progress that ends the inference once it is no longer wanted."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.diagnostics import record
 from tasks.diarize import Outcome
 from tasks.engine.atomic import atomic_path, sha256_of
 from tasks.engine.errors import DriftError, NonFiniteError, StorageError, UsageError
@@ -126,6 +127,8 @@ def publish(
         retire_other_audio_json(run)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
+    if outcome.plan.fallback_reason:
+        record(run, "fallback", reason=outcome.plan.fallback_reason)
     log.info("Publié: %s (%s)", run.published(MANIFEST), verdict)
     return Published(run.published(MANIFEST), json.loads(text))
 
@@ -197,6 +200,8 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
     """
     if suspect:
         run.store.drop(suspect)
+    stage = str(report.localisation.stage) if report.localisation else None
+    record(run, "drift", verdict=str(report.verdict), sentence=report.sentence, stage=stage)
     write_report(report, run.staging)
     try:
         shutil.rmtree(run.refused, ignore_errors=True)

@@ -35,4 +35,7 @@ def clean_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for field in Environment.model_fields.values():
         for variable in field.validation_alias.choices:
             monkeypatch.delenv(variable, raising=False)
+    # What this machine's self-checks said is no business of the tests.
+    monkeypatch.setenv("STEP4_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("STEP4_DIAGNOSTICS_DIR", str(tmp_path / "diagnostics"))
     monkeypatch.chdir(tmp_path)

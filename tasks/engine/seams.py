@@ -13,6 +13,13 @@ from tasks.engine.experiment import Explainer
 from tasks.engine.ffmpeg import Runner
 
 
+def half_trouble(device: str, half: str) -> str | None:
+    """What is wrong with a device's 16-bit arithmetic, if anything; see `tasks.engine.half`."""
+    from tasks.engine.half import trouble  # noqa: PLC0415  # torch takes three seconds
+
+    return trouble(device, half)
+
+
 def utc_now() -> datetime:
     """The time of day, for the manifest."""
     return datetime.now(UTC)
@@ -28,6 +35,7 @@ class Seams:
 
     run_ffmpeg: Runner = ffmpeg.run_ffmpeg
     device_facts: Callable[[], DeviceFacts] = devices.probe
+    half_trouble: Callable[[str, str], str | None] = half_trouble
     diarizer: Diarizer = diarizer.diarize
     explainer: Explainer = experiment.explain
     now: Callable[[], datetime] = utc_now

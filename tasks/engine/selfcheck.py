@@ -50,6 +50,8 @@ class SelfCheck:
     """The worst level's."""
     levels: tuple[LevelCheck, ...]
     cached: bool = False
+    note: str | None = None
+    """Why there is no comparison."""
 
     @property
     def passed(self) -> bool:
@@ -58,7 +60,7 @@ class SelfCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return asdict(self) | {"passed": self.passed}
+        return asdict(self) | {"levels": [asdict(level) for level in self.levels], "passed": self.passed}
 
 
 def check(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:

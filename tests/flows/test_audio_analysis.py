@@ -1,6 +1,8 @@
 """The flow from video to publication: real Prefect, real ffmpeg, real files; only the networks are scripted."""
 
 import json
+import logging
+import os
 import platform
 import shutil
 import time
@@ -21,7 +23,7 @@ from flows.audio_analysis import analyse, audio_analysis
 from profiles.settings import Configuration
 from tasks.engine.errors import DeviceError, DriftError, MediaError, NonFiniteError, StorageError, UsageError
 from tasks.engine.experiment import Explanation
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.seams import Seams, seams_in_force
@@ -59,7 +61,7 @@ def video(master_clip: Path, tmp_path: Path) -> Path:
 def start(video: Path, diarizer: ScriptedDiarizer, *, gpu: bool = False, **parameters: Any) -> Published:
     """Run the recipe inside a flow of its own."""
     facts = ONE_GPU if gpu else CPU_ONLY
-    seams = Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments)
+    seams = Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
 
     @flow(name="test")
     def run() -> Published:
@@ -272,6 +274,44 @@ def test_staging_of_a_killed_process_is_swept_and_a_live_ones_is_left(video: Pat
     assert [folder.exists() for folder in (dead, alive, elsewhere)] == [False, True, True]
 
 
+def inconsistencies() -> list[dict[str, Any]]:
+    """The lines of the inconsistencies log."""
+    path = Path(os.environ["STEP4_DIAGNOSTICS_DIR"]) / "debug" / "audio_inconsistencies.log"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_next_to_no_speech_is_believed_only_of_the_cpu(video: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Under 5 %: the CPU is asked even where no reference was wanted, and its answer is what is published."""
+    little = (Turn(1.0, 1.2, "A"),)
+    diarizer = ScriptedDiarizer(little)
+    with caplog.at_level(logging.WARNING, logger="step4"):
+        manifest = start(video, diarizer, gpu=True, reference="none").manifest
+
+    assert (manifest["verdict"], manifest["device"]["device"]) == ("reference", "cpu")
+    assert [plan.device for plan in diarizer.calls] == ["cuda:0", "cpu"]
+    assert "Taux de détection faible (4%), activation du fallback CPU" in caplog.messages
+    assert inconsistencies()[0]["kind"] == "low_detection_rate"
+
+
+def test_a_device_that_lost_the_speech_is_a_drift(video: Path) -> None:
+    """Little speech on the GPU and much on the CPU is the incident itself: never papered over by the fallback."""
+    diarizer = ScriptedDiarizer(TURNS, candidate=(Turn(1.0, 1.2, "SPEAKER_00"),))
+
+    with pytest.raises(DriftError):
+        start(video, diarizer, gpu=True, reference="none")
+
+    assert [line["kind"] for line in inconsistencies()] == ["low_detection_rate", "drift"]
+
+
+def test_little_speech_is_warned_of(video: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Under 20 %, or under 5 % on the CPU itself: one warning, published all the same."""
+    with caplog.at_level(logging.WARNING, logger="step4"):
+        manifest = start(video, ScriptedDiarizer((Turn(1.0, 1.8, "A"),)), gpu=True).manifest
+
+    assert manifest["verdict"] == "coherent"
+    assert "[PROFILING] Taux de détection bas (16%), vérifier le modèle" in caplog.messages
+
+
 def test_drift_fails_the_run_and_publishes_nothing(video: Path) -> None:
     """The error names the worst criterion with value and limit; both timelines are kept where no reader looks."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
@@ -300,7 +340,9 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
     """An operator reads the worst criterion in the state of the run."""
     monkeypatch.setenv("AUDIO_PROFILE", "gpu_fp32")
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments)):
+    with seams_in_force(
+        Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    ):
         state = audio_analysis(video, return_state=True)
 
     assert state.is_failed()
@@ -428,6 +470,7 @@ def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
 
     assert manifest["verdict"] == "reference"
     assert (manifest["device"]["attempts"], manifest["device"]["fallback_reason"]) == (2, "out of memory")
+    assert [(line["kind"], line["reason"]) for line in inconsistencies()] == [("fallback", "out of memory")]
     assert {(plan.precision, plan.batch_size) for plan in on_cpu} == {("fp32", 7)}
     assert len(on_cpu) == 1, "the fallback takes the reference's result instead of computing it again"
 
@@ -435,7 +478,9 @@ def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
 def test_the_fallback_is_a_retry_in_the_run_states(video: Path) -> None:
     """The task run that fell back shows two attempts, and its log line is the one operators search for."""
     diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA error: device lost")))
-    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments)):
+    with seams_in_force(
+        Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    ):
         state = audio_analysis(video, return_state=True)
     with get_client(sync_client=True) as client:
         runs = client.read_task_runs()

@@ -12,7 +12,7 @@ import pytest
 from media_samples import clip
 
 from flows.cli import main
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.seams import Seams, current_seams, seams_in_force
 from tasks.engine.turns import Turn
@@ -192,7 +192,7 @@ def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, 
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["run", "compare", "export", "import", "config", "profiles"])
+@pytest.mark.parametrize("name", ["run", "compare", "export", "import", "selfcheck", "config", "profiles"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` of a command tells what it does."""
     assert step4(name, "--help") == 0
@@ -203,7 +203,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 def scripted() -> Iterator[ScriptedDiarizer]:
     """`step4 run` with scripted networks."""
     diarizer = ScriptedDiarizer((Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")))
-    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments)
+    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
     with seams_in_force(seams):
         yield diarizer
 

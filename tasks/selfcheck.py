@@ -1,0 +1,110 @@
+"""Does this machine's accelerator agree with its CPU? Asked before videos are, and remembered."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from tasks.engine.devices import DeviceFacts, DevicePlan
+from tasks.engine.diarizer import Diarizer, Parameters
+from tasks.engine.errors import EngineError
+from tasks.engine.gate.report import Verdict
+from tasks.engine.selfcheck import SelfCheck, check, degrade, remember, remembered
+
+log = logging.getLogger("step4.selfcheck")
+
+TO_FP32 = "Détection de divergence GPU/CPU, passage en mode FP32"
+
+
+def selfcheck(
+    plan: DevicePlan,
+    facts: DeviceFacts,
+    models: dict[str, str],
+    parameters: Parameters,
+    diarizer: Diarizer,
+    *,
+    fresh: bool = False,
+) -> tuple[SelfCheck, ...]:
+    """Check a plan, and each safer one that a divergence leads to, until one passes.
+
+    Args:
+        plan: what a profile asks for on this machine.
+        facts: the machine, part of what an answer depends on.
+        models: name to sha256 of the model files, likewise.
+        parameters: the model set and decisions.
+        diarizer: the seam to the networks.
+        fresh: check again even where the answer is known.
+
+    Returns:
+        The answers in order, the last one's plan being what runs will use.
+    """
+    answers: list[SelfCheck] = []
+
+    def ask(chosen: DevicePlan) -> SelfCheck:
+        known = None if fresh else remembered(chosen, facts, models)
+        answer = known or examine(chosen, parameters, diarizer)
+        if not known:
+            remember(answer, chosen, facts, models)
+        answers.append(answer)
+        return answer
+
+    chosen = degrade(plan, ask)
+    if chosen.is_reference and not answers:
+        ask(chosen)
+    return tuple(answers)
+
+
+def examine(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
+    """`check`, where a failing device or a NaN is an answer like any other."""
+    try:
+        return check(plan, parameters, diarizer)
+    except EngineError as error:
+        log.warning("%s (%s): %s", plan.device, plan.precision, error)
+        return SelfCheck(
+            plan.device, plan.device_name, plan.precision, str(Verdict.NOT_COMPARABLE), (), note=str(error)
+        )
+
+
+def trusted_plan(
+    plan: DevicePlan, known: Callable[[DevicePlan], SelfCheck | None], half_trouble: Callable[[str, str], str | None]
+) -> DevicePlan:
+    """The plan, made safer where this machine is known, or found now, not to bear it.
+
+    Args:
+        plan: what the profile asks for.
+        known: remembered self-checks.
+        half_trouble: tries 16-bit arithmetic on a device; asked before mixed precision is used. The naive precision
+            is for provoking trouble, so it is left alone.
+    """
+    trouble = half_trouble(plan.device, plan.half) if plan.precision == "mixed" else None
+    safe = replace(plan, precision="fp32", reason=f"{plan.reason}; {trouble}") if trouble else plan
+    safe = safe if safe.precision == "naive" else degrade(safe, known)
+    if safe.precision != plan.precision:
+        log.warning(TO_FP32)
+    if safe.on_cpu and not plan.on_cpu:
+        log.warning("Erreur CUDA, passage en mode CPU: %s", safe.fallback_reason)
+    return safe
+
+
+def announce(answers: tuple[SelfCheck, ...]) -> list[dict[str, Any]]:
+    """Emit the outcome as a Prefect event, `step4.selfcheck.passed` or `.diverged`, for automations to hang on.
+
+    Returns:
+        The answers, as they stand in the event's payload.
+    """
+    found = [answer.to_dict() for answer in answers]
+    emit_event(
+        event="step4.selfcheck.passed" if answers[0].passed else "step4.selfcheck.diverged",
+        resource={"prefect.resource.id": "step4.device", "prefect.resource.name": answers[0].device_name},
+        payload={"checks": found},
+    )
+    return found
+
+
+selfcheck_task = task(name="selfcheck", cache_policy=NO_CACHE)(selfcheck)
+trusted_plan_task = task(name="trusted-plan", cache_policy=NO_CACHE)(trusted_plan)
+announce_task = task(name="announce", cache_policy=NO_CACHE)(announce)

@@ -1,0 +1,147 @@
+"""The self-check: answers are remembered, heeded by runs, and announced."""
+
+import logging
+import time
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from flows.selfcheck import selfcheck
+from profiles.settings import Configuration
+from tasks.device import plan_device
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import Parameters
+from tasks.engine.errors import DeviceError
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_trouble
+from tasks.engine.half import trouble
+from tasks.engine.seams import Seams, seams_in_force
+from tasks.engine.selfcheck import remembered
+from tasks.engine.turns import Turn
+from tasks.selfcheck import selfcheck as check_plan
+from tasks.selfcheck import trusted_plan
+
+pytestmark = pytest.mark.usefixtures("clean_settings")
+
+TURNS = (Turn(1.0, 9.0, "A"), Turn(9.5, 20.0, "B"))
+MODELS = {"model.bin": "0" * 64}
+
+
+def gpu_plan(profile: str = "gpu_optimized") -> DevicePlan:
+    """The plan of a profile on a machine with a GPU."""
+    return plan_device(Configuration.resolve({"profile": profile}), ONE_GPU)
+
+
+class DriftsIn:
+    """A diarizer that loses a speaker in some precisions on the GPU."""
+
+    def __init__(self, *precisions: str) -> None:
+        self.precisions = precisions
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Answer from the script."""
+        plan = arguments[1]
+        lost = not plan.on_cpu and plan.precision in self.precisions
+        return ScriptedDiarizer(TURNS[:1] if lost else TURNS)(*arguments)
+
+
+def answers(diarizer: Any, plan: DevicePlan | None = None) -> list[tuple[str, str, str]]:
+    """(device, precision, verdict) of each plan tried."""
+    found = check_plan(plan or gpu_plan(), ONE_GPU, MODELS, Parameters(), diarizer)
+    return [(one.device, one.precision, one.verdict) for one in found]
+
+
+def test_a_coherent_device_is_left_as_it_is() -> None:
+    """One answer, and runs keep the profile's plan."""
+    assert answers(ScriptedDiarizer(TURNS)) == [("cuda:0", "mixed", "coherent")]
+    assert trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), no_trouble) == gpu_plan()
+
+
+def test_divergence_degrades_to_fp32_with_the_known_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    """Mixed precision that drifts is replaced by FP32 on the same device, in runs too."""
+    assert answers(DriftsIn("mixed")) == [("cuda:0", "mixed", "drift"), ("cuda:0", "fp32", "coherent")]
+
+    with caplog.at_level(logging.WARNING, logger="step4"):
+        safe = trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), no_trouble)
+
+    assert (safe.device, safe.precision) == ("cuda:0", "fp32")
+    assert "self-check" in safe.reason
+    assert "Détection de divergence GPU/CPU, passage en mode FP32" in caplog.messages
+
+
+def test_fp32_that_diverges_too_leads_to_the_cpu() -> None:
+    """The last resort is the reference itself."""
+    assert answers(DriftsIn("mixed", "fp32"))[:2] == [("cuda:0", "mixed", "drift"), ("cuda:0", "fp32", "drift")]
+
+    safe = trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), no_trouble)
+
+    assert safe.is_reference
+    assert safe.batch_size == gpu_plan().batch_size
+
+
+def test_a_failing_device_is_an_answer() -> None:
+    """A kernel that fails in the self-check degrades like a drift."""
+
+    def failing(*arguments: Any) -> Any:
+        if not arguments[1].on_cpu:
+            raise DeviceError("CUDA error: an illegal instruction was encountered")
+        return ScriptedDiarizer(TURNS)(*arguments)
+
+    assert [verdict for _, _, verdict in answers(failing)] == ["not_comparable", "not_comparable"]
+
+
+def test_answers_are_remembered_for_the_same_machine_only() -> None:
+    """Nothing is computed twice; another driver or model set is asked anew."""
+    answers(ScriptedDiarizer(TURNS))
+    again = ScriptedDiarizer(TURNS)
+    answers(again)
+
+    assert again.calls == []
+    assert remembered(gpu_plan(), CPU_ONLY, MODELS) is None
+    assert remembered(gpu_plan(), ONE_GPU, {"model.bin": "1" * 64}) is None
+
+
+def test_the_reference_is_held_against_itself() -> None:
+    """On a CPU the only question is whether it repeats itself."""
+    plan = plan_device(Configuration.resolve({"profile": "cpu"}), CPU_ONLY)
+
+    assert answers(ScriptedDiarizer(TURNS), plan) == [("cpu", "fp32", "reference")]
+
+
+def test_half_precision_is_tried_before_mixed_is_used() -> None:
+    """A device whose FP16 is broken gets FP32, and the plan says why."""
+    safe = trusted_plan(gpu_plan(), lambda _plan: None, lambda *_: "float16 convolution returned NaN")
+
+    assert safe.precision == "fp32"
+    assert "float16 convolution returned NaN" in safe.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_this_cpus_half_precision_is_sound(half: str) -> None:
+    """The real probe, on the real CPU, finds nothing wrong."""
+    assert trouble("cpu", half) is None
+
+
+def events_named(name: str) -> list[dict[str, Any]]:
+    """What the server has recorded under a name; events arrive a moment after they are emitted."""
+    until = time.monotonic() + 30
+    found: list[dict[str, Any]] = []
+    with get_client(sync_client=True) as client:
+        while not found and time.monotonic() < until:
+            answer = client._client.post("/events/filter", json={"filter": {"event": {"name": [name]}}})
+            found = answer.json()["events"]
+            time.sleep(0.2)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(("drifts", "event"), [((), "passed"), (("mixed",), "diverged")])
+def test_the_flow_announces_the_outcome(drifts: tuple[str, ...], event: str) -> None:
+    """Either way a Prefect event with the answers as payload."""
+    seams = Seams(device_facts=lambda: ONE_GPU, diarizer=DriftsIn(*drifts), half_trouble=no_trouble)
+    with seams_in_force(seams):
+        found = selfcheck(profile="gpu_optimized")
+
+    assert events_named(f"step4.selfcheck.{event}")[0]["payload"]["checks"] == found
