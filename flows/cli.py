@@ -82,6 +82,9 @@ def compare(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a limit; may be repeated.")
     ] = None,
     fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
+    explain: Annotated[
+        Path | None, typer.Option(metavar="VIDEO", help="On drift, compute again and name the stage that diverged.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Do two timelines agree? Exit code 0 if so, 3 if not."""
@@ -93,7 +96,12 @@ def compare(
 
     rate = frame_rate(fps)
     tolerance = Tolerance().replace_from(limits or [])
-    report = hold_against(load_timeline(reference, rate), load_timeline(candidate, rate), tolerance)
+    found = load_timeline(candidate, rate)
+    report = hold_against(load_timeline(reference, rate), found, tolerance)
+    if explain:
+        from tasks.explain import explain_afterwards  # noqa: PLC0415
+
+        report = explain_afterwards(report, found.metadata, explain)
     if as_json:
         typer.echo(report.to_json())
     else:

@@ -1,19 +1,25 @@
 """On drift: which stage parted first, or does the reference not even equal itself?"""
 
 import logging
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.diarize import Outcome
+from tasks.diarize import Outcome, nobody
+from tasks.engine import experiment
+from tasks.engine.devices import DevicePlan
 from tasks.engine.diarizer import Parameters
-from tasks.engine.errors import EngineError
+from tasks.engine.errors import EngineError, UsageError
 from tasks.engine.experiment import Explainer
 from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.media import listen, probe
 
 log = logging.getLogger("step4.explain")
 
@@ -53,6 +59,40 @@ def explain(
         return replace(report, notes=(*report.notes, note))
     log.error("%s", found.localisation.sentence)
     return replace(report, localisation=found.localisation)
+
+
+def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video: Path) -> DriftReport:
+    """`explain` for two files that were published or refused earlier.
+
+    Args:
+        report: of comparing them.
+        candidate: the metadata of the candidate's Parquet file, which says what computed it.
+        video: what both were computed from.
+
+    Raises:
+        UsageError: the metadata says nothing of a device, or the video is not the one it names.
+        MediaError: the video cannot be used.
+    """
+    try:
+        plan = DevicePlan(**candidate["device"]["plan"])
+        chosen, source = candidate["parameters"], candidate["source"]
+    except (KeyError, TypeError) as error:
+        raise UsageError("--explain needs a candidate in Parquet that a run of step4 wrote: this one is not") from error
+    media = probe(video)
+    if media.sha256 != source["sha256"]:
+        raise UsageError(f"--explain {video}: the candidate was computed from {source['name']} with other content")
+    parameters = Parameters(
+        models=chosen["models"],
+        num_speakers=chosen["num_speakers"],
+        speech_threshold=chosen["speech_threshold"],
+        min_speech_sec=chosen["min_speech_ms"] / 1000,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        samples = listen(media, Path(folder) / "samples.f32")
+        if samples is None:
+            return report
+        outcome = replace(nobody(plan), plan=plan)
+        return explain(report, outcome, samples.load, parameters, experiment.explain)
 
 
 explain_task = task(name="explain", cache_policy=NO_CACHE)(explain)

@@ -5,12 +5,10 @@ import wave
 from importlib.util import find_spec
 from pathlib import Path
 
-import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.errors import ModelError
-from tasks.engine.ffmpeg import executable
 
 QUIET = 1e-4
 """A ten-thousandth of the recorded level: -80 dB, where FP16 loses the waveform."""
@@ -44,6 +42,10 @@ def make_clips(folder: Path) -> None:
 
     The quiet clip's sound is 32-bit float: no lossy codec would keep it.
     """
+    import ffmpeg  # noqa: PLC0415  # the recording itself needs no ffmpeg
+
+    from tasks.engine.ffmpeg import executable  # noqa: PLC0415
+
     folder.mkdir(parents=True, exist_ok=True)
     picture = ffmpeg.input("testsrc2=size=320x180:rate=25:duration=30", f="lavfi")
     sound = ffmpeg.input(str(recording_path()))

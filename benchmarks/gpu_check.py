@@ -1,0 +1,171 @@
+"""Every check that wants a real GPU, in one call: agreement, speed and memory, as Markdown tables.
+
+Usage: python benchmarks/gpu_check.py [FOLDER]     (FOLDER: more clips, NAME.wav, 16 kHz mono float)
+
+Without a GPU it runs end to end on the CPU's emulation of the same precisions, to show that it works; the tables then
+say so. Needs torch, pyannote.audio and the offline models; neither Prefect nor ffmpeg.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.io import wavfile
+
+from tasks.engine import diarizer as engine
+from tasks.engine.devices import DeviceFacts, DevicePlan, cpu_name, probe
+from tasks.engine.diarizer import Diarization, Parameters, diarize
+from tasks.engine.errors import DeviceError, Step4Error
+from tasks.engine.frames import FrameGrid
+from tasks.engine.gate.report import DriftReport
+from tasks.engine.gate.verdict import compare
+from tasks.engine.half import trouble
+from tasks.engine.recording import recording
+from tasks.engine.timeline import timeline_of
+
+LEVELS_DB = (10, 0, -20, -40, -60, -80)
+BATCH_SIZES = (1, 2, 7, 32)
+ANYTHING = Parameters(min_speech_sec=0.0)
+
+
+def clips(folder: Path | None) -> dict[str, NDArray[np.float32]]:
+    """The shipped recording, and whatever the folder holds."""
+    more = sorted(folder.glob("*.wav")) if folder else []
+    return {"sample": recording()} | {path.stem: wavfile.read(path)[1].astype(np.float32) for path in more}
+
+
+def candidate_plan(facts: DeviceFacts, precision: str) -> DevicePlan:
+    """The device under test: the first card, or the CPU where there is none."""
+    level = "none" if precision == "naive" else "rms"
+    device, name = (f"cuda:{facts.cuda[0].index}", facts.cuda[0].name) if facts.cuda else ("cpu", cpu_name())
+    batch = 16 if facts.cuda else 4
+    return DevicePlan(device, device, name, precision, "float16", batch, facts.cpu_threads, level, "none", "gpu_check")
+
+
+def judge(reference: Diarization, candidate: Diarization, seconds: float) -> DriftReport:
+    """The gate's report on 25 frames a second."""
+    grid = FrameGrid(int(seconds * 25), Fraction(25))
+    on_frames = (timeline_of(found.turns, found.scores, grid) for found in (reference, candidate))
+    return compare(*on_frames)
+
+
+def row(name: str, report: DriftReport) -> str:
+    """One line of an agreement table."""
+    value = {one.name: one.value or 0.0 for one in report.criteria}
+    scores = report.agreement.scores if report.agreement else None
+    return (
+        f"| {name} | {report.agreement.flipped if report.agreement else '-'} | {value['der_percent']:.2f} "
+        f"| {value['max_score_difference']:.2g} | {scores.ties if scores else '-'} | {report.verdict} |"
+    )
+
+
+def agreement(samples: dict[str, NDArray[np.float32]], facts: DeviceFacts) -> Iterator[str]:
+    """Each precision against CPU FP32, clip by clip and level by level."""
+    yield "| clip, level, precision | frames flipped | DER % | largest score difference | ties | verdict |"
+    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    for name, recorded in samples.items():
+        for level in LEVELS_DB if facts.cuda else (0, -80):
+            piece = recorded * np.float32(10 ** (level / 20))
+            precisions = ("fp32", "mixed", "naive") if facts.cuda else ("mixed", "naive")
+            reference = diarize(piece, candidate_plan(facts, "fp32").as_reference(), ANYTHING)
+            for precision in precisions:
+                label = f"{name}, {level} dB, {precision}"
+                try:
+                    found = diarize(piece, candidate_plan(facts, precision), ANYTHING)
+                    yield row(label, judge(reference, found, len(piece) / engine.SAMPLE_RATE))
+                except Step4Error as error:
+                    yield f"| {label} | | | | | {error} |"
+
+
+def tf32_and_batches(samples: NDArray[np.float32], facts: DeviceFacts) -> Iterator[str]:
+    """What TF32 and the batch size change on the device."""
+    plan = candidate_plan(facts, "fp32")
+    seconds = len(samples) / engine.SAMPLE_RATE
+    reference = diarize(samples, plan.as_reference(), ANYTHING)
+    yield "| setting | frames flipped | DER % | largest score difference | ties | verdict |"
+    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    for size in BATCH_SIZES:
+        found = diarize(samples, replace(plan, batch_size=size), ANYTHING)
+        yield row(f"batch size {size}", judge(reference, found, seconds))
+    if facts.cuda:
+        yield row("TF32 on", judge(reference, with_tf32(samples, plan), seconds))
+
+
+def with_tf32(samples: NDArray[np.float32], plan: DevicePlan) -> Diarization:
+    """One run with TF32 allowed, which the engine never does by itself."""
+    from tasks.engine import precision
+
+    enforced = precision.enforce_fp32
+
+    def allow() -> None:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+
+    precision.enforce_fp32 = allow
+    try:
+        return diarize(samples, plan, ANYTHING)
+    finally:
+        precision.enforce_fp32 = enforced
+        enforced()
+
+
+def speed(samples: NDArray[np.float32], facts: DeviceFacts) -> Iterator[str]:
+    """Seconds per audio hour and peak device memory of each precision and batch size."""
+    hours = len(samples) / engine.SAMPLE_RATE / 3600
+    yield "| precision | batch | s per audio hour | peak device memory MiB |"
+    yield "| --- | ---: | ---: | ---: |"
+    for precision in ("fp32", "mixed") if facts.cuda else ("fp32",):
+        for size in (1, 8, 32) if facts.cuda else (4,):
+            plan = replace(candidate_plan(facts, precision), batch_size=size)
+            diarize(samples[: 20 * engine.SAMPLE_RATE], plan, ANYTHING)
+            if facts.cuda:
+                torch.cuda.reset_peak_memory_stats()
+            started = time.perf_counter()
+            diarize(samples, plan, ANYTHING)
+            seconds = time.perf_counter() - started
+            peak = torch.cuda.max_memory_allocated() / 1024**2 if facts.cuda else 0
+            yield f"| {precision} | {size} | {seconds / hours:.1f} | {peak:.0f} |"
+
+
+def out_of_memory(samples: NDArray[np.float32], facts: DeviceFacts) -> str:
+    """A real out-of-memory: is it the error that the retry on CPU waits for?"""
+    if not facts.cuda:
+        return "Out of memory: not tried without a GPU."
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(0.001)
+    try:
+        diarize(samples, replace(candidate_plan(facts, "fp32"), batch_size=32), ANYTHING)
+    except DeviceError as error:
+        return f"Out of memory: DeviceError({error}), as the retry on CPU expects."
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    return "Out of memory: **not provoked**, the limit did not bind."
+
+
+def main(folder: Path | None) -> None:
+    """Print everything."""
+    facts = probe()
+    device = candidate_plan(facts, "fp32")
+    print(f"Device: {device.device_name}; torch {facts.torch}, CUDA {facts.cuda_build}, cuDNN {facts.cudnn}, ", end="")
+    print(f"driver {facts.driver}; {datetime.now(UTC):%Y-%m-%d}.")
+    if not facts.cuda:
+        print("\n**No GPU: the CPU's emulation of the same precisions. Not a measurement of a GPU.**")
+    print(f"\nHalf precision: {trouble(device.device, 'float16') or 'sound'}.\n")
+    samples = clips(folder)
+    for title, lines in (
+        ("Agreement with CPU FP32", agreement(samples, facts)),
+        ("TF32 and batch size", tf32_and_batches(samples["sample"], facts)),
+        ("Speed", speed(np.tile(samples["sample"], 20 if facts.cuda else 1), facts)),
+    ):
+        print(f"### {title}\n", *lines, "", sep="\n", flush=True)
+    print(out_of_memory(samples["sample"], facts))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
