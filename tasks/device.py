@@ -23,6 +23,7 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
     """
     cuda = choose_cuda(configuration, facts)
     free = cuda.free_memory if cuda else facts.free_memory
+    threads = configuration.cpu_workers or facts.cpu_threads
     batch = configuration.batch_size
     plan = DevicePlan(
         requested=configuration.device,
@@ -31,8 +32,9 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
         # A profile that would take a GPU and found none computes like the reference: half precision gains nothing here.
         precision="fp32" if cuda is None and configuration.device == "auto" else configuration.precision,
         half=configuration.half,
-        batch_size=auto_batch_size(free, on_cpu=cuda is None) if batch == "auto" else batch,
-        threads=configuration.cpu_workers or facts.cpu_threads,
+        # On the CPU each thread has a batch of its own.
+        batch_size=auto_batch_size(free if cuda else free // threads, on_cpu=not cuda) if batch == "auto" else batch,
+        threads=threads,
         level=configuration.level,
         fallback=configuration.fallback if cuda else "none",
         reason=reason(configuration, facts, cuda),

@@ -80,11 +80,13 @@ def diarize(
     started = time.perf_counter()
     with device_failures():
         enforce_fp32()
-        torch.set_num_threads(plan.threads)
+        # On the CPU, threads take windows of their own; each needs no helpers inside torch.
+        torch.set_num_threads(1 if plan.on_cpu else plan.threads)
         pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision)
         with lock:
             pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
             pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
+            pipeline.workers = plan.threads if plan.on_cpu else 1
             pipeline.speech_threshold = parameters.speech_threshold
             pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
             pipeline.tap = tap

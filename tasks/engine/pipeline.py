@@ -1,42 +1,57 @@
 """The exact engine: pyannote's speaker diarization, same turns, in a fraction of the time.
 
 Stock pyannote runs the embedding network once per (window, speaker), idle speakers included, and decodes each window
-anew. Here the network runs once per window that has speech, the speakers' masks are pooled together, and windows are
-slices of one array. Everything that decides (powerset argmax, speaker count, clustering, reconstruction) is pyannote's
-own code, so turns are identical.
+anew. Here the network runs once per window that has speech, the speakers' masks are pooled together, windows are
+slices of one array, and CPU cores work on different windows instead of sharing one. Everything that decides (powerset
+argmax, speaker count, clustering, reconstruction) is pyannote's own code, so turns are identical.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any, cast
+from functools import cached_property
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pyannote.audio import Inference
 from pyannote.audio.models.embedding.wespeaker import BaseWeSpeakerResNet
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
+from tasks.engine.campplus import CampPlusNetwork
+from tasks.engine.folded import FoldedFrames
 from tasks.engine.precision import Arithmetic, Precision, keep_fp32
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
-from tasks.engine.windows import nearest_instead, pad_to, require_finite, speech_probability, window_starts
+from tasks.engine.windows import (
+    nearest_instead,
+    overlap_add,
+    pad_to,
+    pooling_masks,
+    require_finite,
+    speech_probability,
+    window_starts,
+)
 
 STOCK_THRESHOLD = 0.5
 """At this threshold the decisions are pyannote's own."""
+
+Result = TypeVar("Result")
 
 
 class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyannote ships no types
     """`pyannote.audio.pipelines.SpeakerDiarization` with shared network passes, speech scores and one arithmetic.
 
-    Set per run: `arithmetic`, `gain` (a factor on the samples), `speech_threshold` (0 to 1, on the speech score).
-    After a run: `speech_scores`. A `tap`, where one is set, sees every stage's output and may replace it.
+    Set per run: `arithmetic`, `workers` (threads, each with windows of its own), `gain` (a factor on the samples),
+    `speech_threshold` (0 to 1, on the speech score). After a run: `speech_scores`. A `tap`, where one is set, sees
+    every stage's output and may replace it; windows then pass one batch after the other.
     """
 
     arithmetic = Arithmetic(Precision.FP32, torch.device("cpu"))
+    workers: int = 1
     gain: float = 1.0
     speech_threshold: float = STOCK_THRESHOLD
     speech_scores: SpeechScores
@@ -70,18 +85,23 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """
         inference = self._segmentation
         windows = self._windows(inference.duration, inference.step)
-        batches, speech = [], []
         starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
-        for first, batch in self._batches(file["waveform"], starts, windows, inference.batch_size):
-            with torch.inference_mode(), self.arithmetic.sensitive():
-                output = self._tapped(Stage.SCORES, self._segment(batch))
-                require_finite(output, Stage.SCORES, first, windows)
-                batches.append(inference.conversion(output).float().cpu().numpy())
-                speech.append(speech_probability(output.float(), powerset=self._powerset).cpu().numpy())
+
+        def segment(first: int, batch: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            output = self._tapped(Stage.SCORES, self._segment(batch))
+            require_finite(output, Stage.SCORES, first, windows)
+            decided = inference.conversion(output).float().cpu().numpy()
+            return decided, speech_probability(output.float(), powerset=self._powerset).cpu().numpy()
+
+        batches, speech = [], []
+        for last, (decided, probability) in self._passes(segment, file["waveform"], starts, inference.batch_size):
+            batches.append(decided)
+            speech.append(probability)
             if hook is not None:
-                hook("segmentation", None, completed=min(first + len(batch), len(starts)), total=len(starts))
+                hook("segmentation", None, completed=last, total=len(starts))
         decisions = np.vstack(batches)[: len(starts)]
-        self._keep_scores(np.vstack(speech)[: len(starts)], windows)
+        frames = inference.model.receptive_field
+        self.speech_scores = overlap_add(np.vstack(speech)[: len(starts)], windows, frames)
         if self.tap:
             self.tap.finish(Stage.FRONT_END, len(starts))
             self.tap.finish(Stage.SCORES, len(starts))
@@ -103,22 +123,24 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """
         if not self.shares_passes:
             return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
-        masks = self._masks(binary_segmentations, exclude_overlap=exclude_overlap)
+        shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
+        masks = pooling_masks(binary_segmentations, shortest)
         windows = binary_segmentations.sliding_window
         embeddings = np.empty((len(masks), masks.shape[1], self._embedding.dimension), dtype=np.float32)
         embeddings[:] = self._idle_embedding(masks.shape[-1])
         busy = np.flatnonzero(masks.any(axis=(1, 2)))
         starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
-        for first, batch in self._batches(
-            file["waveform"], [starts[w] for w in busy], windows, self.embedding_batch_size
-        ):
+
+        def embed(first: int, batch: Tensor) -> None:
             chosen = busy[first : first + len(batch)]
-            with torch.inference_mode(), self.arithmetic.sensitive():
-                output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
-                require_finite(output, Stage.EMBEDDINGS, int(chosen[0]), windows)
+            output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
+            require_finite(output, Stage.EMBEDDINGS, int(chosen[0]), windows)
             embeddings[chosen] = output[: len(chosen)].float().cpu().numpy()
+
+        chosen_starts = [starts[window] for window in busy]
+        for last, _ in self._passes(embed, file["waveform"], chosen_starts, self.embedding_batch_size):
             if hook is not None:
-                hook("embeddings", None, completed=first + len(chosen), total=len(busy))
+                hook("embeddings", None, completed=last, total=len(busy))
         return self.tap.whole(Stage.EMBEDDINGS, embeddings) if self.tap else embeddings
 
     def speaker_count(
@@ -170,21 +192,36 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         audio = self._segmentation.model.audio
         return audio.get_num_samples(windows.duration), round(windows.step * audio.sample_rate)
 
-    def _batches(
-        self, waveform: Tensor, starts: list[int], windows: SlidingWindow, size: int
-    ) -> Iterator[tuple[int, Tensor]]:
-        """(index of the first window, (size, 1, samples) on the device): the last batch is padded to full size.
+    def _passes(
+        self, work: Callable[[int, Tensor], Result], waveform: Tensor, starts: list[int], size: int
+    ) -> Iterator[tuple[int, Result]]:
+        """(windows done, result) of each batch, in order; work takes the first window's index and the batch.
+
+        Each worker has batches of its own: sharing one between threads has them wait for each other at every layer.
+        """
+        workers = 1 if self.tap else self.workers
+        size = max(1, min(size, -(-len(starts) // workers)))
+        firsts = range(0, len(starts), size)
+
+        def run(first: int) -> Result:
+            with torch.inference_mode(), self.arithmetic.sensitive():
+                return work(first, self._batch(waveform, starts[first : first + size], size))
+
+        with ThreadPoolExecutor(workers) as pool:
+            for first, result in zip(firsts, pool.map(run, firsts), strict=True):
+                yield min(first + size, len(starts)), result
+
+    def _batch(self, waveform: Tensor, starts: list[int], size: int) -> Tensor:
+        """(size, 1, samples) on the device: the last batch is padded to full size.
 
         A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory.
         """
-        length, _ = self._window_samples(windows)
-        for first in range(0, len(starts), size):
-            chosen = starts[first : first + size]
-            batch = torch.zeros((min(size, len(starts)), 1, length), dtype=torch.float32)
-            for row, start in enumerate(chosen):
-                piece = waveform[:, start : start + length]
-                torch.mul(piece, self.gain, out=batch[row, :, : piece.shape[1]])
-            yield first, batch.to(self._segmentation.device)
+        length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
+        batch = torch.zeros((size, 1, length), dtype=torch.float32)
+        for row, start in enumerate(starts):
+            piece = waveform[:, start : start + length]
+            torch.mul(piece, self.gain, out=batch[row, :, : piece.shape[1]])
+        return batch.to(self._segmentation.device)
 
     def _segment(self, batch: Tensor) -> Tensor:
         """(batch, 1, samples) to (batch, frames, classes): log-probabilities (powerset) or probabilities."""
@@ -199,29 +236,24 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         model = self._embedding.model_
         fbank = model.compute_fbank(batch)
         with self.arithmetic.trunk():
-            frames = model.resnet.forward_frames(fbank)
+            frames = self._frames(fbank)
         return cast(Tensor, model.forward_embedding(self.arithmetic.settle(frames), weights=masks.to(batch.device)))
+
+    def _frames(self, fbank: Tensor) -> Tensor:
+        """(batch, fbank_frames, mel) to the embedding network's frames, (batch, ..., frames)."""
+        network = self._embedding.model_.resnet
+        plain = fbank.device.type == "cpu" and self.arithmetic.precision is Precision.FP32
+        trunk = self._folded if plain and isinstance(network, CampPlusNetwork) else network.forward_frames
+        return cast(Tensor, trunk(fbank))
+
+    @cached_property
+    def _folded(self) -> FoldedFrames:
+        return FoldedFrames(self._embedding.model_.resnet)
 
     def _idle_embedding(self, frames: int) -> NDArray[np.float32]:
         """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
-        model, duration = self._embedding.model_, self._segmentation.duration
-        silence = torch.zeros((1, 1, model.audio.get_num_samples(duration)), device=self._embedding.device)
+        one_second = self._embedding.model_.audio.get_num_samples(1.0)
+        silence = torch.zeros((1, 1, one_second), device=self._embedding.device)
         with torch.inference_mode(), self.arithmetic.sensitive():
             nobody = torch.zeros((1, 1, frames))
             return cast(NDArray[np.float32], self._embed(silence, nobody)[0, 0].float().cpu().numpy())
-
-    def _masks(self, segmentations: SlidingWindowFeature, *, exclude_overlap: bool) -> NDArray[np.float32]:
-        """(windows, speakers, frames) weights for pooling; overlapped frames left out where enough others remain."""
-        active = np.nan_to_num(segmentations.data, nan=0.0).astype(np.float32)
-        if exclude_overlap:
-            clean = active * (segmentations.data.sum(axis=2, keepdims=True) < 2)  # noqa: PLR2004  # fewer than two speakers
-            window_samples = segmentations.sliding_window.duration * self._embedding.sample_rate
-            minimum = np.ceil(active.shape[1] * self._embedding.min_num_samples / window_samples)
-            active = np.where(clean.sum(axis=1, keepdims=True) > minimum, clean, active)
-        return np.ascontiguousarray(active.transpose(0, 2, 1))
-
-    def _keep_scores(self, speech: NDArray[np.float32], windows: SlidingWindow) -> None:
-        """Overlap-add the windows' speech probabilities onto the grid that decisions are made on."""
-        frames = self._segmentation.model.receptive_field
-        mean = Inference.aggregate(SlidingWindowFeature(speech[..., None], windows), frames, missing=0.0)
-        self.speech_scores = SpeechScores(mean.data[:, 0].astype(np.float32), frames.duration / 2, frames.step)

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pyannote.core import SlidingWindow
+from pyannote.audio import Inference
+from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
 from tasks.engine.errors import NonFiniteError
+from tasks.engine.turns import SpeechScores
 
 
 def nearest_instead(active: NDArray[Any], replaced: NDArray[np.bool_]) -> NDArray[Any]:
@@ -57,3 +59,26 @@ def require_finite(output: Tensor, stage: str, first: int, windows: SlidingWindo
         window = first + int(bad.nonzero()[0, 0])
         seconds = window * windows.step
         raise NonFiniteError(f"{stage} are not finite in window {window} ({seconds:.1f} s): expected finite numbers")
+
+
+def pooling_masks(decisions: SlidingWindowFeature, shortest_sec: float | None) -> NDArray[np.float32]:
+    """(windows, speakers, frames) weights for pooling, from (windows, frames, speakers) decisions.
+
+    Args:
+        decisions: who is active.
+        shortest_sec: leave overlapped frames out where more than this many seconds of others remain, as pyannote's
+            `embedding_exclude_overlap`; None keeps every frame.
+    """
+    active = np.nan_to_num(decisions.data, nan=0.0).astype(np.float32)
+    if shortest_sec is not None:
+        alone = decisions.data.sum(axis=2, keepdims=True) <= 1
+        clean = active * alone
+        minimum = np.ceil(active.shape[1] * shortest_sec / decisions.sliding_window.duration)
+        active = np.where(clean.sum(axis=1, keepdims=True) > minimum, clean, active)
+    return np.ascontiguousarray(active.transpose(0, 2, 1))
+
+
+def overlap_add(speech: NDArray[np.float32], windows: SlidingWindow, frames: SlidingWindow) -> SpeechScores:
+    """(windows, frames) speech probabilities averaged onto the grid that decisions are made on."""
+    mean = Inference.aggregate(SlidingWindowFeature(speech[..., None], windows), frames, missing=0.0)
+    return SpeechScores(mean.data[:, 0].astype(np.float32), frames.duration / 2, frames.step)
