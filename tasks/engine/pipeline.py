@@ -27,6 +27,7 @@ from tasks.engine.precision import Arithmetic, Precision, keep_fp32
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
 from tasks.engine.windows import (
+    cut_windows,
     nearest_instead,
     overlap_add,
     pad_to,
@@ -200,28 +201,18 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         Each worker has batches of its own: sharing one between threads has them wait for each other at every layer.
         """
         workers = 1 if self.tap else self.workers
+        length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
         size = max(1, min(size, -(-len(starts) // workers)))
         firsts = range(0, len(starts), size)
 
         def run(first: int) -> Result:
             with torch.inference_mode(), self.arithmetic.sensitive():
-                return work(first, self._batch(waveform, starts[first : first + size], size))
+                batch = cut_windows(waveform, starts[first : first + size], length, size, self.gain)
+                return work(first, batch.to(self._segmentation.device))
 
         with ThreadPoolExecutor(workers) as pool:
             for first, result in zip(firsts, pool.map(run, firsts), strict=True):
                 yield min(first + size, len(starts)), result
-
-    def _batch(self, waveform: Tensor, starts: list[int], size: int) -> Tensor:
-        """(size, 1, samples) on the device: the last batch is padded to full size.
-
-        A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory.
-        """
-        length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
-        batch = torch.zeros((size, 1, length), dtype=torch.float32)
-        for row, start in enumerate(starts):
-            piece = waveform[:, start : start + length]
-            torch.mul(piece, self.gain, out=batch[row, :, : piece.shape[1]])
-        return batch.to(self._segmentation.device)
 
     def _segment(self, batch: Tensor) -> Tensor:
         """(batch, 1, samples) to (batch, frames, classes): log-probabilities (powerset) or probabilities."""

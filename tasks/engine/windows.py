@@ -34,6 +34,18 @@ def window_starts(samples: int, length: int, step: int) -> list[int]:
     return [i * step for i in range(whole + rest)]
 
 
+def cut_windows(waveform: Tensor, starts: list[int], length: int, size: int, gain: float) -> Tensor:
+    """(1, samples) to (size, 1, length): the windows that begin at `starts`, amplified, with empty ones behind.
+
+    A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory.
+    """
+    batch = torch.zeros((size, 1, length), dtype=torch.float32)
+    for row, start in enumerate(starts):
+        piece = waveform[:, start : start + length]
+        torch.mul(piece, gain, out=batch[row, :, : piece.shape[1]])
+    return batch
+
+
 def pad_to(masks: Tensor, batch: int) -> Tensor:
     """(n, speakers, frames) to (batch, speakers, frames), with empty masks behind."""
     return torch.nn.functional.pad(masks, (0, 0, 0, 0, 0, batch - len(masks)))
