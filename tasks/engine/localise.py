@@ -20,6 +20,9 @@ WINDOW_STEP_SEC = 1.0
 HANDED = (Stage.SAMPLES, Stage.FRONT_END, Stage.SCORES, Stage.DECISIONS, Stage.EMBEDDINGS, Stage.CLUSTERS)
 """Stages whose output can be handed over; the frame mapping is what remains."""
 
+NOTHING: Value = np.empty(0, np.float32)
+"""Output of a stage that a run did not reach."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -85,8 +88,9 @@ def localise(
     """
     differences, handed = [], {}
     for stage in HANDED:
-        found = difference(stage, reference[stage], candidate[stage])
-        handed[stage] = candidate[stage]
+        # Where nobody speaks the run ends early, and neither side has embeddings or clusters.
+        found = difference(stage, reference.get(stage, NOTHING), candidate.get(stage, NOTHING))
+        handed[stage] = candidate.get(stage, NOTHING)
         drifts = found.largest is None or (found.share > 0 and drifts_with(handed))
         differences.append(Difference(**{**asdict(found), "drifts": drifts}))
         if drifts:

@@ -56,6 +56,22 @@ def test_another_shape_is_a_divergence_without_an_experiment() -> None:
     assert "other shapes" in found.sentence
 
 
+def test_a_stage_that_neither_side_reached_is_passed_over() -> None:
+    """Where nobody speaks there are no embeddings and no clusters: the frame mapping is still named."""
+    silent = {stage: value for stage, value in outputs().items() if stage not in {Stage.EMBEDDINGS, Stage.CLUSTERS}}
+
+    assert localise(silent, silent, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
+
+
+def test_a_stage_that_only_one_side_reached_is_where_they_part() -> None:
+    """What is missing cannot be handed over."""
+    whole = outputs()
+    silent = {stage: value for stage, value in whole.items() if stage not in {Stage.EMBEDDINGS, Stage.CLUSTERS}}
+
+    assert localise(whole, silent, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
+    assert localise(silent, whole, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
+
+
 def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
     """A broken value is the largest difference there is."""
     one = np.zeros((2, 3), dtype=np.float32)
