@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cached_property
+from threading import local
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -60,9 +61,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # pyannote's own, from code or a config file
         super().__init__(**options)
+        # Which windows each thread has in segmentation.
+        self._at = local()
         front_end = getattr(self._segmentation.model, "sincnet", None)
         if front_end is not None:
-            front_end.register_forward_hook(lambda _layer, _inputs, output: self._tapped(Stage.FRONT_END, output))
+            front_end.register_forward_hook(lambda _layer, _inputs, output: self._checked(Stage.FRONT_END, output))
 
     def compute_as(self, arithmetic: Arithmetic) -> None:
         """Move to the arithmetic's device and exempt from autocast what must stay in FP32."""
@@ -84,13 +87,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             (windows, frames, speakers) hard (powerset) or soft decisions, as stock pyannote gives them. The speech
             probability of each window is kept on the way.
         """
-        inference = self._segmentation
-        windows = self._windows(inference.duration, inference.step)
-        starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
+        inference, windows, starts = self._segmentation, self._windows, self._starts(file)
 
         def segment(first: int, batch: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            output = self._tapped(Stage.SCORES, self._segment(batch))
-            require_finite(output, Stage.SCORES, first, windows)
+            self._at.windows = range(first, min(first + len(batch), len(starts)))
+            output = self._checked(Stage.SCORES, self._segment(batch))
             decided = inference.conversion(output).float().cpu().numpy()
             return decided, speech_probability(output.float(), powerset=self._powerset).cpu().numpy()
 
@@ -101,8 +102,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             if hook is not None:
                 hook("segmentation", None, completed=last, total=len(starts))
         decisions = np.vstack(batches)[: len(starts)]
-        frames = inference.model.receptive_field
-        self.speech_scores = overlap_add(np.vstack(speech)[: len(starts)], windows, frames)
+        probabilities = np.vstack(speech)[: len(starts)]
+        self.speech_scores = overlap_add(probabilities, windows, inference.model.receptive_field)
         if self.tap:
             self.tap.finish(Stage.FRONT_END, len(starts))
             self.tap.finish(Stage.SCORES, len(starts))
@@ -126,23 +127,25 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
         shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
         masks = pooling_masks(binary_segmentations, shortest)
-        windows = binary_segmentations.sliding_window
         embeddings = np.empty((len(masks), masks.shape[1], self._embedding.dimension), dtype=np.float32)
         embeddings[:] = self._idle_embedding(masks.shape[-1])
         busy = np.flatnonzero(masks.any(axis=(1, 2)))
-        starts = window_starts(file["waveform"].shape[1], *self._window_samples(windows))
 
         def embed(first: int, batch: Tensor) -> None:
             chosen = busy[first : first + len(batch)]
             output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
-            require_finite(output, Stage.EMBEDDINGS, int(chosen[0]), windows)
+            require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
             embeddings[chosen] = output[: len(chosen)].float().cpu().numpy()
 
-        chosen_starts = [starts[window] for window in busy]
-        for last, _ in self._passes(embed, file["waveform"], chosen_starts, self.embedding_batch_size):
+        starts = np.array(self._starts(file))[busy].tolist()
+        for last, _ in self._passes(embed, file["waveform"], starts, self.embedding_batch_size):
             if hook is not None:
                 hook("embeddings", None, completed=last, total=len(busy))
-        return self.tap.whole(Stage.EMBEDDINGS, embeddings) if self.tap else embeddings
+        if self.tap:
+            embeddings = self.tap.whole(Stage.EMBEDDINGS, embeddings)
+        # Again, for idle speakers and for what was handed over: clustering leaves NaN out without a word.
+        require_finite(torch.from_numpy(embeddings), Stage.EMBEDDINGS, range(len(embeddings)), self._windows)
+        return embeddings
 
     def speaker_count(
         self,
@@ -175,23 +178,26 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
         return diarization
 
-    def _tapped(self, stage: Stage, output: Tensor) -> Tensor:
-        """A batch's stage output, as the tap leaves it."""
-        if self.tap is None:
-            return output
-        return torch.from_numpy(self.tap.part(stage, output.float().cpu().numpy())).to(output)
+    def _checked(self, stage: Stage, output: Tensor) -> Tensor:
+        """A batch's stage output, as the tap leaves it, and finite."""
+        if self.tap:
+            output = torch.from_numpy(self.tap.part(stage, output.float().cpu().numpy())).to(output)
+        require_finite(output, stage, self._at.windows, self._windows)
+        return output
 
     @property
     def _powerset(self) -> bool:
         return bool(self._segmentation.model.specifications.powerset)
 
-    @staticmethod
-    def _windows(duration: float, step: float) -> SlidingWindow:
-        return SlidingWindow(start=0.0, duration=duration, step=step)
+    @property
+    def _windows(self) -> SlidingWindow:
+        return SlidingWindow(start=0.0, duration=self._segmentation.duration, step=self._segmentation.step)
 
-    def _window_samples(self, windows: SlidingWindow) -> tuple[int, int]:
-        audio = self._segmentation.model.audio
-        return audio.get_num_samples(windows.duration), round(windows.step * audio.sample_rate)
+    def _starts(self, file: dict[str, Any]) -> list[int]:
+        """First sample of every window."""
+        audio, windows = self._segmentation.model.audio, self._windows
+        step = round(windows.step * audio.sample_rate)
+        return window_starts(file["waveform"].shape[1], audio.get_num_samples(windows.duration), step)
 
     def _passes(
         self, work: Callable[[int, Tensor], Result], waveform: Tensor, starts: list[int], size: int

@@ -1,5 +1,6 @@
 """Windows on the samples, and what their scores mean: plain functions on arrays."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -60,17 +61,21 @@ def speech_probability(output: Tensor, *, powerset: bool) -> Tensor:
     return -torch.expm1(output[..., 0]) if powerset else output.amax(dim=-1)
 
 
-def require_finite(output: Tensor, stage: str, first: int, windows: SlidingWindow) -> None:
-    """Raise where a batch holds NaN or Inf.
+def require_finite(output: Tensor, stage: str, numbers: Sequence[int], windows: SlidingWindow) -> None:
+    """Raise where a window holds NaN or Inf.
+
+    output: (rows, ...), one row per window, padding behind. numbers: the windows' places in the file.
 
     Raises:
-        NonFiniteError: with the stage, the window's index and its time in seconds.
+        NonFiniteError: with the stage, the first such window's place and its time in seconds.
     """
-    bad = ~torch.isfinite(output).flatten(1).all(dim=1)
+    bad = ~torch.isfinite(output[: len(numbers)]).flatten(1).all(dim=1)
     if bool(bad.any()):
-        window = first + int(bad.nonzero()[0, 0])
+        window = int(numbers[int(bad.nonzero()[0, 0])])
         seconds = window * windows.step
-        raise NonFiniteError(f"{stage} are not finite in window {window} ({seconds:.1f} s): expected finite numbers")
+        raise NonFiniteError(
+            f"values of the {stage} are not finite in window {window} ({seconds:.1f} s): expected finite numbers"
+        )
 
 
 def pooling_masks(decisions: SlidingWindowFeature, shortest_sec: float | None) -> NDArray[np.float32]:

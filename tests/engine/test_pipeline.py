@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pyannote.core import SlidingWindow
 from speech import available_clips, cpu_plan, recording, reference_annotation
 
 from tasks.engine import models
 from tasks.engine.diarizer import Diarization, Parameters, diarize
 from tasks.engine.errors import ModelError, NonFiniteError
+from tasks.engine.experiment import traced
+from tasks.engine.folded import FoldedFrames
 from tasks.engine.pipeline import ExactSpeakerDiarization
-from tasks.engine.windows import nearest_instead, window_starts
+from tasks.engine.stages import Stage
+from tasks.engine.windows import nearest_instead, require_finite, window_starts
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +52,7 @@ def run_both(exact: ExactSpeakerDiarization, samples: np.ndarray) -> tuple[Any, 
         return hook
 
     exact.segmentation_batch_size = exact.embedding_batch_size = 5
+    exact.workers = 2
     ours = exact(dict(file), hook=keep("exact")).speaker_diarization
     theirs = stock_of(exact)(dict(file), hook=keep("stock")).speaker_diarization
     return list(ours.itertracks(yield_label=True)), list(theirs.itertracks(yield_label=True)), embeddings
@@ -81,6 +86,20 @@ def test_short_and_odd_lengths_equal_stock_too(offline: ExactSpeakerDiarization,
     ours, theirs, _ = run_both(offline, recording()[start : start + int(seconds * 16000)])
 
     assert ours == theirs
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.345, 10.0])
+def test_the_folded_network_is_the_network(offline: ExactSpeakerDiarization, seconds: float) -> None:
+    """Batch norms folded, ReLUs made clamps, channels last: the same embeddings within 1e-5, at any length."""
+    model = offline._embedding.model_
+    waveform = torch.from_numpy(recording()[None, None, : int(seconds * 16000)])
+    with torch.inference_mode():
+        fbank = model.compute_fbank(waveform.expand(2, -1, -1))
+        expected, found = model.resnet.forward_frames(fbank), FoldedFrames(model.resnet)(fbank)
+        assert found.shape == expected.shape
+        apart = model.forward_embedding(found) - model.forward_embedding(expected)
+
+    assert apart.abs().max() < 1e-5
 
 
 def test_every_clip_at_hand_equals_stock(offline: ExactSpeakerDiarization) -> None:
@@ -178,8 +197,30 @@ def test_a_broken_window_is_an_error_and_never_silence(offline: ExactSpeakerDiar
     samples[200_000:200_010] = np.nan
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": 16000, "uri": "test"}
 
-    with pytest.raises(NonFiniteError, match=r"segmentation scores are not finite in window 3 \(3.0 s\)"):
+    with pytest.raises(NonFiniteError, match=r"front end are not finite in window 3 \(3.0 s\)"):
         offline(file)
+
+
+@pytest.mark.parametrize("stage", [Stage.FRONT_END, Stage.SCORES, Stage.EMBEDDINGS])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_handed_over_must_be_finite_too(stage: Stage, value: float) -> None:
+    """A value that is no number is an error of its own stage: clustering would drop NaN embeddings in silence."""
+    samples = recording()[: 12 * 16000]
+    _, outputs = traced(samples, cpu_plan(), Parameters(), {})
+    outputs[stage][1, 0, 0] = value
+
+    with pytest.raises(NonFiniteError, match=rf"{stage} are not finite in window 1 \(1.0 s\)"):
+        traced(samples, cpu_plan(), Parameters(), {stage: outputs[stage]})
+
+
+def test_a_broken_window_behind_a_pause_is_named_by_its_place_in_the_file() -> None:
+    """Idle windows are skipped: a batch's rows are not neighbours, and counting from its first would name another."""
+    numbers, windows = [4, 10, 11], SlidingWindow(duration=10.0, step=1.0)
+    rows = torch.tensor([[0.0], [np.nan], [0.0], [np.nan]])
+
+    with pytest.raises(NonFiniteError, match=r"in window 10 \(10.0 s\)"):
+        require_finite(rows, Stage.EMBEDDINGS, numbers, windows)
+    require_finite(rows[[0, 2, 0, 1]], Stage.EMBEDDINGS, numbers, windows)  # the fourth row is padding
 
 
 @pytest.mark.parametrize(
