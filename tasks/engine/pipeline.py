@@ -61,8 +61,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # pyannote's own, from code or a config file
         super().__init__(**options)
-        # Which windows each thread has in segmentation.
-        self._at = local()
+        self._at = local()  # which windows each thread has in segmentation
         front_end = getattr(self._segmentation.model, "sincnet", None)
         if front_end is not None:
             front_end.register_forward_hook(lambda _layer, _inputs, output: self._checked(Stage.FRONT_END, output))
@@ -88,12 +87,13 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             probability of each window is kept on the way.
         """
         inference, windows, starts = self._segmentation, self._windows, self._starts(file)
+        powerset = bool(inference.model.specifications.powerset)
 
         def segment(first: int, batch: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             self._at.windows = range(first, min(first + len(batch), len(starts)))
             output = self._checked(Stage.SCORES, self._segment(batch))
             decided = inference.conversion(output).float().cpu().numpy()
-            return decided, speech_probability(output.float(), powerset=self._powerset).cpu().numpy()
+            return decided, speech_probability(output.float(), powerset=powerset).cpu().numpy()
 
         batches, speech = [], []
         for last, (decided, probability) in self._passes(segment, file["waveform"], starts, inference.batch_size):
@@ -141,8 +141,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         for last, _ in self._passes(embed, file["waveform"], starts, self.embedding_batch_size):
             if hook is not None:
                 hook("embeddings", None, completed=last, total=len(busy))
-        if self.tap:
-            embeddings = self.tap.whole(Stage.EMBEDDINGS, embeddings)
+        embeddings = self.tap.whole(Stage.EMBEDDINGS, embeddings) if self.tap else embeddings
         # Again, for idle speakers and for what was handed over: clustering leaves NaN out without a word.
         require_finite(torch.from_numpy(embeddings), Stage.EMBEDDINGS, range(len(embeddings)), self._windows)
         return embeddings
@@ -171,8 +170,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.int8], count: SlidingWindowFeature
     ) -> SlidingWindowFeature:
         """(frames, speakers) 0 or 1: pyannote's own, frames added by a low threshold given to the nearest speaker."""
-        if self.tap:
-            hard_clusters = self.tap.whole(Stage.CLUSTERS, hard_clusters)
+        hard_clusters = self.tap.whole(Stage.CLUSTERS, hard_clusters) if self.tap else hard_clusters
         diarization = super().reconstruct(segmentations, hard_clusters, count)
         if self._added.any():
             diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
@@ -182,12 +180,9 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """A batch's stage output, as the tap leaves it, and finite."""
         if self.tap:
             output = torch.from_numpy(self.tap.part(stage, output.float().cpu().numpy())).to(output)
-        require_finite(output, stage, self._at.windows, self._windows)
+        # Nothing is set where stock pyannote runs these very networks.
+        require_finite(output, stage, getattr(self._at, "windows", ()), self._windows)
         return output
-
-    @property
-    def _powerset(self) -> bool:
-        return bool(self._segmentation.model.specifications.powerset)
 
     @property
     def _windows(self) -> SlidingWindow:
@@ -249,8 +244,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def _idle_embedding(self, frames: int) -> NDArray[np.float32]:
         """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
-        one_second = self._embedding.model_.audio.get_num_samples(1.0)
-        silence = torch.zeros((1, 1, one_second), device=self._embedding.device)
+        silence = torch.zeros((1, 1, self._embedding.sample_rate), device=self._embedding.device)
         with torch.inference_mode(), self.arithmetic.sensitive():
-            nobody = torch.zeros((1, 1, frames))
-            return cast(NDArray[np.float32], self._embed(silence, nobody)[0, 0].float().cpu().numpy())
+            embedding = self._embed(silence, torch.zeros((1, 1, frames)))[0, 0]
+        return cast(NDArray[np.float32], embedding.float().cpu().numpy())
