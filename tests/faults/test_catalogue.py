@@ -1,0 +1,68 @@
+"""The fault catalogue: whatever is beyond the limits is caught, whatever is within them passes, the guilty are named."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+from catalogue import FAULTS
+from clips import references
+from trial import Fault, Size, Trial, attempt
+
+from tasks.engine.gate.report import Verdict
+from tasks.engine.stages import Stage
+
+pytestmark = pytest.mark.slow
+
+TRIALS = [pytest.param(fault, size, id=f"{fault.name}-{size}") for fault in FAULTS for size in fault.sizes]
+
+Tried = Callable[[Fault, Size], Trial]
+
+
+@pytest.fixture(scope="session")
+def tried() -> Tried:
+    """Every trial is made once; the clips' real runs are taken when first needed."""
+    clips = references()
+    return cache(lambda fault, size: attempt(fault, size, clips[fault.clip]))
+
+
+def test_the_catalogue_is_large_and_strikes_everywhere() -> None:
+    """At least 25 faults of different names, and every stage is struck by some."""
+    names = {fault.name for fault in FAULTS}
+
+    assert len(names) == len(FAULTS) >= 25
+    assert {fault.stage for fault in FAULTS} == set(Stage)
+
+
+@pytest.mark.parametrize(("fault", "size"), TRIALS)
+def test_the_verdict_follows_the_limits(fault: Fault, size: Size, tried: Tried) -> None:
+    """Drift exactly where an independent computation finds a limit exceeded, by the same criteria."""
+    trial = tried(fault, size)
+
+    if trial.beyond is None:
+        assert trial.verdict in {Verdict.NOT_COMPARABLE, "NonFiniteError"}, trial.said
+    else:
+        assert trial.verdict == (Verdict.DRIFT if trial.beyond else Verdict.COHERENT), trial.said
+        assert trial.failed == trial.beyond
+
+
+@pytest.mark.parametrize(("fault", "size"), TRIALS)
+def test_the_guilty_stage_is_named(fault: Fault, size: Size, tried: Tried) -> None:
+    """On drift localisation names the stage that was struck; on refusal the sentence says what is wrong, and where."""
+    trial = tried(fault, size)
+
+    if trial.verdict == Verdict.DRIFT:
+        assert trial.named in (fault.stages or (fault.stage,)), trial.said
+    elif trial.caught:
+        assert fault.says, trial.said
+        assert re.search(fault.says, trial.said), trial.said
+        assert trial.named in {*fault.stages, fault.stage}, trial.said
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_worst_size_is_caught_and_the_harmless_pass(fault: Fault, tried: Tried) -> None:
+    """A fault that is never large enough to be caught would show nothing; a harmless one must not raise an alarm."""
+    if fault.harmless:
+        assert [size for size in fault.sizes if tried(fault, size).caught] == []
+    else:
+        assert tried(fault, fault.sizes[-1]).caught
