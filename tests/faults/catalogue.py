@@ -1,7 +1,8 @@
 """Every way in which two runs could stop agreeing that we thought of: named mutations of real runs."""
 
+from faults_of_arithmetic import ARITHMETIC
 from faults_of_ends import HEARD, SPEAKERS, TABLES
-from faults_of_networks import ARITHMETIC, WINDOWS
+from faults_of_windows import WINDOWS
 from trial import Fault
 
 FAULTS: tuple[Fault, ...] = (*ARITHMETIC, *HEARD, *WINDOWS, *SPEAKERS, *TABLES)

@@ -1,4 +1,4 @@
-"""The fault catalogue: whatever is beyond the limits is caught, whatever is within them passes, the guilty are named."""
+"""The fault catalogue: whatever is beyond the limits is caught, what is within them passes, the guilty is named."""
 
 import re
 from collections.abc import Callable
