@@ -30,7 +30,7 @@ from media_samples import (
 
 from tasks.engine.errors import MediaError
 from tasks.engine.ffmpeg import PASSED_ON
-from tasks.media import Media, Samples, extract, extract_task, probe, probe_task, run_ffmpeg
+from tasks.media import Media, Samples, extract, listen_task, probe, probe_task, run_ffmpeg
 
 SRT = "1\n00:00:00,500 --> 00:00:03,000\nhello\n"
 
@@ -467,4 +467,4 @@ def test_environment_is_clean() -> None:
 def test_tasks_are_the_functions() -> None:
     """The Prefect tasks add nothing to the plain functions."""
     assert probe_task.fn is probe
-    assert extract_task.fn is extract
+    assert listen_task.fn is extract
