@@ -2,11 +2,10 @@
 
 Four things, none of which changes a result by more than rounding:
 
-- Batch norms are folded into the convolutions before them, in float64.
-- A batch norm and ReLU in front of a convolution become one `torch.clamp`: relu(s x + b) is s max(x, -b / s) + b for
-  s > 0 and s min(x, -b / s) + b for s < 0, whose s and b fold into the convolution behind.
+- Batch norms are folded into the convolutions before them, in float64; those in front are one `addcmul`.
 - Tensors are 4-D and channels last, which oneDNN's AVX-512 kernels read without reordering.
 - A dense block writes into one buffer, instead of copying all its channels once per layer.
+- The head, whose tensors are largest, takes one window at a time.
 """
 
 from typing import Any, cast
@@ -33,13 +32,13 @@ class Convolution(nn.Module):
 
     Args:
         layer: the convolution; a 1-D one acts on the frames of height 1.
-        before: batch norm and ReLU in front of it, if any; the convolution must not pad then.
+        before: batch norm and ReLU in front of it, if any.
         after: batch norm behind it, if any.
         height: rows that the input's channels are spread over; above 1, the convolution takes all of them.
     """
 
-    lowest: Tensor
-    highest: Tensor
+    scale: Tensor
+    shift: Tensor
 
     def __init__(
         self, layer: nn.Conv1d | nn.Conv2d, before: Norm | None = None, after: Norm | None = None, height: int = 1
@@ -49,14 +48,10 @@ class Convolution(nn.Module):
         bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach().double()
         if weight.dim() == 3:  # noqa: PLR2004  # 1-D: out, in, width
             weight = weight.reshape(len(weight), -1, height, weight.shape[2])
-        self.clamps = before is not None
+        self.activates = before is not None
         if before is not None:
-            scale, shift = affine(before)
-            bias = bias + weight.sum(dim=(2, 3)) @ shift
-            weight = weight * scale[:, None, None]
-            bound, endless = -shift / scale, torch.full_like(scale, torch.inf)
-            self.register_buffer("lowest", per_channel(torch.where(scale > 0, bound, -endless)))
-            self.register_buffer("highest", per_channel(torch.where(scale > 0, endless, bound)))
+            for name, values in zip(("scale", "shift"), affine(before), strict=True):
+                self.register_buffer(name, values.float()[:, None, None])
         if after is not None:
             scale, shift = affine(after)
             weight, bias = weight * scale[:, None, None, None], bias * scale + shift
@@ -71,8 +66,8 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in, height, frames) to (batch, out, height', frames')."""
-        if self.clamps:
-            x = torch.clamp(x, self.lowest, self.highest)
+        if self.activates:
+            x = torch.addcmul(self.shift, x, self.scale).relu_()
         return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
 
 
@@ -102,7 +97,7 @@ class Head(nn.Module):
         self.last = Convolution(head.conv2, after=head.bn2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One window at a time: what glibc hands back to the system above 32 MB, each batch would fault in again."""
+        """One window at a time: glibc maps and unmaps anew what is larger than 32 MB, and a batch of four is."""
         return torch.cat([self.last(self.blocks(self.first(window).relu_())).relu_() for window in x[:, None]])
 
 
@@ -194,8 +189,3 @@ def norm_of(layer: nn.Module) -> Norm:
 def spread(values: tuple[int, ...], above: int) -> tuple[int, ...]:
     """A stride, padding or dilation of a convolution, with one for the axis above where the convolution is 1-D."""
     return values if len(values) == 2 else (above, *values)  # noqa: PLR2004  # rows, frames
-
-
-def per_channel(values: Tensor) -> Tensor:
-    """(channels,) to (channels, 1, 1) float32."""
-    return values.float()[:, None, None]

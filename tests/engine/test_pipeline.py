@@ -90,7 +90,7 @@ def test_short_and_odd_lengths_equal_stock_too(offline: ExactSpeakerDiarization,
 
 @pytest.mark.parametrize("seconds", [1.0, 2.345, 10.0])
 def test_the_folded_network_is_the_network(offline: ExactSpeakerDiarization, seconds: float) -> None:
-    """Batch norms folded, ReLUs made clamps, channels last: the same embeddings to 1e-5 of their size."""
+    """Batch norms folded, channels last, one buffer per block: the same embeddings to 1e-5 of their size."""
     model = offline._embedding.model_
     waveform = torch.from_numpy(recording()[None, None, : int(seconds * 16000)])
     with torch.inference_mode():

@@ -30,7 +30,7 @@ from media_samples import (
 
 from tasks.engine.errors import MediaError
 from tasks.engine.ffmpeg import PASSED_ON
-from tasks.media import Media, Samples, extract, listen_task, probe, probe_task, run_ffmpeg
+from tasks.media import Media, Samples, extract, listen, listen_task, probe, probe_task, run_ffmpeg
 
 SRT = "1\n00:00:00,500 --> 00:00:03,000\nhello\n"
 
@@ -467,4 +467,14 @@ def test_environment_is_clean() -> None:
 def test_tasks_are_the_functions() -> None:
     """The Prefect tasks add nothing to the plain functions."""
     assert probe_task.fn is probe
-    assert listen_task.fn is extract
+    assert listen_task.fn is listen
+
+
+def test_listening_gives_nothing_where_there_is_nothing_to_hear(tmp_path: Path) -> None:
+    """No audio stream: None, and no file; with one: the samples."""
+    ffmpeg(*picture(), tmp_path / "mute.mp4")
+    loud = clip(tmp_path / "loud.mp4")
+
+    assert listen(probe(tmp_path / "mute.mp4"), tmp_path / "mute.f32") is None
+    assert not (tmp_path / "mute.f32").exists()
+    assert listen(probe(loud), tmp_path / "loud.f32").count > 0
