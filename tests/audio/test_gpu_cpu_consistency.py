@@ -47,11 +47,17 @@ def test_safe_mixed_precision_agrees_with_the_reference(
     assert report.verdict is Verdict.COHERENT, report.sentence
 
 
-def test_bfloat16_runs_and_is_judged(reference: dict[str, Diarization], tmp_path: Path) -> None:
-    """BF16 works, where stock pyannote crashes, and the gate can measure it."""
+def test_bfloat16_runs_stays_near_and_is_judged(reference: dict[str, Diarization], tmp_path: Path) -> None:
+    """BF16 works, where stock pyannote crashes; its few flipped frames are a drift the gate sees, never an incident."""
     found = diarize(recording(), cpu_plan("mixed", half="bfloat16"), Parameters())
 
-    assert gate(reference["as recorded"], found, tmp_path).verdict in {Verdict.COHERENT, Verdict.DRIFT}
+    report = gate(reference["as recorded"], found, tmp_path)
+    flipped = report.criterion("flipped_frames_percent")
+
+    assert len({turn.speaker for turn in found.turns}) == 2
+    assert 0 < flipped.value < 2
+    assert flipped.passed is (flipped.value <= 0.5)
+    assert all(criterion.value is not None for criterion in report.criteria)
 
 
 def test_the_incident_is_caught(reference: dict[str, Diarization], tmp_path: Path) -> None:
