@@ -24,7 +24,7 @@ from torch import Tensor
 
 from tasks.engine.campplus import CampPlusNetwork
 from tasks.engine.folded import FoldedFrames
-from tasks.engine.precision import Arithmetic, Precision, keep_fp32
+from tasks.engine.precision import Arithmetic, Precision, prepare
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
 from tasks.engine.windows import (
@@ -67,12 +67,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             front_end.register_forward_hook(lambda _layer, _inputs, output: self._checked(Stage.FRONT_END, output))
 
     def compute_as(self, arithmetic: Arithmetic) -> None:
-        """Move to the arithmetic's device and exempt from autocast what must stay in FP32."""
+        """Move to the arithmetic's device; prepare the networks we know for its precision."""
+        if isinstance(self._segmentation.model, PyanNet):
+            prepare(self._segmentation.model, arithmetic.precision)
         self.to(arithmetic.device)
         self.arithmetic = arithmetic
-        model = self._segmentation.model
-        if arithmetic.precision is Precision.MIXED and isinstance(model, PyanNet):
-            keep_fp32(model, front=("sincnet",), back=("classifier", "activation"))
 
     @property
     def shares_passes(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Precision(StrEnum):
@@ -110,9 +111,42 @@ class KeepFp32(nn.Module):
             return getattr(super().__getattr__("layer"), name)
 
 
-def keep_fp32(model: nn.Module, front: tuple[str, ...], back: tuple[str, ...]) -> None:
-    """Exempt layers of a model from any autocast, once: those before its trunk and those behind it, by name."""
-    for name in (*front, *back):
-        layer = getattr(model, name)
-        if not isinstance(layer, KeepFp32):
-            setattr(model, name, KeepFp32(layer, hand_over=name in front))
+class FixedFilters(nn.Module):
+    """The band-pass filters of SincNet's first layer, computed once instead of in every forward pass.
+
+    They are sines of a float32 product that TF32 or half precision would ruin, and that each device rounds in its own
+    way. Computed once, on the CPU and in FP32, they are bit for bit what stock pyannote.audio uses there, and both
+    sides of a comparison share them. Float64 would be closer to exact arithmetic, but not to stock's answers:
+    docs/measurements.md, "SincNet's filters".
+    """
+
+    filters: Tensor
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        bank = encoder.get_submodule("filterbank").cpu()
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            self.register_buffer("filters", cast(Any, bank).filters().detach())
+        self.stride = int(cast(Any, bank).stride)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, 1, samples) to (batch, filters, frames)."""
+        return functional.conv1d(waveform, self.filters, stride=self.stride)
+
+
+def prepare(model: nn.Module, precision: Precision) -> None:
+    """Make a PyanNet fit for a precision, once, while it is still on the CPU; the naive one is left as it came.
+
+    Every other precision has its filters fixed. Under the mixed one, what stands before and behind the trunk computes
+    in FP32 whatever autocast surrounds it.
+    """
+    if precision is Precision.NAIVE:
+        return
+    layers = cast(Any, model).sincnet.conv1d
+    if not isinstance(layers[0], FixedFilters):
+        layers[0] = FixedFilters(layers[0])
+    if precision is Precision.MIXED:
+        for name in ("sincnet", "classifier", "activation"):
+            layer = getattr(model, name)
+            if not isinstance(layer, KeepFp32):
+                setattr(model, name, KeepFp32(layer, hand_over=name == "sincnet"))
