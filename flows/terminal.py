@@ -126,6 +126,8 @@ def show_report(report: "DriftReport") -> None:
         console.print(table)
     if report.localisation:
         console.print(Text(report.localisation.sentence), style="bold")
+    for flips in report.flips:
+        console.print(Text(f"  {flips}"))
     for note in report.notes:
         console.print(Text(f"note: {note}"))
 

@@ -54,6 +54,7 @@ def explain(
     if not found.repeatable:
         reason = "the reference run twice does not equal itself on this machine, so nothing can be held against it"
         return replace(report, verdict=Verdict.REFERENCE_NOT_REPEATABLE, reason=reason)
+    report = replace(report, flips=found.flips)
     if found.localisation is None:
         note = "The excerpt around the worst stretch does not drift by itself: the stage could not be located."
         return replace(report, notes=(*report.notes, note))

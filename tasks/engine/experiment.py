@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.engine.decisions import Flips, flips
 from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import SAMPLE_RATE, Diarization, Parameters, diarize
+from tasks.engine.diarizer import SAMPLE_RATE, Diarization, Parameters, diarize, pipeline_for
 from tasks.engine.frames import FrameGrid
 from tasks.engine.gate.report import Verdict
 from tasks.engine.gate.verdict import compare
@@ -23,10 +24,14 @@ GRID_FPS = Fraction(25)
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What was found: where the two parted, or that the reference does not even equal itself."""
+    """What was found: where the two parted, or that the reference does not even equal itself.
+
+    flips: the hard decisions in which the two differ, kind by kind.
+    """
 
     repeatable: bool
     localisation: Localisation | None
+    flips: tuple[Flips, ...] = ()
 
 
 Explainer = Callable[[NDArray[np.float32], float, DevicePlan, Parameters], Explanation]
@@ -57,13 +62,26 @@ def explain(
         return Explanation(repeatable=False, localisation=None)
     drifted, outputs = traced(piece, candidate, parameters, {})
     grid = FrameGrid(int(len(piece) / SAMPLE_RATE * GRID_FPS), GRID_FPS)
+    flipped = hard_decisions(parameters, reference, outputs)
     if not drifts(trusted, drifted, grid):
-        return Explanation(repeatable=True, localisation=None)
+        return Explanation(repeatable=True, localisation=None, flips=flipped)
 
     def drifts_with(given: Mapping[Stage, Value]) -> bool:
         return drifts(trusted, traced(piece, reference_plan, parameters, given)[0], grid)
 
-    return Explanation(repeatable=True, localisation=localise(reference, outputs, drifts_with, candidate))
+    return Explanation(
+        repeatable=True, localisation=localise(reference, outputs, drifts_with, candidate), flips=flipped
+    )
+
+
+def hard_decisions(
+    parameters: Parameters, reference: Mapping[Stage, Value], candidate: Mapping[Stage, Value]
+) -> tuple[Flips, ...]:
+    """Which hard decisions differ between two runs, and were they near things?"""
+    from tasks.engine.margins import decisions_of  # noqa: PLC0415  # pyannote takes seconds
+
+    pipeline, _ = pipeline_for(parameters.models, "cpu", "fp32")
+    return flips(decisions_of(pipeline, reference), decisions_of(pipeline, candidate))
 
 
 def excerpt(samples: NDArray[np.float32], around_sec: float) -> NDArray[np.float32]:

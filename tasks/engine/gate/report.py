@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from tasks.engine.decisions import Flips
 from tasks.engine.gate.agreement import TIE, Agreement, Stretch
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.localise import Localisation
@@ -83,6 +84,7 @@ class DriftReport:
     reason: one sentence where no criterion speaks (not comparable, unverified…).
     notes: what could not be checked, and what the files say against themselves.
     localisation: the first stage that diverged, where that was looked for.
+    flips: the hard decisions that differ around the worst stretch, kind by kind, where they were looked at.
     """
 
     verdict: Verdict
@@ -92,6 +94,7 @@ class DriftReport:
     notes: tuple[str, ...] = ()
     agreement: Agreement | None = None
     localisation: Localisation | None = None
+    flips: tuple[Flips, ...] = ()
 
     @property
     def failed(self) -> tuple[Criterion, ...]:
@@ -146,6 +149,7 @@ class DriftReport:
             "worst_stretch": self.agreement.worst_stretch._asdict() if self.agreement else None,
             "speaker_mapping": self.agreement.speakers.mapping if self.agreement else None,
             "localisation": self.localisation.to_dict() if self.localisation else None,
+            "decisions": [flips.to_dict() for flips in self.flips],
             "tolerance": dataclasses.asdict(self.tolerance),
             "notes": list(self.notes),
         }

@@ -1,0 +1,146 @@
+"""Margins of hard decisions: the choices are pyannote's own, and a margin is the distance to another choice."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pyannote.core import SlidingWindow, SlidingWindowFeature
+from speech import cpu_plan, recording
+
+from tasks.engine.decisions import Decisions, flips, flips_of
+from tasks.engine.diarizer import Parameters, pipeline_for
+from tasks.engine.experiment import hard_decisions, traced
+from tasks.engine.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count
+from tasks.engine.stages import Stage
+
+WINDOWS = SlidingWindow(start=0, duration=10, step=1)
+FRAMES = SlidingWindow(start=0, duration=0.0619375, step=0.016875)
+
+
+def one(chosen: list[int], margins: list[float], tie: float = 0.1) -> Decisions:
+    """Decisions of one kind."""
+    return Decisions(np.array(chosen), np.array(margins), "units", tie)
+
+
+def test_a_flip_is_a_tie_only_where_neither_side_decided() -> None:
+    """Within the tie width on both sides; clear on one side is a defect."""
+    found = flips_of("kind", one([1, 2, 3, 4], [0.05, 0.05, 0.5, 0.9]), one([1, 0, 0, 0], [0.9, 0.02, 0.01, 0.8]))
+
+    assert (found.total, found.differing, found.ties, found.defects) == (4, 3, 1, 2)
+    assert found.clearest == 0.8
+    assert found.closest == (0.05, 0.01)
+    assert str(found) == "kind: 3 of 4 differ, 1 of them ties, the clearest by 0.8 units"
+
+
+def test_equal_choices_are_no_flips_whatever_their_margins() -> None:
+    """Nothing differs, nothing is a tie."""
+    found = flips_of("kind", one([1, 2], [0.0, 0.0]), one([1, 2], [9.0, 9.0]))
+
+    assert (found.differing, found.ties, found.clearest) == (0, 0, None)
+
+
+def test_other_shapes_differ_throughout_and_are_no_ties() -> None:
+    """A side with more to decide on is not the same run; JSON can say it."""
+    found = flips_of("kind", one([1, 2], [0.0, 0.0]), one([1], [0.0]))
+
+    assert (found.differing, found.ties, found.defects) == (2, 0, 2)
+    assert found.to_dict()["clearest"] is None
+
+
+def test_kinds_that_one_side_did_not_reach_are_left_out() -> None:
+    """Where nobody speaks there is nothing to cluster."""
+    assert flips({"a": one([1], [1.0]), "b": one([1], [1.0])}, {"a": one([1], [1.0])})[0].kind == "a"
+
+
+def test_the_margin_of_an_argmax_is_the_way_to_where_two_classes_meet() -> None:
+    """Moving that much probability from the best class to the second makes a tie."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(7), size=(3, 50))
+    found = argmax(np.log(probabilities))
+
+    moved = probabilities.copy()
+    order = probabilities.argsort(-1)
+    np.put_along_axis(moved, order[..., -1:], probabilities.max(-1, keepdims=True) - found.margins[..., None], -1)
+    second = np.take_along_axis(probabilities, order[..., -2:-1], -1)
+    np.put_along_axis(moved, order[..., -2:-1], second + found.margins[..., None], -1)
+    best = np.sort(moved, -1)
+
+    np.testing.assert_allclose(best[..., -1], best[..., -2], atol=1e-12)
+    assert np.array_equal(found.chosen, probabilities.argmax(-1))
+
+
+def test_the_margin_of_a_count_is_in_windows() -> None:
+    """Of ten windows, six say one speaker: 1 is chosen, and one window less makes it even."""
+    active = np.zeros((10, 589, 3))
+    active[:6, :, 0] = 1
+    found = speaker_count(active, WINDOWS, FRAMES)
+    shared = 9 * round(1 / FRAMES.step) + 5  # a frame that every window covers
+
+    assert found.chosen[shared] == 1
+    assert found.margins[shared] == pytest.approx(1, abs=1e-6)
+
+
+def test_the_margin_of_the_clean_filter_is_in_frames() -> None:
+    """A fifth of the window alone is enough, a frame less is not; overlapped frames do not count."""
+    active = np.zeros((1, 600, 3))
+    active[0, :120, 0] = 1
+    active[0, 200:319, 1] = 1
+    active[0, 400:500, 1:] = 1
+    found = clean_frames(active)
+
+    assert found.chosen.tolist() == [[True, False, False]]
+    assert found.margins.tolist() == [[0, 1, 120]]
+
+
+def test_the_margin_of_the_cut_is_the_distance_of_the_nearest_merge() -> None:
+    """Two pairs of like embeddings, right angles between the pairs: they merge at about 1.41, the cut is at 0.7."""
+    pairs = np.array([[1, 0.01], [1, -0.01], [0.01, 1], [-0.01, 1]])
+    found = cluster_cut(pairs, 0.7, "centroid")
+
+    assert found.chosen.tolist() == [2]
+    assert found.margins[0] == pytest.approx(0.68, abs=0.01)
+    assert cluster_cut(pairs, 1.5, "centroid").chosen.tolist() == [1]
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[Any, dict[Stage, Any]]:
+    """The pipeline and every stage's output on the shipped recording."""
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32")
+    return pipeline, traced(recording(), cpu_plan(), Parameters(), {})[1]
+
+
+@pytest.mark.slow
+def test_choices_are_those_that_pyannote_made(run: tuple[Any, dict[Stage, Any]]) -> None:
+    """Classes, counts and kept embeddings, computed from stage outputs, are what pyannote itself decided."""
+    pipeline, outputs = run
+    found = decisions_of(pipeline, outputs)
+    segmentations = SlidingWindowFeature(outputs[Stage.DECISIONS], WINDOWS)
+    model = pipeline._segmentation.model
+    counted = pipeline.speaker_count(segmentations, model.receptive_field, warm_up=(0.0, 0.0))
+    _, windows, speakers = pipeline.clustering.filter_embeddings(outputs[Stage.EMBEDDINGS], segmentations=segmentations)
+    kept = np.zeros(outputs[Stage.EMBEDDINGS].shape[:2], dtype=bool)
+    kept[windows, speakers] = True
+    mapped = pipeline._segmentation.conversion.mapping[torch.from_numpy(found["class of a frame"].chosen)]
+
+    assert np.array_equal(mapped.numpy(), outputs[Stage.DECISIONS])
+    assert np.array_equal(found["number of speakers"].chosen, counted.data[:, 0])
+    assert np.array_equal(found["embedding worth clustering"].chosen, kept)
+    assert found["cut between clusters"].chosen[0] >= 2
+
+
+@pytest.mark.slow
+def test_rounding_flips_near_things_and_a_defect_flips_clear_ones(run: tuple[Any, dict[Stage, Any]]) -> None:
+    """Scores off by 1e-4 turn ties alone; a window given to nobody turns what was clear."""
+    _, outputs = run
+    noise = np.random.default_rng(1).uniform(-1e-4, 1e-4, outputs[Stage.SCORES].shape).astype(np.float32)
+    rounded = {**outputs, Stage.SCORES: outputs[Stage.SCORES] + noise}
+    broken = {**outputs, Stage.SCORES: outputs[Stage.SCORES].copy()}
+    broken[Stage.SCORES][9, :, 0] = 1.0
+
+    near, clear = (hard_decisions(Parameters(), outputs, changed)[0] for changed in (rounded, broken))
+
+    assert near.defects == 0
+    assert clear.defects > 400
+    assert clear.clearest is not None
+    assert clear.clearest > 0.1
