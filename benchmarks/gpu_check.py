@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from tasks.engine import diarizer as engine
+from tasks.engine import level
 from tasks.engine.devices import DeviceFacts, DevicePlan, cpu_name, probe
 from tasks.engine.diarizer import Diarization, Parameters, diarize
 from tasks.engine.errors import DeviceError, Step4Error
@@ -30,7 +31,7 @@ from tasks.engine.half import trouble
 from tasks.engine.recording import recording
 from tasks.engine.timeline import timeline_of
 
-LEVELS_DB = (10, 0, -20, -40, -60, -80)
+LEVELS_DB = (0, -20, -40, -60, -80)
 BATCH_SIZES = (1, 2, 7, 32)
 ANYTHING = Parameters(min_speech_sec=0.0)
 
@@ -43,10 +44,10 @@ def clips(folder: Path | None) -> dict[str, NDArray[np.float32]]:
 
 def candidate_plan(facts: DeviceFacts, precision: str) -> DevicePlan:
     """The device under test: the first card, or the CPU where there is none."""
-    level = "none" if precision == "naive" else "rms"
+    rule = "none" if precision == "naive" else "rms"
     device, name = (f"cuda:{facts.cuda[0].index}", facts.cuda[0].name) if facts.cuda else ("cpu", cpu_name())
     batch = 16 if facts.cuda else 4
-    return DevicePlan(device, device, name, precision, "float16", batch, facts.cpu_threads, level, "none", "gpu_check")
+    return DevicePlan(device, device, name, precision, "float16", batch, facts.cpu_threads, rule, "none", "gpu_check")
 
 
 def judge(reference: Diarization, candidate: Diarization, seconds: float) -> DriftReport:
@@ -66,17 +67,55 @@ def row(name: str, report: DriftReport) -> str:
     )
 
 
+def decided(samples: NDArray[np.float32], plan: DevicePlan) -> NDArray[np.bool_]:
+    """Which model frames are speech, by segmentation alone: embeddings have no say in that.
+
+    Raises:
+        NonFiniteError: a score is NaN or Inf.
+    """
+    with engine.pipeline_on(plan, ANYTHING) as pipeline:
+        pipeline.gain = level.gain(samples) if plan.level == "rms" else 1.0
+        pipeline.tap = None
+        found = pipeline.get_segmentations(on_file(samples))
+        frames = pipeline._segmentation.model.receptive_field  # noqa: SLF001  # pyannote names it so
+        return np.asarray(pipeline.speaker_count(found, frames, warm_up=(0.0, 0.0)).data[:, 0] > 0)
+
+
+def on_file(samples: NDArray[np.float32]) -> dict[str, object]:
+    """As pyannote takes samples."""
+    return {"waveform": torch.from_numpy(samples)[None], "sample_rate": engine.SAMPLE_RATE, "uri": "audio"}
+
+
+def speech(samples: dict[str, NDArray[np.float32]], facts: DeviceFacts) -> Iterator[str]:
+    """Speech frames of each precision, clip by clip and level by level: the cause of the incident, and its cure."""
+    yield "| clip | level dB | frames | speech, CPU FP32 | naive | flipped | mixed | flipped | flipped % |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    for name, recorded in samples.items():
+        for decibels in LEVELS_DB:
+            piece = recorded * np.float32(10 ** (decibels / 20))
+            trusted = decided(piece, candidate_plan(facts, "fp32").as_reference())
+            cells = [name, decibels, len(trusted), int(trusted.sum())]
+            for precision in ("naive", "mixed"):
+                try:
+                    found = decided(piece, candidate_plan(facts, precision))
+                    cells += [int(found.sum()), int((found != trusted).sum())]
+                except Step4Error as error:
+                    cells += [str(error).split(":")[0], "refused"]
+            share = f"{100 * cells[-1] / len(trusted):.3f}" if isinstance(cells[-1], int) else "refused"
+            yield f"| {' | '.join(map(str, cells))} | {share} |"
+
+
 def agreement(samples: dict[str, NDArray[np.float32]], facts: DeviceFacts) -> Iterator[str]:
     """Each precision against CPU FP32, clip by clip and level by level."""
     yield "| clip, level, precision | frames flipped | DER % | largest score difference | ties | verdict |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
     for name, recorded in samples.items():
-        for level in LEVELS_DB if facts.cuda else (0, -80):
-            piece = recorded * np.float32(10 ** (level / 20))
+        for decibels in LEVELS_DB if facts.cuda else (0, -80):
+            piece = recorded * np.float32(10 ** (decibels / 20))
             precisions = ("fp32", "mixed", "naive") if facts.cuda else ("mixed", "naive")
             reference = diarize(piece, candidate_plan(facts, "fp32").as_reference(), ANYTHING)
             for precision in precisions:
-                label = f"{name}, {level} dB, {precision}"
+                label = f"{name}, {decibels} dB, {precision}"
                 try:
                     found = diarize(piece, candidate_plan(facts, precision), ANYTHING)
                     yield row(label, judge(reference, found, len(piece) / engine.SAMPLE_RATE))
@@ -85,17 +124,33 @@ def agreement(samples: dict[str, NDArray[np.float32]], facts: DeviceFacts) -> It
 
 
 def tf32_and_batches(samples: NDArray[np.float32], facts: DeviceFacts) -> Iterator[str]:
-    """What TF32 and the batch size change on the device."""
+    """What TF32, the batch size and the number of threads change on the device, in FP32."""
     plan = candidate_plan(facts, "fp32")
     seconds = len(samples) / engine.SAMPLE_RATE
-    reference = diarize(samples, plan.as_reference(), ANYTHING)
-    yield "| setting | frames flipped | DER % | largest score difference | ties | verdict |"
-    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    reference, trusted = with_embeddings(samples, plan.as_reference())
+    yield "| setting | frames flipped | DER % | largest score difference | ties | verdict | embeddings |"
+    yield "| --- | ---: | ---: | ---: | ---: | --- | ---: |"
     for size in BATCH_SIZES:
-        found = diarize(samples, replace(plan, batch_size=size), ANYTHING)
-        yield row(f"batch size {size}", judge(reference, found, seconds))
+        for threads in (1,) if facts.cuda else (1, 2):
+            found, embeddings = with_embeddings(samples, replace(plan, batch_size=size, threads=threads))
+            apart = f"{np.abs(embeddings - trusted).max():.1e}"
+            yield f"{row(f'batch size {size}, threads {threads}', judge(reference, found, seconds))} {apart} |"
     if facts.cuda:
-        yield row("TF32 on", judge(reference, with_tf32(samples, plan), seconds))
+        yield f"{row('TF32 on', judge(reference, with_tf32(samples, plan), seconds))} |"
+
+
+def with_embeddings(samples: NDArray[np.float32], plan: DevicePlan) -> tuple[Diarization, NDArray[np.float32]]:
+    """A diarization and its embeddings, (windows, speakers, dimension)."""
+    kept = []
+
+    def hook(step: str, artifact: object, **_: object) -> None:
+        if step == "embeddings" and isinstance(artifact, np.ndarray):
+            kept.append(artifact.copy())
+
+    with engine.pipeline_on(plan, ANYTHING) as pipeline:
+        pipeline.gain, pipeline.tap = level.gain(samples), None
+        pipeline(on_file(samples), hook=hook)
+    return diarize(samples, plan, ANYTHING), kept[0]
 
 
 def with_tf32(samples: NDArray[np.float32], plan: DevicePlan) -> Diarization:
@@ -159,11 +214,15 @@ def main(folder: Path | None) -> None:
     print(f"\nHalf precision: {trouble(device.device, 'float16') or 'sound'}.\n")
     samples = clips(folder)
     for title, lines in (
-        ("Agreement with CPU FP32", agreement(samples, facts)),
-        ("TF32 and batch size", tf32_and_batches(samples["sample"], facts)),
+        ("Speech frames", speech(samples, facts)),
+        ("TF32, batch size and threads", tf32_and_batches(samples["sample"], facts)),
         ("Speed", speed(np.tile(samples["sample"], 20 if facts.cuda else 1), facts)),
+        ("Agreement with CPU FP32, everything", agreement(samples, facts)),
     ):
-        print(f"### {title}\n", *lines, "", sep="\n", flush=True)
+        print(f"### {title}\n")
+        for line in lines:
+            print(line, flush=True)
+        print()
     print(out_of_memory(samples["sample"], facts))
 
 

@@ -73,27 +73,17 @@ def diarize(
         ModelError: the models are missing, altered or do not load.
         NonFiniteError: a stage produced NaN or Inf.
     """
-    import torch  # noqa: PLC0415  # heavy: three seconds
-
-    from tasks.engine.precision import HALF_TYPES, Arithmetic, Precision, backend_flags, enforce_fp32  # noqa: PLC0415
+    from tasks.engine.precision import backend_flags  # noqa: PLC0415
 
     started = time.perf_counter()
-    with device_failures():
-        enforce_fp32()
-        # On the CPU, threads take windows of their own; each needs no helpers inside torch.
-        torch.set_num_threads(1 if plan.on_cpu else plan.threads)
-        pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision)
-        with lock:
-            pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
-            pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
-            pipeline.workers = plan.threads if plan.on_cpu else 1
-            pipeline.speech_threshold = parameters.speech_threshold
-            pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
-            pipeline.tap = tap
-            if tap:
-                samples = tap.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
-                pipeline.gain = 1.0
-            turns, scores = apply(pipeline, samples, parameters, progress)
+    with device_failures(), pipeline_on(plan, parameters) as pipeline:
+        pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
+        pipeline.tap = tap
+        level_gain = pipeline.gain
+        if tap:
+            samples = tap.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
+            pipeline.gain = 1.0
+        turns, scores = apply(pipeline, samples, parameters, progress)
         facts = {
             "device": plan.device,
             "device_name": plan.device_name,
@@ -101,12 +91,31 @@ def diarize(
             "half": plan.half if plan.precision != "fp32" else None,
             "batch_size": plan.batch_size,
             "threads": plan.threads,
-            "level_gain": pipeline.gain,
+            "level_gain": level_gain,
             "arithmetic": backend_flags(),
             "engine": "exact" if pipeline.shares_passes else "stock",
             "seconds": round(time.perf_counter() - started, 3),
         }
     return Diarization(turns, scores, facts)
+
+
+@contextmanager
+def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpeakerDiarization"]:
+    """The loaded pipeline, prepared for a plan; nobody else has it meanwhile."""
+    import torch  # noqa: PLC0415  # heavy: three seconds
+
+    from tasks.engine.precision import HALF_TYPES, Arithmetic, Precision, enforce_fp32  # noqa: PLC0415
+
+    enforce_fp32()
+    # On the CPU, threads take windows of their own; each needs no helpers inside torch.
+    torch.set_num_threads(1 if plan.on_cpu else plan.threads)
+    pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision)
+    with lock:
+        pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
+        pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
+        pipeline.workers = plan.threads if plan.on_cpu else 1
+        pipeline.speech_threshold = parameters.speech_threshold
+        yield pipeline
 
 
 @lru_cache(maxsize=4)
