@@ -26,7 +26,7 @@ class Profile(BaseModel):
     description: str
     aliases: tuple[str, ...] = ()
     device: Device = Field(description="auto takes CUDA where there is one; cuda fails where there is none.")
-    precision: PrecisionName = Field(description="mixed: trunks in 16 bit; naive: autocast around everything.")
+    precision: PrecisionName = Field(description="mixed: embeddings in 16 bit; naive: autocast around everything.")
     half: HalfType = Field(default="float16", description="The 16-bit type of mixed and naive precision.")
     batch_size: BatchSize = Field(default="auto", description="Windows per network pass.")
     level: Literal["rms", "none"] = Field(default="rms", description="Bring the waveform to one level first.")

@@ -12,7 +12,7 @@ from tasks.engine.errors import DeviceError
 
 log = logging.getLogger("step4.device")
 
-PRECISION_NAMES = {"fp32": "FP32, no AMP", "mixed": "AMP, FP32 front end", "naive": "AMP everywhere, unsafe"}
+PRECISION_NAMES = {"fp32": "FP32, no AMP", "mixed": "AMP, FP32 segmentation", "naive": "AMP everywhere, unsafe"}
 
 
 def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:

@@ -118,7 +118,7 @@ def advice(stage: Stage, plan: DevicePlan) -> str:
     """What to do about a stage that diverged under a plan."""
     half = f"in {plan.half} " if plan.precision != "fp32" else ""
     safe = "choose a profile with precision fp32, such as gpu_fp32"
-    tamed = "set precision to mixed, which keeps front ends and decisions in FP32, or to fp32"
+    tamed = "set precision to mixed, which keeps all but the embedding network in FP32, or to fp32"
     unlevelled = f"The level rule is off (level = {plan.level}), so quiet sound is lost: set level = rms."
     unlike = "The two sides did not hear the same samples: decode once and hand the same array to both."
     lines = {

@@ -8,7 +8,6 @@ argmax, speaker count, clustering, reconstruction) is pyannote's own code, so tu
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import cached_property
 from threading import local
 from typing import Any, TypeVar, cast
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from tasks.engine.campplus import CampPlusNetwork
 from tasks.engine.folded import FoldedFrames
-from tasks.engine.precision import Arithmetic, Precision, prepare
+from tasks.engine.precision import Arithmetic, Precision, fix_filters
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
 from tasks.engine.windows import (
@@ -67,9 +66,10 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             front_end.register_forward_hook(lambda _layer, _inputs, output: self._checked(Stage.FRONT_END, output))
 
     def compute_as(self, arithmetic: Arithmetic) -> None:
-        """Move to the arithmetic's device; prepare the networks we know for its precision."""
-        if isinstance(self._segmentation.model, PyanNet):
-            prepare(self._segmentation.model, arithmetic.precision)
+        """Move to the arithmetic's device, taking along filters that were computed once, unless it is the naive one."""
+        model = self._segmentation.model
+        if arithmetic.precision is not Precision.NAIVE and isinstance(model, PyanNet):
+            fix_filters(model)
         self.to(arithmetic.device)
         self.arithmetic = arithmetic
 
@@ -90,7 +90,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
         def segment(first: int, batch: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
             self._at.windows = range(first, min(first + len(batch), len(starts)))
-            output = self._checked(Stage.SCORES, self._segment(batch))
+            output = self._checked(Stage.SCORES, inference.model(batch))
             decided = inference.conversion(output).float().cpu().numpy()
             return decided, speech_probability(output.float(), powerset=powerset).cpu().numpy()
 
@@ -213,14 +213,6 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         with ThreadPoolExecutor(workers) as pool:
             for first, result in zip(firsts, pool.map(run, firsts), strict=True):
                 yield min(first + size, len(starts)), result
-
-    def _segment(self, batch: Tensor) -> Tensor:
-        """(batch, 1, samples) to (batch, frames, classes): log-probabilities (powerset) or probabilities."""
-        model = self._segmentation.model
-        # Of other architectures we do not know which layers bear half precision: they get none.
-        trunk = self.arithmetic.trunk() if isinstance(model, PyanNet) else nullcontext()
-        with trunk:
-            return cast(Tensor, model(batch))
 
     def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:
         """(batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""

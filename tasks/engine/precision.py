@@ -1,9 +1,11 @@
 """Arithmetic as one policy: what may run in half precision, and what FP32 means.
 
 FP32 means FP32: TensorFloat-32 is off for matrix products, convolutions and recurrent layers, in every process and
-entry point, and cuDNN is deterministic. Mixed precision autocasts only the trunks of the two networks. What touches
-the raw waveform (SincNet with its filters, the filter bank) underflows in FP16 on quiet recordings, and what decides
-(pooling, softmax, argmax) turns rounding into different answers: all of that stays in FP32.
+entry point, and cuDNN is deterministic. Mixed precision autocasts one thing, the trunk of the embedding network, where
+nearly all of the time goes. What touches the raw waveform (SincNet with its filters, the filter bank) underflows in
+FP16 on quiet recordings. What decides (pooling, softmax, argmax) turns rounding into other answers, and so does the
+trunk of the segmentation network: in FP16 it moved up to 0.3 % of a clip's frames (docs/measurements.md, "Speech
+frames by precision"). All of that stays in FP32.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +22,7 @@ class Precision(StrEnum):
 
     FP32 = "fp32"
     MIXED = "mixed"
-    """Trunks under autocast, front ends and decisions in FP32."""
+    """The embedding network's trunk under autocast, everything else in FP32."""
     NAIVE = "naive"
     """Autocast around everything: the incident, on demand."""
 
@@ -65,13 +67,13 @@ class Arithmetic:
         self.half = half
 
     def trunk(self) -> AbstractContextManager[object]:
-        """Around the layers that may run in half precision."""
+        """Around the layers that may run in half precision: between the filter bank and pooling of embeddings."""
         if self.precision is Precision.FP32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.half)
 
     def sensitive(self) -> AbstractContextManager[object]:
-        """Around front ends, pooling and decisions: FP32, unless the naive precision was asked for."""
+        """Around everything else: FP32, unless the naive precision was asked for."""
         if self.precision is Precision.NAIVE:
             return torch.autocast(self.device.type, dtype=self.half)
         return torch.autocast(self.device.type, enabled=False)
@@ -79,36 +81,6 @@ class Arithmetic:
     def settle(self, tensor: Tensor) -> Tensor:
         """What leaves a trunk, as the next stage takes it: FP32, or untouched under the naive precision."""
         return tensor if self.precision is Precision.NAIVE else tensor.float()
-
-
-class KeepFp32(nn.Module):
-    """A layer that computes in FP32 whatever autocast surrounds it; otherwise the layer itself.
-
-    Args:
-        layer: the layer.
-        hand_over: give the result in autocast's own type, for a trunk behind it: on CPU, torch 2.11 has no LSTM that
-            takes FP32 input and FP16 weights.
-    """
-
-    def __init__(self, layer: nn.Module, *, hand_over: bool) -> None:
-        super().__init__()
-        self.layer = layer
-        self.hand_over = hand_over
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The layer's own shapes."""
-        kind = x.device.type
-        with torch.autocast(kind, enabled=False):
-            result = cast(Tensor, self.layer(x.float()))
-        return (
-            result.to(torch.get_autocast_dtype(kind)) if self.hand_over and torch.is_autocast_enabled(kind) else result
-        )
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # whatever the layer has
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(super().__getattr__("layer"), name)
 
 
 class FixedFilters(nn.Module):
@@ -134,19 +106,8 @@ class FixedFilters(nn.Module):
         return functional.conv1d(waveform, self.filters, stride=self.stride)
 
 
-def prepare(model: nn.Module, precision: Precision) -> None:
-    """Make a PyanNet fit for a precision, once, while it is still on the CPU; the naive one is left as it came.
-
-    Every other precision has its filters fixed. Under the mixed one, what stands before and behind the trunk computes
-    in FP32 whatever autocast surrounds it.
-    """
-    if precision is Precision.NAIVE:
-        return
+def fix_filters(model: nn.Module) -> None:
+    """Give a PyanNet fixed filters, once; to be called while it is still on the CPU."""
     layers = cast(Any, model).sincnet.conv1d
     if not isinstance(layers[0], FixedFilters):
         layers[0] = FixedFilters(layers[0])
-    if precision is Precision.MIXED:
-        for name in ("sincnet", "classifier", "activation"):
-            layer = getattr(model, name)
-            if not isinstance(layer, KeepFp32):
-                setattr(model, name, KeepFp32(layer, hand_over=name == "sincnet"))

@@ -40,24 +40,20 @@ def gate(reference: Diarization, candidate: Diarization, folder: Path) -> DriftR
 def test_safe_mixed_precision_agrees_with_the_reference(
     reference: dict[str, Diarization], level: str, tmp_path: Path
 ) -> None:
-    """Front ends and decisions in FP32: coherent at every level, even where naive FP16 loses the speech."""
+    """Only embeddings in half precision: coherent at every level, even where naive FP16 loses the speech."""
     samples = recording() * np.float32(LEVELS[level])
     report = gate(reference[level], diarize(samples, cpu_plan("mixed"), Parameters()), tmp_path)
 
     assert report.verdict is Verdict.COHERENT, report.sentence
 
 
-def test_bfloat16_runs_stays_near_and_is_judged(reference: dict[str, Diarization], tmp_path: Path) -> None:
-    """BF16 works, where stock pyannote crashes; its few flipped frames are a drift the gate sees, never an incident."""
+def test_bfloat16_agrees_with_the_reference(reference: dict[str, Diarization], tmp_path: Path) -> None:
+    """BF16 works, where stock pyannote crashes, and flips no frame: segmentation is in FP32."""
     found = diarize(recording(), cpu_plan("mixed", half="bfloat16"), Parameters())
-
     report = gate(reference["as recorded"], found, tmp_path)
-    flipped = report.criterion("flipped_frames_percent")
 
-    assert len({turn.speaker for turn in found.turns}) == 2
-    assert 0 < flipped.value < 2
-    assert flipped.passed is (flipped.value <= 0.5)
-    assert all(criterion.value is not None for criterion in report.criteria)
+    assert report.verdict is Verdict.COHERENT, report.sentence
+    assert report.criterion("flipped_frames_percent").value == 0
 
 
 def test_the_incident_is_caught(reference: dict[str, Diarization], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from pyannote.audio import Model
@@ -9,7 +10,8 @@ from speech import recording
 from torch import nn
 
 from tasks.engine import models
-from tasks.engine.precision import FixedFilters, KeepFp32, Precision, prepare
+from tasks.engine.pipeline import ExactSpeakerDiarization
+from tasks.engine.precision import Arithmetic, FixedFilters, Precision, fix_filters
 
 pytestmark = pytest.mark.slow
 
@@ -29,16 +31,15 @@ def windows() -> torch.Tensor:
     return torch.stack([first, first * 1e-3])[:, None]
 
 
-@pytest.mark.parametrize("precision", [Precision.FP32, Precision.MIXED])
-def test_fixed_filters_change_no_bit_on_the_cpu(stock: nn.Module, precision: Precision) -> None:
-    """Filters computed once give stock pyannote's own scores, bit for bit; preparing twice changes nothing."""
-    prepared = copy.deepcopy(stock)
-    prepare(prepared, precision)
-    prepare(prepared, precision)
+def test_fixed_filters_change_no_bit_on_the_cpu(stock: nn.Module) -> None:
+    """Filters computed once give stock pyannote's own scores, bit for bit; fixing them twice changes nothing."""
+    fixed = copy.deepcopy(stock)
+    fix_filters(fixed)
+    fix_filters(fixed)
 
     with torch.inference_mode():
-        assert torch.equal(prepared(windows()), stock(windows()))
-    assert isinstance(prepared.sincnet.conv1d[0], FixedFilters)
+        assert torch.equal(fixed(windows()), stock(windows()))
+    assert isinstance(fixed.sincnet.conv1d[0], FixedFilters)
 
 
 def test_filters_do_not_depend_on_autocast(stock: nn.Module) -> None:
@@ -48,15 +49,34 @@ def test_filters_do_not_depend_on_autocast(stock: nn.Module) -> None:
 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         ruined = stock.sincnet.conv1d[0].filterbank.filters()
-        prepare(prepared, Precision.FP32)
+        fix_filters(prepared)
 
     assert torch.equal(prepared.sincnet.conv1d[0].filters, expected)
     assert (ruined - expected).abs().max() > 0.01
 
 
-def test_naive_precision_keeps_the_network_as_it_came(stock: nn.Module) -> None:
-    """The incident must stay reproducible: nothing is fixed, nothing is exempt."""
-    prepared = copy.deepcopy(stock)
-    prepare(prepared, Precision.NAIVE)
+def pipeline_in(precision: Precision) -> ExactSpeakerDiarization:
+    """A fresh pipeline, prepared for a precision on the CPU."""
+    pipeline = models.load("offline")
+    pipeline.compute_as(Arithmetic(precision, torch.device("cpu")))
+    return pipeline
 
-    assert not any(isinstance(layer, FixedFilters | KeepFp32) for layer in prepared.modules())
+
+def test_naive_precision_keeps_the_network_as_it_came() -> None:
+    """The incident must stay reproducible: its filters are made anew, under autocast."""
+    first = pipeline_in(Precision.NAIVE)._segmentation.model.sincnet.conv1d[0]
+
+    assert not isinstance(first, FixedFilters)
+
+
+def test_mixed_precision_segments_in_fp32() -> None:
+    """Scores and decisions under mixed precision are those of FP32, bit for bit: only embeddings are in half."""
+    file = {"waveform": torch.from_numpy(recording()[: 2 * WINDOW].copy())[None], "sample_rate": 16000, "uri": "test"}
+    found = {}
+    for precision in (Precision.FP32, Precision.MIXED):
+        pipeline = pipeline_in(precision)
+        decisions = pipeline.get_segmentations(file)
+        found[precision] = (decisions.data, pipeline.speech_scores.values)
+
+    for one, other in zip(*found.values(), strict=True):
+        assert np.array_equal(one, other)

@@ -74,10 +74,10 @@ ARITHMETIC = (
     Fault(
         "everything in BF16",
         Stage.FRONT_END,
-        ("trunks only", "everything"),
+        ("embeddings only", "everything"),
         arithmetic(
             {
-                "trunks only": {"precision": "mixed", "half": "bfloat16"},
+                "embeddings only": {"precision": "mixed", "half": "bfloat16"},
                 "everything": {"precision": "naive", "half": "bfloat16"},
             }
         ),
