@@ -1,4 +1,12 @@
-"""How many windows go through the networks at once."""
+"""How many windows go through the networks at once: planned from free memory, then taught by what happens."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
+
+log = logging.getLogger("step4.batching")
 
 BYTES_PER_WINDOW = 80 * 1024**2
 """What one more 10 s window adds to the peak in FP32: 50 to 80 MiB measured with CAM++ at 2 to 32 windows."""
@@ -24,3 +32,88 @@ def auto_batch_size(free_memory: int, *, on_cpu: bool) -> int:
     while 2 * size <= largest and 2 * size * BYTES_PER_WINDOW <= free_memory * SHARE:
         size *= 2
     return size
+
+
+SLOW_SEC = 0.1
+"""Per window: a batch that takes longer is tried at half its size."""
+
+HELPS = 0.9
+"""Of the time before: a smaller batch stays only where it takes at most that."""
+
+MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad_alloc")
+
+Result = TypeVar("Result")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Is this how torch, or Python, says that memory ran out?"""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS)
+
+
+@dataclass
+class BatchSize:
+    """The size that a run's batches have now. It only ever shrinks, except that one trial may be taken back.
+
+    Out of memory halves it and the batch is repeated, down to one window. Where it adapts to speed, a batch that takes
+    over 100 ms per window is tried at half its size, until that no longer helps: then the last size that did is kept
+    for good, so it never oscillates. Answers do not depend on it beyond rounding, and a reference, which has to repeat
+    bit for bit, must not adapt to speed.
+
+    size: windows. reduced: was it? adapts: also to speed? clock: seconds.
+    """
+
+    size: int
+    adapts: bool
+    clock: Callable[[], float]
+    warm: bool = False
+    settled: bool = False
+    before: float | None = None
+    """Seconds per window at twice the size, while half of it is on trial."""
+    reduced: bool = False
+    lock: Lock = field(default_factory=Lock)
+
+    def pieces(self, first: int, stop: int, work: Callable[[int, int, int], Result]) -> Iterator[Result]:
+        """Work through windows [first, stop); `work` takes a first window, how many, and the size to pad them to.
+
+        Raises:
+            Exception: whatever `work` raises, out of memory only where a single window does not fit.
+        """
+        while first < stop:
+            size = self.size
+            count = min(size, stop - first)
+            began = self.clock()
+            try:
+                result = work(first, count, size)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or size == 1:
+                    raise
+                self.halve(size, "mémoire insuffisante")
+                continue
+            self.learn(size, (self.clock() - began) / size)
+            first += count
+            yield result
+
+    def halve(self, size: int, why: str) -> None:
+        """Go on with half of `size`, unless another thread already has."""
+        with self.lock:
+            self.settled = self.settled or why != "trop lent"
+            if self.size >= size:
+                self.size, self.reduced = size // 2, True
+                log.warning("Optimisation: réduction batch_size de %d→%d (%s)", size, self.size, why)
+
+    def learn(self, size: int, seconds: float) -> None:
+        """Take note of the seconds per window that a batch of `size` took."""
+        if not self.adapts or self.settled or size != self.size:
+            return
+        if not self.warm:
+            self.warm = True  # the first batch sets up kernels and memory
+            return
+        if self.before is not None and seconds > HELPS * self.before:
+            self.settled, self.size = True, 2 * size
+            log.info("Optimisation: batch_size %d conservé (%d n'est pas plus rapide)", self.size, size)
+        elif seconds > SLOW_SEC and size > 1:
+            self.before, self.warm = seconds, False
+            self.halve(size, "trop lent")
+        else:
+            self.settled = True

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine import models
+from tasks.engine.batching import is_out_of_memory
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
 from tasks.engine.level import gain
@@ -89,7 +90,7 @@ def diarize(
             "device_name": plan.device_name,
             "precision": plan.precision,
             "half": plan.half if plan.precision != "fp32" else None,
-            "batch_size": plan.batch_size,
+            "batch_size": pipeline.batch.size if pipeline.batch.reduced else plan.batch_size,
             "threads": plan.threads,
             "level_gain": level_gain,
             "arithmetic": backend_flags(),
@@ -114,6 +115,7 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
         pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
         pipeline.workers = plan.threads if plan.on_cpu else 1
+        pipeline.adapts = not plan.on_cpu
         pipeline.speech_threshold = parameters.speech_threshold
         yield pipeline
 
@@ -165,7 +167,7 @@ def device_failures() -> Iterator[None]:
         raise
     except (RuntimeError, MemoryError) as error:
         text = " ".join(str(error).split())
-        if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        if is_out_of_memory(error):
             raise DeviceError("out of memory") from error
         if type(error).__name__ == "AcceleratorError" or any(words in text for words in DEVICE_FAILURES):
             raise DeviceError(text[:200]) from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from threading import local
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
+from tasks.engine.batching import BatchSize
 from tasks.engine.campplus import CampPlusNetwork
 from tasks.engine.folded import FoldedFrames
 from tasks.engine.precision import Arithmetic, Precision, fix_filters
@@ -46,17 +48,20 @@ Result = TypeVar("Result")
 class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyannote ships no types
     """`pyannote.audio.pipelines.SpeakerDiarization` with shared network passes, speech scores and one arithmetic.
 
-    Set per run: `arithmetic`, `workers` (threads, each with windows of its own), `gain` (a factor on the samples),
-    `speech_threshold` (0 to 1, on the speech score). After a run: `speech_scores`. A `tap`, where one is set, sees
-    every stage's output and may replace it; windows then pass one batch after the other.
+    Set per run: `arithmetic`, `workers` (threads, each with windows of its own), `adapts` (may speed change the batch
+    size?), `gain` (a factor on the samples), `speech_threshold` (0 to 1, on the speech score). After a run: `batch`
+    and `speech_scores`. A `tap`, where one is set, sees every stage's output and may replace it; windows then pass one
+    batch after the other.
     """
 
     arithmetic = Arithmetic(Precision.FP32, torch.device("cpu"))
     workers: int = 1
+    adapts: bool = False
     gain: float = 1.0
     speech_threshold: float = STOCK_THRESHOLD
     speech_scores: SpeechScores
     tap: Tap | None = None
+    batch: BatchSize
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # pyannote's own, from code or a config file
         super().__init__(**options)
@@ -88,9 +93,9 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         inference, windows, starts = self._segmentation, self._windows, self._starts(file)
         powerset = bool(inference.model.specifications.powerset)
 
-        def segment(first: int, batch: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            self._at.windows = range(first, min(first + len(batch), len(starts)))
-            output = self._checked(Stage.SCORES, inference.model(batch))
+        def segment(numbers: range, batch: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            self._at.windows = numbers
+            output = self._checked(Stage.SCORES, inference.model(batch))[: len(numbers)]
             decided = inference.conversion(output).float().cpu().numpy()
             return decided, speech_probability(output.float(), powerset=powerset).cpu().numpy()
 
@@ -100,9 +105,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             speech.append(probability)
             if hook is not None:
                 hook("segmentation", None, completed=last, total=len(starts))
-        decisions = np.vstack(batches)[: len(starts)]
-        probabilities = np.vstack(speech)[: len(starts)]
-        self.speech_scores = overlap_add(probabilities, windows, inference.model.receptive_field)
+        decisions = np.vstack(batches)
+        self.speech_scores = overlap_add(np.vstack(speech), windows, inference.model.receptive_field)
         if self.tap:
             self.tap.finish(Stage.FRONT_END, len(starts))
             self.tap.finish(Stage.SCORES, len(starts))
@@ -130,8 +134,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         embeddings[:] = self._idle_embedding(masks.shape[-1])
         busy = np.flatnonzero(masks.any(axis=(1, 2)))
 
-        def embed(first: int, batch: Tensor) -> None:
-            chosen = busy[first : first + len(batch)]
+        def embed(numbers: range, batch: Tensor) -> None:
+            chosen = busy[numbers.start : numbers.stop]
             output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
             require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
             embeddings[chosen] = output[: len(chosen)].float().cpu().numpy()
@@ -177,10 +181,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def _checked(self, stage: Stage, output: Tensor) -> Tensor:
         """A batch's stage output, as the tap leaves it, and finite."""
-        if self.tap:
-            output = torch.from_numpy(self.tap.part(stage, output.float().cpu().numpy())).to(output)
         # Nothing is set where stock pyannote runs these very networks.
-        require_finite(output, stage, getattr(self._at, "windows", ()), self._windows)
+        numbers: range = getattr(self._at, "windows", range(0))
+        if self.tap:
+            output = torch.from_numpy(self.tap.part(stage, numbers.start, output.float().cpu().numpy())).to(output)
+        require_finite(output, stage, numbers, self._windows)
         return output
 
     @property
@@ -194,25 +199,28 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         return window_starts(file["waveform"].shape[1], audio.get_num_samples(windows.duration), step)
 
     def _passes(
-        self, work: Callable[[int, Tensor], Result], waveform: Tensor, starts: list[int], size: int
+        self, work: Callable[[range, Tensor], Result], waveform: Tensor, starts: list[int], size: int
     ) -> Iterator[tuple[int, Result]]:
-        """(windows done, result) of each batch, in order; work takes the first window's index and the batch.
+        """(windows done, result) of each batch, in order; work takes the windows' numbers and the batch, padded.
 
         Each worker has batches of its own: sharing one between threads has them wait for each other at every layer.
         """
         workers = 1 if self.tap else self.workers
         length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
-        size = max(1, min(size, -(-len(starts) // workers)))
-        firsts = range(0, len(starts), size)
+        planned = max(1, min(size, -(-len(starts) // workers)))
+        self.batch = batches = BatchSize(planned, adapts=self.adapts and not self.tap, clock=perf_counter)
 
-        def run(first: int) -> Result:
+        def run(first: int, count: int, size: int) -> tuple[int, Result]:
             with torch.inference_mode(), self.arithmetic.sensitive():
-                batch = cut_windows(waveform, starts[first : first + size], length, size, self.gain)
-                return work(first, batch.to(self._segmentation.device))
+                batch = cut_windows(waveform, starts[first : first + count], length, size, self.gain)
+                return first + count, work(range(first, first + count), batch.to(self._segmentation.device))
+
+        def share(first: int) -> list[tuple[int, Result]]:
+            return list(batches.pieces(first, min(first + planned, len(starts)), run))
 
         with ThreadPoolExecutor(workers) as pool:
-            for first, result in zip(firsts, pool.map(run, firsts), strict=True):
-                yield min(first + size, len(starts)), result
+            for results in pool.map(share, range(0, len(starts), planned)):
+                yield from results
 
     def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:
         """(batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""

@@ -40,26 +40,30 @@ class Tap:
 
     given: dict[Stage, Value] = field(default_factory=dict)
     kept: dict[Stage, Value] = field(default_factory=dict)
-    _parts: dict[Stage, list[Value]] = field(default_factory=dict)
+    _parts: dict[Stage, dict[int, Value]] = field(default_factory=dict)
 
     def whole(self, stage: Stage, value: Value) -> Value:
         """Pass one complete stage output."""
         self.kept[stage] = self.given.get(stage, value)
         return self.kept[stage].copy()
 
-    def part(self, stage: Stage, value: Value) -> Value:
-        """Pass the next windows of a stage that is computed batch by batch."""
-        parts = self._parts.setdefault(stage, [])
-        first = sum(len(part) for part in parts)
+    def part(self, stage: Stage, first: int, value: Value) -> Value:
+        """Pass a batch of a stage that is computed batch by batch; a batch that is repeated passes again.
+
+        first: its first window. value: (windows, ...), padding behind.
+        """
         if stage in self.given:
             ready = self.given[stage][first : first + len(value)]
-            # The padding of a last batch is not part of any stage output: it passes as it is.
+            # The padding of a batch is not part of any stage output: it passes as it is.
             value = np.concatenate([ready, value[len(ready) :]])
-        parts.append(value)
+        self._parts.setdefault(stage, {})[first] = value
         return value
 
     def finish(self, stage: Stage, windows: int) -> None:
         """Join the parts of a stage once its last batch has passed."""
-        parts = self._parts.pop(stage, [])
+        parts = self._parts.pop(stage, {})
         if parts:
-            self.kept[stage] = np.concatenate(parts)[:windows]
+            whole = np.empty((windows, *next(iter(parts.values())).shape[1:]), dtype=np.float32)
+            for first in sorted(parts):  # padding is overwritten by the batch behind
+                whole[first : first + len(parts[first])] = parts[first][: windows - first]
+            self.kept[stage] = whole

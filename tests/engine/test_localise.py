@@ -87,8 +87,8 @@ def test_the_tap_keeps_what_passes_and_replaces_what_was_given() -> None:
     given = np.arange(12, dtype=np.float32).reshape(3, 4)
     tap = Tap(given={Stage.SCORES: given})
 
-    first = tap.part(Stage.SCORES, np.zeros((2, 4), dtype=np.float32))
-    last = tap.part(Stage.SCORES, np.full((2, 4), 9, dtype=np.float32))
+    first = tap.part(Stage.SCORES, 0, np.zeros((2, 4), dtype=np.float32))
+    last = tap.part(Stage.SCORES, 2, np.full((2, 4), 9, dtype=np.float32))
     tap.finish(Stage.SCORES, 3)
     whole = tap.whole(Stage.DECISIONS, given + 1)
 
@@ -96,3 +96,13 @@ def test_the_tap_keeps_what_passes_and_replaces_what_was_given() -> None:
     assert np.array_equal(last, [given[2], [9, 9, 9, 9]])
     assert np.array_equal(tap.kept[Stage.SCORES], given)
     assert np.array_equal(whole, tap.kept[Stage.DECISIONS])
+
+
+def test_a_batch_that_is_repeated_in_halves_is_kept_once() -> None:
+    """Out of memory repeats a batch with a smaller size; padding between batches is not kept either."""
+    tap = Tap()
+    for first, rows in ((0, 4), (0, 3), (3, 3), (4, 3)):  # failed; then three at a time, of which 3 to 6 has padding
+        tap.part(Stage.SCORES, first, np.full((rows, 2), first, dtype=np.float32))
+    tap.finish(Stage.SCORES, 6)
+
+    assert tap.kept[Stage.SCORES][:, 0].tolist() == [0, 0, 0, 3, 4, 4]

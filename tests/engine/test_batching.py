@@ -1,0 +1,153 @@
+"""Batch sizes: planned from memory, halved where it runs out or where smaller is faster, never back and forth."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+from speech import cpu_plan, recording
+
+from tasks.engine.batching import BatchSize, auto_batch_size, is_out_of_memory
+from tasks.engine.diarizer import Parameters, diarize, pipeline_for
+from tasks.engine.errors import DeviceError
+
+GIB = 1024**3
+
+
+@pytest.mark.parametrize(
+    ("free", "on_cpu", "size"),
+    [(64 * GIB, False, 32), (2 * GIB, False, 8), (0, False, 1), (64 * GIB, True, 4), (GIB // 4, True, 1)],
+)
+def test_the_planned_size_fits_in_half_of_the_free_memory(free: int, size: int, *, on_cpu: bool) -> None:
+    """A power of two, at most what pays, at least one window."""
+    assert auto_batch_size(free, on_cpu=on_cpu) == size
+
+
+def worked(batch: BatchSize, windows: int, fits: int, cost: Callable[[int], float] = lambda _: 0.0) -> list[int]:
+    """Sizes of the batches that succeeded on a machine where `fits` windows fit and a window costs so many seconds."""
+    now = [0.0]
+    batch.clock = lambda: now[0]
+
+    def work(first: int, count: int, size: int) -> tuple[int, int, int]:
+        now[0] += cost(size) * size
+        if size > fits:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return first, count, size
+
+    done = [one for first in range(0, windows, 16) for one in batch.pieces(first, min(first + 16, windows), work)]
+    covered = [n for first, count, _ in done for n in range(first, first + count)]
+    assert covered == list(range(windows))
+    return [size for _, _, size in done]
+
+
+def never() -> float:
+    """A clock that nobody reads."""
+    return 0.0
+
+
+def test_out_of_memory_halves_the_batch_and_repeats_it() -> None:
+    """Every window is done once, in order, and what did not fit is not tried again."""
+    batch = BatchSize(16, adapts=False, clock=never)
+
+    assert worked(batch, 37, fits=5) == [4, 4, 4, 4, 4, 4, 4, 4, 4, 4]
+    assert batch.reduced
+
+
+def test_a_single_window_that_does_not_fit_is_an_error() -> None:
+    """Then the CPU has its turn."""
+    with pytest.raises(RuntimeError, match="out of memory"):
+        worked(BatchSize(16, adapts=False, clock=never), 8, fits=0)
+
+
+def test_other_errors_are_not_repeated() -> None:
+    """An illegal address does not go away with a smaller batch."""
+
+    def work(*_: int) -> Iterator[int]:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        list(BatchSize(16, adapts=False, clock=never).pieces(0, 16, work))
+
+
+def test_a_slow_batch_is_halved_as_long_as_that_helps(caplog: pytest.LogCaptureFixture) -> None:
+    """Over 100 ms per window: 16, then 8 (half the time), then 4 (no better): back to 8, for good."""
+    batch = BatchSize(16, adapts=True, clock=never)
+    sizes = worked(batch, 400, fits=99, cost=lambda size: {16: 0.4, 8: 0.2, 4: 0.19}[size])
+
+    assert sizes[:2] == [16, 16]
+    assert set(sizes[-20:]) == {8}
+    assert batch.settled
+    assert "Optimisation: réduction batch_size de 16→8 (trop lent)" in caplog.text
+
+
+def test_a_fast_batch_is_left_alone() -> None:
+    """100 ms per window or less."""
+    batch = BatchSize(16, adapts=True, clock=never)
+
+    assert set(worked(batch, 160, fits=99, cost=lambda _: 0.05)) == {16}
+    assert not batch.reduced
+
+
+def test_a_reference_does_not_adapt_to_speed() -> None:
+    """It has to repeat bit for bit, however busy the machine is."""
+    assert set(worked(BatchSize(16, adapts=False, clock=never), 160, fits=99, cost=lambda _: 9.0)) == {16}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:119] . DefaultCPUAllocator: can't allocate memory: you tried"),
+    ],
+)
+def test_memory_that_ran_out_is_recognised(error: Exception) -> None:
+    """Python's way, CUDA's and torch's own on the CPU."""
+    assert is_out_of_memory(error)
+
+
+@pytest.fixture
+def cramped() -> Iterator[list[int]]:
+    """The loaded pipeline on a machine where three windows fit; gives the batch sizes that were tried."""
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32")
+    tried: list[int] = []
+
+    def guard(_model: object, inputs: tuple[torch.Tensor]) -> None:
+        tried.append(len(inputs[0]))
+        if len(inputs[0]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = pipeline._segmentation.model.register_forward_pre_hook(guard)
+    yield tried
+    handle.remove()
+
+
+@pytest.mark.slow
+def test_a_run_survives_memory_that_is_too_small(cramped: list[int]) -> None:
+    """The same turns with batches halved on the way, and the size that was used is said."""
+    plan = cpu_plan(batch_size=8)
+    found = diarize(recording()[: 16000 * 25], plan, Parameters())
+    cramped_sizes = set(cramped)
+    expected = diarize(recording()[: 16000 * 25], cpu_plan(batch_size=2), Parameters())
+
+    assert cramped_sizes == {8, 4, 2}
+    assert [(turn.start, turn.end, turn.speaker) for turn in found.turns] == [
+        (turn.start, turn.end, turn.speaker) for turn in expected.turns
+    ]
+    np.testing.assert_allclose(found.scores.values, expected.scores.values, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_that_never_fits_is_a_device_failure() -> None:
+    """The retry on CPU waits for this very error."""
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32")
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = pipeline._segmentation.model.register_forward_pre_hook(full)
+    try:
+        with pytest.raises(DeviceError, match="out of memory"):
+            diarize(recording()[:160_000], cpu_plan(), Parameters())
+    finally:
+        handle.remove()
