@@ -109,7 +109,8 @@ def agreement(samples: dict[str, NDArray[np.float32]], facts: DeviceFacts) -> It
     """Each precision against CPU FP32, clip by clip and level by level."""
     yield "| clip, level, precision | frames flipped | DER % | largest score difference | ties | verdict |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
-    for name, recorded in samples.items():
+    # Half precision is emulated on a CPU at a twentieth of the speed: there one clip has to do.
+    for name, recorded in samples.items() if facts.cuda else [("sample", samples["sample"])]:
         for decibels in LEVELS_DB if facts.cuda else (0, -80):
             piece = recorded * np.float32(10 ** (decibels / 20))
             precisions = ("fp32", "mixed", "naive") if facts.cuda else ("mixed", "naive")
