@@ -17,6 +17,7 @@ from prefect import flow
 from pydantic import Field
 
 from profiles.settings import Configuration
+from tasks.artifacts import show_task, with_progress
 from tasks.compare import Decision, compare_task, decide_task
 from tasks.device import plan_device_task
 from tasks.diarize import Outcome, ask_cpu, diarize_both, nobody
@@ -25,15 +26,18 @@ from tasks.engine.models import identity
 from tasks.engine.runs import Run
 from tasks.engine.seams import Seams, current_seams
 from tasks.engine.selfcheck import remembered
+from tasks.events import announce_drift, announce_fallback, announce_published, refusal_announced
 from tasks.explain import explain_task
+from tasks.gpu_slot import in_gpu_slot
 from tasks.media import listen_task, probe_task
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
 from tasks.selfcheck import trusted_plan_task
+from tasks.server import run_name
 from tasks.timeline import build_timeline_task
 from tasks.watch import Rate, watch_task
 
 
-@flow(name="step4-audio-analysis", flow_run_name="{video.stem}", persist_result=False, validate_parameters=True)
+@flow(name="step4-audio-analysis", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 def audio_analysis(
     video: Annotated[Path, Field(title="Video", description="File to analyse, as the worker sees it.")],
     profile: str | None = None,
@@ -62,7 +66,9 @@ def audio_analysis(
     """
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
     configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
-    return dict(analyse(video, output or video.parent, configuration, current_seams()).manifest)
+    seams = with_progress(in_gpu_slot(current_seams()))
+    with refusal_announced(video, configuration.profile):
+        return dict(analyse(video, output or video.parent, configuration, seams).manifest)
 
 
 def analyse(video: Path, output: Path, configuration: Configuration, seams: Seams) -> Published:
@@ -74,7 +80,9 @@ def analyse(video: Path, output: Path, configuration: Configuration, seams: Seam
     plan = trusted_plan_task(wanted, partial(remembered, facts=facts, models=models), seams.half_trouble)
     run = Run(media, facts, plan, configuration, models, output)
     with run.exclusive():
-        return find_published_task(run) or compute(run, seams)
+        published = find_published_task(run) or compute(run, seams)
+    announce_published(run, published)
+    return published
 
 
 def compute(run: Run, seams: Seams) -> Published:
@@ -90,6 +98,8 @@ def compute(run: Run, seams: Seams) -> Published:
     if samples:
         report = explain_task(report, candidate, samples.load, run.parameters, seams.explainer)
     decision = decide_task(report, run.configuration.on_drift, rate)
+    show_task(run, report, timeline, trusted, decision)
+    announce_drift(run, report, decision)
     if decision is Decision.REFUSE:
         raise refuse_task(run, report, candidate.name)
     if decision is Decision.SUBSTITUTE and reference and trusted:
@@ -113,4 +123,5 @@ def inference(run: Run, samples: Samples, seams: Seams) -> dict[str, Any]:
         "name_of": partial(run.inference_name, samples_sha256=samples.sha256),
         "diarizer": seams.diarizer,
         "progress": seams.progress,
+        "tell_fallback": partial(announce_fallback, run),
     }

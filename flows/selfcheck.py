@@ -14,6 +14,7 @@ from tasks.device import plan_device_task
 from tasks.engine.diarizer import Parameters
 from tasks.engine.models import identity
 from tasks.engine.seams import current_seams
+from tasks.gpu_slot import in_gpu_slot
 from tasks.selfcheck import announce_task, selfcheck_task
 
 
@@ -30,7 +31,7 @@ def selfcheck(profile: str | None = None, models: str | None = None, fresh: bool
         One answer per plan tried, the profile's own first, the one that will be used last.
     """
     configuration = Configuration.resolve({"profile": profile, "models": models})
-    seams = current_seams()
+    seams = in_gpu_slot(current_seams())
     facts = seams.device_facts()
     plan = plan_device_task(configuration, facts)
     files = identity(configuration.models)

@@ -116,12 +116,22 @@ def is_device_failure(_task: Task[..., Any], run: TaskRun, state: State[Any]) ->
     return run.id in _device_failures and state.is_failed()
 
 
+def tell_nobody(_failed: DevicePlan, _reason: str) -> None:
+    """A fallback that nobody asked to hear of."""
+
+
 @task(name="diarize", retries=1, retry_condition_fn=is_device_failure, cache_policy=NO_CACHE)
-def diarize_task(role: str, plan: DevicePlan, **stage: Any) -> Outcome:  # noqa: ANN401  # the stage's own parameters
+def diarize_task(
+    role: str,
+    plan: DevicePlan,
+    tell_fallback: Callable[[DevicePlan, str], None] = tell_nobody,
+    **stage: Any,  # noqa: ANN401  # the stage's own parameters
+) -> Outcome:
     """`diarize`; a second attempt runs on CPU in FP32 with every other parameter kept."""
     run = UUID(str(task_run.id))
     failure = _device_failures.pop(run, None)
     if failure is not None:
+        tell_fallback(plan, failure)
         outcome = diarize(role, plan.on_cpu_instead(failure), **stage)
         return replace(outcome, attempts=2)
     try:

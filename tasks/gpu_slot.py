@@ -1,0 +1,57 @@
+"""A place on the GPU: where runs share a machine, a Prefect concurrency limit says how many may infer at a time.
+
+`STEP4_GPU_SLOT` names the limit, one per machine, such as `gpu:render-1`. Unset, as on a laptop: no place is needed.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+from prefect.concurrency.sync import concurrency
+
+from tasks.engine.devices import DevicePlan
+from tasks.engine.errors import UsageError
+from tasks.engine.models import from_environment
+from tasks.engine.seams import Seams
+
+VARIABLE = "STEP4_GPU_SLOT"
+
+
+def in_gpu_slot(seams: Seams) -> Seams:
+    """The same seams, whose inference waits for a place wherever it is planned on a GPU. CPU work waits for nothing."""
+    limit = from_environment(VARIABLE)
+    if not limit:
+        return seams
+    return replace(seams, diarizer=_waiting(seams.diarizer, limit), explainer=_waiting(seams.explainer, limit))
+
+
+def _waiting(infer: Callable[..., Any], limit: str) -> Callable[..., Any]:
+    """A diarizer or an explainer that holds the place for as long as it runs."""
+
+    def infer_in_slot(*arguments: Any) -> Any:  # noqa: ANN401  # stands for either
+        plan = next(argument for argument in arguments if isinstance(argument, DevicePlan))
+        if plan.on_cpu:
+            return infer(*arguments)
+        with slot(limit):
+            return infer(*arguments)
+
+    return infer_in_slot
+
+
+@contextmanager
+def slot(limit: str) -> Iterator[None]:
+    """Hold one place of a limit. A server that goes away meanwhile does not end the work.
+
+    Raises:
+        UsageError: the server knows no such limit.
+    """
+    try:
+        # Without `strict` a misspelt limit would let everybody in.
+        with concurrency(limit, strict=True, raise_on_lease_renewal_failure=False):
+            yield
+    except ConcurrencySlotAcquisitionError as error:
+        raise UsageError(
+            f"{VARIABLE} = {limit}: {error}; where there is none yet: prefect gcl create {limit} --limit 1"
+        ) from error

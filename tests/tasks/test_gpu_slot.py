@@ -1,0 +1,83 @@
+"""The place on the GPU: only GPU inference waits for one, and a misspelt limit lets nobody in."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+
+from profiles.settings import Configuration
+from tasks.device import plan_device
+from tasks.engine.errors import UsageError
+from tasks.engine.fakes import ONE_GPU
+from tasks.engine.seams import Seams
+from tasks.gpu_slot import in_gpu_slot
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+
+
+def taken(limit: str) -> int:
+    """Places of a limit that are held now."""
+    with get_client(sync_client=True) as client:
+        return client.read_global_concurrency_limit_by_name(limit).active_slots
+
+
+@pytest.fixture
+def limit() -> str:
+    """A limit of one place, of this test's own."""
+    name = f"gpu:{uuid4()}"
+    with get_client(sync_client=True) as client:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+    return name
+
+
+def held_during_inference(seen_at: str, *, cpu: bool = False) -> int:
+    """How many places of a limit are taken while a run infers."""
+    seen: list[int] = []
+
+    def look(*_: Any) -> Any:
+        seen.append(taken(seen_at))
+
+    plan = plan_device(Configuration.resolve({}), ONE_GPU)
+
+    @flow(name="slot")
+    def run() -> None:
+        seams = in_gpu_slot(replace(Seams(), diarizer=look))
+        seams.diarizer(None, plan.as_reference() if cpu else plan, None, None)
+
+    run()
+    return seen[0]
+
+
+def test_gpu_inference_holds_a_place_and_gives_it_back(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One place is taken while the diarizer runs, none afterwards."""
+    monkeypatch.setenv("STEP4_GPU_SLOT", limit)
+
+    assert held_during_inference(limit) == 1
+    assert taken(limit) == 0
+
+
+def test_cpu_inference_holds_no_place(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference, and a run that fell back, leave the GPU to others."""
+    monkeypatch.setenv("STEP4_GPU_SLOT", limit)
+
+    assert held_during_inference(limit, cpu=True) == 0
+
+
+def test_without_the_setting_nothing_is_asked_of_a_server(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop has no limits."""
+    monkeypatch.delenv("STEP4_GPU_SLOT", raising=False)
+
+    assert held_during_inference(limit) == 0
+    assert in_gpu_slot(seams := Seams()) is seams
+
+
+def test_a_misspelt_limit_is_an_error_that_says_how_to_make_it(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a GPU that everybody uses at once."""
+    monkeypatch.setenv("STEP4_GPU_SLOT", f"{limit}-typo")
+
+    with pytest.raises(UsageError, match="prefect gcl create"):
+        held_during_inference(limit)
