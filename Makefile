@@ -1,4 +1,4 @@
-# make demo | make test | make models | make check | make lock | make clean
+# make demo | make serve | make test | make models | make check | make lock | make clean
 # Needs Python 3.11 to 3.13 and the package registries; everything else is installed into .venv and models/.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test test-fast models check format lock clean
+.PHONY: demo serve deploy test test-fast models check format lock clean
 
 demo: $(STAMP) models
 	@$(BIN)/python -m tasks.engine.recording demo
@@ -18,6 +18,15 @@ demo: $(STAMP) models
 	@step4 run demo/quiet.mkv --profile cpu_amp_unsafe; code=$$?; \
 	  echo "exit code $$code"; ls demo/quiet_* 2>/dev/null && exit 1; test $$code -eq 3 && \
 	  echo 'Caught as drift, nothing published.'
+
+# The Prefect UI on this machine, with every deployment and two workers, until Ctrl-C.
+PORT ?= 4200
+serve: $(STAMP) models
+	@exec $(BIN)/python -m flows.serve --port $(PORT)
+
+# Everything onto the server that PREFECT_API_URL names.
+deploy: $(STAMP)
+	@$(BIN)/python -m flows.deploy
 
 test: $(STAMP) models
 	@$(BIN)/python -m pytest

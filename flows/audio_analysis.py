@@ -11,11 +11,11 @@ that was killed, or is started again, repeats none.
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
+from flows.parameters import Models, NumSpeakers, OnDrift, Output, Profile, Reference, Video
 from profiles.settings import Configuration
 from tasks.artifacts import show_task, with_progress
 from tasks.compare import Decision, compare_task, decide_task
@@ -39,13 +39,13 @@ from tasks.watch import Rate, watch_task
 
 @flow(name="step4-audio-analysis", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 def audio_analysis(
-    video: Annotated[Path, Field(title="Video", description="File to analyse, as the worker sees it.")],
-    profile: str | None = None,
-    output: Path | None = None,
-    reference: Literal["cpu", "stored", "none"] | None = None,
-    on_drift: Literal["fail", "substitute", "warn"] | None = None,
-    models: str | None = None,
-    num_speakers: Annotated[int, Field(ge=1, le=255)] | None = None,
+    video: Video,
+    profile: Profile = None,
+    output: Output = None,
+    reference: Reference = None,
+    on_drift: OnDrift = None,
+    models: Models = None,
+    num_speakers: NumSpeakers = None,
 ) -> dict[str, Any]:
     """Analyse one video and publish its timeline, if the gate lets it.
 

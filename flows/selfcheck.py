@@ -9,6 +9,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.parameters import Fresh, Models, Profile
 from profiles.settings import Configuration
 from tasks.device import plan_device_task
 from tasks.engine.diarizer import Parameters
@@ -19,7 +20,7 @@ from tasks.selfcheck import announce_task, selfcheck_task
 
 
 @flow(name="step4-selfcheck", persist_result=False)
-def selfcheck(profile: str | None = None, models: str | None = None, fresh: bool = False) -> list[dict[str, Any]]:
+def selfcheck(profile: Profile = None, models: Models = None, fresh: Fresh = False) -> list[dict[str, Any]]:
     """Hold the accelerator against the CPU on the shipped recording, at several levels.
 
     Args:

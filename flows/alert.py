@@ -1,0 +1,24 @@
+"""step4-alert: a trigger started no run, and this failed run is how anyone learns of it.
+
+A payload without a video, or with a value that the form would refuse, starts nothing: Prefect notes it in an event
+and in the server's log, where nobody looks. The deployment `alert` waits for that event.
+"""
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from flows.parameters import Automation, Reason
+
+
+@flow(name="step4-alert", flow_run_name="{automation} started no run", persist_result=False)
+def alert(automation: Automation, reason: Reason) -> State[None]:
+    """Fail, with the reason as the state's message.
+
+    Args:
+        automation: what was triggered.
+        reason: why it started nothing, in the server's words.
+    """
+    message = f"{automation} started no run: {reason}"
+    get_run_logger().error(message)
+    return Failed(message=message)

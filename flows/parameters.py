@@ -1,0 +1,65 @@
+"""Flow parameters as the form in the Prefect UI shows them: title, help, bounds, choices. Their order is the flow's.
+
+The server holds what is sent against this schema before a run exists. Choices of profiles are read when a flow is
+deployed: deploy again after adding a file to profiles/.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue
+
+from profiles.profile import all_profiles
+
+
+def shown(title: str, description: str, **bounds: Any) -> Any:  # noqa: ANN401  # a FieldInfo, as pydantic has it
+    """A field of the form.
+
+    Prefect titles a field with the parameter's name and describes it from the docstring; what is said as
+    `json_schema_extra` comes last.
+    """
+    return Field(json_schema_extra={"title": title, "description": description}, **bounds)
+
+
+def profile_names() -> list[JsonValue]:
+    """Every name and alias that a profile answers to, those of your own files included."""
+    return [name for one in all_profiles().values() for name in (one.name, *one.aliases)]
+
+
+Video = Annotated[
+    Path, shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", min_length=1)
+]
+Profile = Annotated[
+    Annotated[str, Field(json_schema_extra={"enum": profile_names()})] | None,
+    shown("Profile", "Device, precision and batch choices. Empty: AUDIO_PROFILE of the worker, else gpu_fp32."),
+]
+Output = Annotated[Path | None, shown("Output folder", "Where to publish. Empty: beside the video.")]
+Reference = Annotated[
+    Literal["cpu", "stored", "none"] | None,
+    shown(
+        "Reference",
+        "What the output is held against. cpu: compute it, or take it from an earlier run; stored: only from an "
+        "earlier run; none: publish unverified. Empty: STEP4_REFERENCE of the worker, else cpu.",
+    ),
+]
+OnDrift = Annotated[
+    Literal["fail", "substitute", "warn"] | None,
+    shown(
+        "On drift",
+        "fail: publish nothing and fail the run; substitute: publish the reference; warn: publish, marked as drift. "
+        "Empty: STEP4_ON_DRIFT of the worker, else fail.",
+    ),
+]
+Models = Annotated[
+    str | None,
+    shown(
+        "Models",
+        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. Empty: the profile's.",
+    ),
+]
+NumSpeakers = Annotated[
+    int | None, shown("Speakers", "How many people speak, where that is known: 1 to 255.", ge=1, le=255)
+]
+Fresh = Annotated[bool, shown("Fresh", "Check again even where the answer is known.")]
+Automation = Annotated[str, shown("Automation", "What was triggered.")]
+Reason = Annotated[str, shown("Reason", "Why no run was started, in the server's words.")]

@@ -1,0 +1,146 @@
+"""prefect.yaml and automations.yaml say only what Prefect understands: it ignores a misspelt key without a word."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.cli.deploy._models import (
+    ConcurrencyLimitSpec,
+    DeploymentConfig,
+    PrefectYamlModel,
+    RawScheduleConfig,
+    WorkPoolConfig,
+)
+from prefect.events.schemas.automations import AutomationCore
+from prefect.events.schemas.deployment_triggers import DeploymentTriggerTypes
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import validate
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+ROOT = Path(__file__).parents[1]
+FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
+DEPLOYMENTS: dict[str, dict[str, Any]] = {one["name"]: one for one in FILE["deployments"]}
+TRIGGERS = {name: one["triggers"] for name, one in DEPLOYMENTS.items() if "triggers" in one}
+THERE = [name for name, one in DEPLOYMENTS.items() if (ROOT / one["entrypoint"].split(":")[0]).is_file()]
+AUTOMATIONS = yaml.safe_load((ROOT / "automations.yaml").read_text(encoding="utf-8"))["automations"]
+
+
+def unknown_keys(said: dict[str, Any], model: type[BaseModel]) -> set[str]:
+    """Keys that a model of Prefect's does not have."""
+    known = {field.alias or name for name, field in model.model_fields.items()}
+    return set(said) - known
+
+
+def unknown_to_prefect(file: dict[str, Any]) -> Iterator[str]:
+    """Every misspelt key of a prefect.yaml. `definitions` is where Prefect's own examples keep YAML anchors."""
+    yield from unknown_keys(file, PrefectYamlModel) - {"definitions"}
+    for one in file["deployments"]:
+        yield from unknown_keys(one, DeploymentConfig)
+        yield from unknown_keys(one.get("work_pool", {}), WorkPoolConfig)
+        yield from unknown_keys(one.get("concurrency_limit", {}), ConcurrencyLimitSpec)
+        for schedule in one.get("schedules", []):
+            yield from unknown_keys(schedule, RawScheduleConfig)
+        for trigger in one.get("triggers", []):
+            yield from unknown_keys(trigger, type(TypeAdapter(DeploymentTriggerTypes).validate_python(trigger)))
+
+
+def flow_of(name: str) -> Flow[..., Any]:
+    """The flow that a deployment runs."""
+    return load_flow_from_entrypoint(str(ROOT / DEPLOYMENTS[name]["entrypoint"]))
+
+
+def parameters_said(deployment: dict[str, Any]) -> dict[str, Any]:
+    """Every parameter that a deployment, its schedules and its triggers set."""
+    sources = [deployment, *deployment.get("schedules", []), *deployment.get("triggers", [])]
+    return {name: value for source in sources for name, value in source.get("parameters", {}).items()}
+
+
+def test_no_key_is_misspelt() -> None:
+    """`concurency_limit: 1` would deploy without a limit."""
+    assert list(unknown_to_prefect(FILE)) == []
+
+
+@pytest.mark.parametrize("place", ["concurency_limit", "enforce_parameters", "trigger"])
+def test_a_misspelt_key_is_found(place: str) -> None:
+    """The check above can fail."""
+    spoilt = {"deployments": [{**DEPLOYMENTS["manual"], place: 1}]}
+
+    assert list(unknown_to_prefect(spoilt)) == [place]
+
+
+def test_every_deployment_of_the_documentation_is_there() -> None:
+    """Scheduled, by hand, after STEP3; and what watches over them."""
+    expected = {"nightly", "manual", "after-step3", "after-step3-folder", "selfcheck", "audit", "alert"}
+
+    assert set(DEPLOYMENTS) == expected
+    assert all(one["enforce_parameter_schema"] for one in DEPLOYMENTS.values())
+    assert {one["work_pool"]["name"] for one in DEPLOYMENTS.values()} == {"step4-gpu", "step4-cpu"}
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_parameters_are_the_flows_own(name: str) -> None:
+    """What a deployment, a schedule or a trigger sets is a parameter of its flow, and every required one is set."""
+    schema = parameter_schema(flow_of(name))
+    said = set(parameters_said(DEPLOYMENTS[name]))
+
+    assert said <= set(schema.properties)
+    if name in TRIGGERS or "schedules" in DEPLOYMENTS[name]:
+        assert set(schema.required or []) <= said
+
+
+@pytest.mark.parametrize("name", THERE)
+def test_every_parameter_has_a_title_and_help(name: str) -> None:
+    """The form shows words, not the names of variables, in the flow's order."""
+    fields = parameter_schema(flow_of(name)).properties
+
+    assert [field for field, shown in fields.items() if shown["title"] == field or not shown.get("description")] == []
+    assert [shown["position"] for shown in fields.values()] == list(range(len(fields)))
+
+
+@pytest.mark.parametrize(
+    "bad", [{}, {"video": ""}, {"video": "/a", "profile": "gpu"}, {"video": "/a", "num_speakers": 0}, {"video": 3}]
+)
+def test_the_form_refuses_what_the_flow_would(bad: dict[str, Any]) -> None:
+    """Before a run exists: a missing video, an unknown profile, a number out of bounds, a wrong type."""
+    schema = parameter_schema(flow_of("manual")).model_dump()
+
+    with pytest.raises(Exception, match="Validation failed"):
+        validate(bad, schema, raise_on_error=True)
+
+
+@pytest.mark.parametrize("profile", ["gpu_fp32", "gpu_no_amp", "cpu_only", None])
+def test_the_form_accepts_profiles_and_aliases(profile: str | None) -> None:
+    """And no profile at all, which leaves the choice to the worker's AUDIO_PROFILE."""
+    schema = parameter_schema(flow_of("manual")).model_dump()
+
+    assert validate({"video": "/a.mp4", "profile": profile}, schema, raise_on_error=True) == []
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_triggers_cannot_set_themselves_off(name: str) -> None:
+    """Each says whose events it waits for."""
+    for trigger in TRIGGERS[name]:
+        read = TypeAdapter(DeploymentTriggerTypes).validate_python(trigger)
+
+        assert read.match.root or read.match_related
+        assert read.expect
+
+
+@pytest.mark.parametrize("automation", AUTOMATIONS, ids=lambda one: one["name"])
+def test_automations_are_prefects(automation: dict[str, Any]) -> None:
+    """Every key is one that Prefect reads, and the file is what `prefect automation create` takes."""
+    read = AutomationCore.model_validate(automation)
+
+    assert unknown_keys(automation, AutomationCore) == set()
+    assert unknown_keys(automation["trigger"], type(read.trigger)) == set()
+    for said, action in zip(automation["actions"], read.actions, strict=True):
+        assert unknown_keys(said, type(action)) == set()
+
+
+def test_a_misspelt_schedule_is_refused() -> None:
+    """Prefect's own model of a schedule forbids unknown keys, and this holds it to that."""
+    with pytest.raises(ValidationError):
+        RawScheduleConfig.model_validate({"cron": "0 2 * * *", "time_zone": "Europe/Paris"})
