@@ -4,6 +4,7 @@ The server holds what is sent against this schema before a run exists. Choices o
 deployed: deploy again after adding a file to profiles/.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,13 +13,19 @@ from pydantic import Field, JsonValue
 from profiles.profile import all_profiles
 
 
-def shown(title: str, description: str, **bounds: Any) -> Any:  # noqa: ANN401  # a FieldInfo, as pydantic has it
+def shown(title: str, description: str, schema: Mapping[str, Any] | None = None, **bounds: Any) -> Any:  # noqa: ANN401  # a field
     """A field of the form.
 
     Prefect titles a field with the parameter's name and describes it from the docstring; what is said as
     `json_schema_extra` comes last.
+
+    Args:
+        title: above the field.
+        description: below the title.
+        schema: bounds of the form alone, where Python has its own: a path has no length.
+        bounds: of the form and of Python.
     """
-    return Field(json_schema_extra={"title": title, "description": description}, **bounds)
+    return Field(json_schema_extra={"title": title, "description": description, **(schema or {})}, **bounds)
 
 
 def profile_names() -> list[JsonValue]:
@@ -27,19 +34,19 @@ def profile_names() -> list[JsonValue]:
 
 
 Video = Annotated[
-    Path, shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", min_length=1)
+    Path, shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", {"minLength": 1})
 ]
 Profile = Annotated[
     Annotated[str, Field(json_schema_extra={"enum": profile_names()})] | None,
-    shown("Profile", "Device, precision and batch choices. Empty: AUDIO_PROFILE of the worker, else gpu_fp32."),
+    shown("Profile", "Device, precision and batch choices. None: AUDIO_PROFILE of the worker, else gpu_fp32."),
 ]
-Output = Annotated[Path | None, shown("Output folder", "Where to publish. Empty: beside the video.")]
+Output = Annotated[Path | None, shown("Output folder", "Where to publish. None: beside the video.")]
 Reference = Annotated[
     Literal["cpu", "stored", "none"] | None,
     shown(
         "Reference",
         "What the output is held against. cpu: compute it, or take it from an earlier run; stored: only from an "
-        "earlier run; none: publish unverified. Empty: STEP4_REFERENCE of the worker, else cpu.",
+        "earlier run; none: publish unverified. None: STEP4_REFERENCE of the worker, else cpu.",
     ),
 ]
 OnDrift = Annotated[
@@ -47,14 +54,14 @@ OnDrift = Annotated[
     shown(
         "On drift",
         "fail: publish nothing and fail the run; substitute: publish the reference; warn: publish, marked as drift. "
-        "Empty: STEP4_ON_DRIFT of the worker, else fail.",
+        "None: STEP4_ON_DRIFT of the worker, else fail.",
     ),
 ]
 Models = Annotated[
     str | None,
     shown(
         "Models",
-        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. Empty: the profile's.",
+        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. None: the profile's.",
     ),
 ]
 NumSpeakers = Annotated[
