@@ -19,6 +19,11 @@ def alert(automation: Automation, reason: Reason) -> State[None]:
         automation: what was triggered.
         reason: why it started nothing, in the server's words.
     """
-    message = f"{automation} started no run: {reason}"
+    message = f"{automation} started no run: {in_words(reason)}"
     get_run_logger().error(message)
     return Failed(message=message)
+
+
+def in_words(reason: str) -> str:
+    """What Prefect means by the one reason that it does not put into words."""
+    return reason.replace("InvalidJinja()", "the event lacks a value that the trigger asks for")

@@ -1,6 +1,8 @@
 """prefect.yaml and automations.yaml say only what Prefect understands: it ignores a misspelt key without a word."""
 
+import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,24 @@ def test_triggers_cannot_set_themselves_off(name: str) -> None:
 
         assert read.match.root or read.match_related
         assert read.expect
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_triggers_set_parameters_by_one_expression_each(name: str) -> None:
+    """Prefect keeps an expression that stands alone, and drops one inside a list: the list would arrive empty."""
+    values = [value for trigger in TRIGGERS[name] for value in trigger["parameters"].values()]
+
+    assert [value for value in values if not re.fullmatch(r"\{\{ [^{}]+ \}\}", str(value))] == []
+
+
+def test_triggers_that_start_runs_are_watched_by_the_alert() -> None:
+    """Its trigger knows them by the first word of their names, which no other automation shares."""
+    watched = TRIGGERS["alert"][0]["match"]["prefect.resource.name"]
+    names = [trigger["name"] for name, triggers in TRIGGERS.items() if name != "alert" for trigger in triggers]
+
+    assert [name for name in names if not fnmatch(name, watched)] == []
+    assert [one["name"] for one in AUTOMATIONS if fnmatch(one["name"], watched)] == []
+    assert not fnmatch("alert", watched)
 
 
 @pytest.mark.parametrize("automation", AUTOMATIONS, ids=lambda one: one["name"])

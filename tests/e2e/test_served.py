@@ -26,7 +26,9 @@ def test_an_event_of_step3_ends_in_published_files(served: Served, tmp_path: Pat
     assert "data:image/png;base64," in served.artifacts(run)["markdown"]
 
 
-@pytest.mark.parametrize(("payload", "reason"), [({}, "video"), ({"video": ["a", "b"]}, "not")])
+@pytest.mark.parametrize(
+    ("payload", "reason"), [({}, "lacks a value"), ({"video": ["a", "b"]}, "is not of type 'string'")]
+)
 def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dict[str, object], reason: str) -> None:
     """No video, or a list of them: no analysis starts, and the alert names the trigger and the reason."""
     before = {run["id"] for run in served.runs("alert")}
