@@ -32,7 +32,7 @@ from tasks.gpu_slot import in_gpu_slot
 from tasks.media import listen_task, probe_task
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
 from tasks.selfcheck import trusted_plan_task
-from tasks.server import run_name
+from tasks.server import log_at, run_name
 from tasks.timeline import build_timeline_task
 from tasks.watch import Rate, watch_task
 
@@ -66,6 +66,7 @@ def audio_analysis(
     """
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
     configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
+    log_at(configuration.log_level)
     seams = with_progress(in_gpu_slot(current_seams()))
     with refusal_announced(video, configuration.profile):
         return dict(analyse(video, output or video.parent, configuration, seams).manifest)

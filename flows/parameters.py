@@ -38,15 +38,15 @@ Video = Annotated[
 ]
 Profile = Annotated[
     Annotated[str, Field(json_schema_extra={"enum": profile_names()})] | None,
-    shown("Profile", "Device, precision and batch choices. None: AUDIO_PROFILE of the worker, else gpu_fp32."),
+    shown("Profile", "Device, precision and batch choices. Left at None: the worker's AUDIO_PROFILE, else gpu_fp32."),
 ]
-Output = Annotated[Path | None, shown("Output folder", "Where to publish. None: beside the video.")]
+Output = Annotated[Path | None, shown("Output folder", "Where to publish. Left at None: beside the video.")]
 Reference = Annotated[
     Literal["cpu", "stored", "none"] | None,
     shown(
         "Reference",
         "What the output is held against. cpu: compute it, or take it from an earlier run; stored: only from an "
-        "earlier run; none: publish unverified. None: STEP4_REFERENCE of the worker, else cpu.",
+        "earlier run; none: publish unverified. Left at None: the worker's STEP4_REFERENCE, else cpu.",
     ),
 ]
 OnDrift = Annotated[
@@ -54,14 +54,14 @@ OnDrift = Annotated[
     shown(
         "On drift",
         "fail: publish nothing and fail the run; substitute: publish the reference; warn: publish, marked as drift. "
-        "None: STEP4_ON_DRIFT of the worker, else fail.",
+        "Left at None: the worker's STEP4_ON_DRIFT, else fail.",
     ),
 ]
 Models = Annotated[
     str | None,
     shown(
         "Models",
-        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. None: the profile's.",
+        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. Left at None: the profile's.",
     ),
 ]
 NumSpeakers = Annotated[

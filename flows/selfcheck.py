@@ -17,6 +17,7 @@ from tasks.engine.models import identity
 from tasks.engine.seams import current_seams
 from tasks.gpu_slot import in_gpu_slot
 from tasks.selfcheck import announce_task, selfcheck_task
+from tasks.server import log_at
 
 
 @flow(name="step4-selfcheck", persist_result=False)
@@ -32,6 +33,7 @@ def selfcheck(profile: Profile = None, models: Models = None, fresh: Fresh = Fal
         One answer per plan tried, the profile's own first, the one that will be used last.
     """
     configuration = Configuration.resolve({"profile": profile, "models": models})
+    log_at(configuration.log_level)
     seams = in_gpu_slot(current_seams())
     facts = seams.device_facts()
     plan = plan_device_task(configuration, facts)

@@ -59,7 +59,7 @@ def show(
         compared = load_timeline(reference.timeline) if reference else None
         picture = draw(load_timeline(candidate.timeline), compared)
         text = markdown(run, report, candidate, decision, picture)
-        create_markdown_artifact(text, key=key("timeline", run.stem), description=report.sentence)
+        create_markdown_artifact(text, key=key("timeline", run.stem), description=str(report.verdict))
         if report.criteria:
             create_table_artifact(rows(report.criteria), key=key("criteria", run.stem), description=report.sentence)
 

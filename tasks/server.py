@@ -21,6 +21,12 @@ def connected() -> bool:
     return bool(PREFECT_API_URL.value() and flow_run.id)
 
 
+def log_at(level: str) -> None:
+    """Let the stages' log lines reach the server from this level on, as they reach the terminal in `step4 run`."""
+    if connected():
+        logging.getLogger("step4").setLevel(level)
+
+
 @contextmanager
 def never_failing(what: str) -> Iterator[None]:
     """What is only told must not decide how a run ends: whatever goes wrong becomes a warning."""

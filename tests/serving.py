@@ -17,7 +17,12 @@ import psutil
 import pytest
 from media_samples import ffmpeg, picture
 
+from profiles.settings import Configuration
+from tasks.device import plan_device
+from tasks.engine.devices import probe
+from tasks.engine.models import identity
 from tasks.engine.recording import recording_path
+from tasks.engine.selfcheck import SelfCheck, remember
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SEC = 240
@@ -84,6 +89,11 @@ class Served:
         found = self.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
         return {one["type"]: one["data"] for one in found}
 
+    def log_lines(self, run: dict[str, Any]) -> list[str]:
+        """What the UI shows as a run's log."""
+        found = self.ask("logs/filter", logs={"flow_run_id": {"any_": [run["id"]]}}, sort="TIMESTAMP_ASC")
+        return [one["message"] for one in found]
+
     def step3(self, *arguments: str) -> None:
         """Run the sample of STEP3 against this server, from a process of its own."""
         script = ROOT / "tests" / "e2e" / "sample_step3.py"
@@ -115,9 +125,20 @@ def start_serving(home: Path) -> tuple[subprocess.Popen[str], int]:
     }
     inbox = home / "inbox"
     inbox.mkdir(parents=True)
+    remember_that_this_machine_is_coherent(home / "cache")
     command = [sys.executable, "-m", "flows.serve", "--port", str(port), "--home", home, "--inbox", inbox]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     return process, port
+
+
+def remember_that_this_machine_is_coherent(cache: Path) -> None:
+    """Let the worker's first self-check find its answer: computing it is for other tests, and takes long."""
+    facts = probe()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STEP4_CACHE_DIR", str(cache))
+        plan = plan_device(Configuration.resolve({}, env_file=None), facts)
+        answer = SelfCheck(plan.device, plan.device_name, plan.precision, "reference", ())
+        remember(answer, plan, facts, identity("offline"))
 
 
 def belonging_to(home: Path) -> list[psutil.Process]:

@@ -24,6 +24,7 @@ def test_an_event_of_step3_ends_in_published_files(served: Served, tmp_path: Pat
     assert all((tmp_path / name).is_file() for name in manifest["files"])
     assert manifest["summary"]["speech_frames"] > 0
     assert "data:image/png;base64," in served.artifacts(run)["markdown"]
+    assert served.wait_for(lambda: [line for line in served.log_lines(run) if line.startswith("Timeline audio: ")])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""The Prefect UI in a real Chromium: an operator starts a video by hand and sees what came of it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from serving import PATIENCE_SEC, Served, speech
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: on Debian, apt install chromium"),
+]
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A fresh window."""
+    with sync_playwright() as playwright:
+        # Chromium's own sandbox does not start as root.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(30_000)
+        yield page
+        browser.close()
+
+
+def open_form(page: Page, served: Served) -> None:
+    """From the list of deployments to the form of `manual`."""
+    page.goto(f"{served.url}/deployments")
+    page.get_by_role("link", name="manual", exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+
+
+def keep(page: Page, name: str) -> None:
+    """Save a picture of the page where STEP4_SCREENSHOTS says; docs/ holds one that was made so."""
+    if folder := os.environ.get("STEP4_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_an_operator_starts_a_video_and_sees_its_picture(page: Page, served: Served, tmp_path: Path) -> None:
+    """Deployment, form, Completed, artifacts, picture: nothing but the mouse and the keyboard."""
+    video = speech(tmp_path / "interview.mkv")
+    open_form(page, served)
+    expect(page.get_by_text("Path of the file to analyse")).to_be_visible()
+    page.locator(".schema-form-property-string textarea").first.fill(str(video))
+    keep(page, "form")
+    page.get_by_role("button", name="Submit").click()
+    run = served.finished("manual", video=str(video))
+    page.goto(f"{served.url}/runs/flow-run/{run['id']}")
+    expect(page.get_by_text("interview · gpu_fp32 · reference").first).to_be_visible()
+    expect(page.get_by_text("Completed").first).to_be_visible(timeout=1000 * PATIENCE_SEC)
+    page.get_by_text("Artifacts", exact=True).first.click()
+    page.get_by_text("timeline-interview").first.click()
+    picture = page.get_by_alt_text("who speaks when")
+    expect(picture).to_be_visible()
+    picture.scroll_into_view_if_needed()
+    keep(page, "artifact")
+
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 500
+    assert video.with_name("interview_step4.json").is_file()
+
+
+def test_the_form_refuses_a_missing_video(page: Page, served: Served) -> None:
+    """Without a path nothing is started, and the form says which field is at fault."""
+    before = len(served.runs("manual"))
+    open_form(page, served)
+    page.get_by_role("button", name="Submit").click()
+
+    expect(page.get_by_text("required", exact=False).first).to_be_visible()
+    assert len(served.runs("manual")) == before
