@@ -25,7 +25,7 @@ from tasks.engine.recording import recording_path
 from tasks.engine.selfcheck import SelfCheck, remember
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_SEC = 240
+PATIENCE_SEC = 480
 
 
 @dataclass(frozen=True)

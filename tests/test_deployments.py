@@ -27,6 +27,10 @@ FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS: dict[str, dict[str, Any]] = {one["name"]: one for one in FILE["deployments"]}
 TRIGGERS = {name: one["triggers"] for name, one in DEPLOYMENTS.items() if "triggers" in one}
 THERE = [name for name, one in DEPLOYMENTS.items() if (ROOT / one["entrypoint"].split(":")[0]).is_file()]
+FLOW_NAMES = {
+    name: "step4-" + one["entrypoint"].removeprefix("flows/").split(".py")[0].replace("_", "-")
+    for name, one in DEPLOYMENTS.items()
+}
 AUTOMATIONS = yaml.safe_load((ROOT / "automations.yaml").read_text(encoding="utf-8"))["automations"]
 
 
@@ -164,3 +168,13 @@ def test_a_misspelt_schedule_is_refused() -> None:
     """Prefect's own model of a schedule forbids unknown keys, and this holds it to that."""
     with pytest.raises(ValidationError):
         RawScheduleConfig.model_validate({"cron": "0 2 * * *", "time_zone": "Europe/Paris"})
+
+
+def test_the_page_for_operators_names_everything() -> None:
+    """Each deployment, event, automation's file and setting stands in docs/prefect.md."""
+    page = (ROOT / "docs" / "prefect.md").read_text(encoding="utf-8")
+    events = re.findall(r"^    (step4\.\S+)", (ROOT / "tasks" / "events.py").read_text(encoding="utf-8"), re.MULTILINE)
+    names = [f"{flow_name}/{name}`" for name, flow_name in FLOW_NAMES.items()]
+
+    assert len(events) == 4
+    assert [name for name in [*names, *events, "automations.yaml", "STEP4_GPU_SLOT"] if name not in page] == []
