@@ -62,7 +62,15 @@ def deploy_flows() -> None:
         UsageError: with what Prefect said.
     """
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  # our own list
+    done = subprocess.run(  # noqa: S603  # our own list
+        # A session of its own: Ctrl-C is for `make serve` to answer, when this is done.
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
     if done.returncode:
         raise UsageError(f"prefect deploy --all failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 

@@ -43,7 +43,7 @@ class Served:
 
     def ask(self, path: str, **wanted: Any) -> Any:
         """Post a question."""
-        answer = httpx.post(f"{self.api}/{path}", json=wanted, timeout=30)
+        answer = httpx.post(f"{self.api}/{path}", json=wanted, timeout=120)
         answer.raise_for_status()
         return answer.json()
 
@@ -82,7 +82,7 @@ class Served:
         """Ask for a run, as the UI does."""
         found = self.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
         address = f"{self.api}/deployments/{found[0]['id']}/create_flow_run"
-        return httpx.post(address, json={"parameters": parameters, "state": {"type": "SCHEDULED"}}, timeout=30)
+        return httpx.post(address, json={"parameters": parameters, "state": {"type": "SCHEDULED"}}, timeout=120)
 
     def artifacts(self, run: dict[str, Any]) -> dict[str, Any]:
         """Data of a run's artifacts by type."""
