@@ -59,7 +59,7 @@ class Localisation:
             f"at {found.seconds:.1f} s" if found.window is None else f"window {found.window} ({found.seconds:.1f} s)"
         )
         size = "other shapes" if found.largest is None else f"largest difference {found.largest:.3g}"
-        return f"first diverged: {self.stage}, {where}, {size}, {100 * found.share:.2g} % of values. {self.advice}"
+        return f"first diverged: {self.stage}, {where}, {size}, {100 * found.share:.3g} % of values. {self.advice}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe form."""

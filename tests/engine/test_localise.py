@@ -72,6 +72,14 @@ def test_a_stage_that_only_one_side_reached_is_where_they_part() -> None:
     assert localise(silent, whole, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
 
 
+def test_all_of_the_values_are_a_hundred_percent() -> None:
+    """And not 1e+02, which nobody reads."""
+    reference, candidate = outputs(), outputs()
+    candidate[Stage.FRONT_END] = candidate[Stage.FRONT_END] + 1
+
+    assert ", 100 % of values" in localise(reference, candidate, lambda _given: True, PLAN).sentence
+
+
 def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
     """A broken value is the largest difference there is."""
     one = np.zeros((2, 3), dtype=np.float32)
