@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.audit import audit
 from flows.batch import batch
 from flows.terminal import progress
 from profiles.settings import Configuration
@@ -34,6 +35,15 @@ def run_batch(options: Mapping[str, Any], *, as_json: bool) -> int:
     return run_and_show(batch, options, show_batch, as_json=as_json)
 
 
+def run_audit(options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run the audit flow and show its report; the exit code is the worst timeline's.
+
+    Raises:
+        UsageError: a setting or a folder is wrong.
+    """
+    return run_and_show(audit, options, show_audit, as_json=as_json)
+
+
 def run_and_show(
     flow: Callable[..., Any],
     options: Mapping[str, Any],
@@ -42,7 +52,7 @@ def run_and_show(
     as_json: bool,
 ) -> int:
     """Run a flow that reports on many files; a report with failures is shown like any other."""
-    log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
+    log_to_stderr(Configuration.resolve({"profile": options.get("profile")}).log_level)
     started = time.perf_counter()
     report = run_quietly(flow, options)
     if as_json:
@@ -78,6 +88,18 @@ def show_batch(report: Mapping[str, Any], seconds: float) -> None:
     table.add_row("published", published or "none")
     table.add_row("failed", str(report["failed"]))
     table.add_row("time", f"{seconds:.1f} s")
+    console.print(table)
+    show_failures(console, report["failures"], ("exit code", "video", "error"))
+
+
+def show_audit(report: Mapping[str, Any], seconds: float) -> None:
+    """The bound, what was drawn from where, then the findings, the worst first."""
+    console = Console(highlight=False, markup=False)
+    console.print(report["sentence"], style="bold red" if report["failed"] else "bold green", soft_wrap=True)
+    console.print(f"seed {report['seed']}, {seconds:.1f} s")
+    table = Table("device", "profile", "published", "audited", box=None, header_style="bold")
+    for one in report["strata"]:
+        table.add_row(one["device"], one["profile"], str(one["published"]), str(one["audited"]))
     console.print(table)
     show_failures(console, report["failures"], ("exit code", "video", "error"))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from flows.commands.audit import audit
 from flows.commands.batch import batch
 from flows.commands.compare import compare
 from flows.commands.convert import export, import_
@@ -25,6 +26,7 @@ app = typer.Typer(
 
 app.command()(run)
 app.command()(batch)
+app.command()(audit)
 app.command()(compare)
 app.command()(export)
 app.command(name="import")(import_)
