@@ -8,6 +8,7 @@ users of their own where that is needed. --scripted replaces the networks by a s
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -197,7 +198,8 @@ def prepare(stage: Stage) -> None:
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=SLOT, limit=1))
         client.create_automation(AutomationCore.model_validate(zombies))
     flow: Any = Flow.from_source(str(ROOT), "benchmarks/scale_out_flow.py:audio_analysis")
-    flow.deploy(name="manual", work_pool_name=POOL, print_next_steps=False)
+    with contextlib.redirect_stdout(sys.stderr):
+        flow.deploy(name="manual", work_pool_name=POOL, print_next_steps=False, ignore_warnings=True)
     for number in range(WORKERS):
         worker = ("worker", "start", "--pool", POOL, "--name", f"worker-{number}", "--limit", "1")
         stage.prefect(f"worker-{number}", *worker)

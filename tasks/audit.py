@@ -134,13 +134,13 @@ def require_whole(path: Path) -> dict[str, Any]:
 
 
 def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
-    """The video of a manifest, where it was or beside its files.
+    """The video of a manifest: beside its files, else where it was.
 
     Raises:
         MediaError: it is gone, or has other content now.
     """
     source = manifest["source"]
-    places: list[Path] = [Path(manifest["video"]), path.parent / source["name"]]
+    places: list[Path] = [path.parent / source["name"], Path(manifest["video"])]
     video = next((place for place in places if place.is_file()), None)
     if video is None:
         raise MediaError(f"{manifest['video']} is gone: its timeline cannot be audited")
