@@ -43,8 +43,17 @@ def published_once(tmp_path_factory: pytest.TempPathFactory, prefect_server: Non
 
 @pytest.fixture
 def archive(published_once: Path, tmp_path: Path) -> Path:
-    """A copy of it in a folder of the test's own."""
-    return Path(shutil.copytree(published_once, tmp_path / "archive", copy_function=shutil.copy2))
+    """A copy of it in a folder of the test's own, as if published there."""
+    folder = Path(shutil.copytree(published_once, tmp_path / "archive", copy_function=shutil.copy2))
+    say_videos_are_in(folder, folder)
+    return folder
+
+
+def say_videos_are_in(place: Path, archive: Path) -> None:
+    """Let the manifests of an archive name videos in that place."""
+    for path in archive.glob("*_step4.json"):
+        manifest = json.loads(path.read_text())
+        path.write_text(json.dumps(manifest | {"video": str(place / manifest["source"]["name"])}))
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -114,9 +123,7 @@ def test_a_bug_or_other_models_are_findings_too(archive: Path) -> None:
 
 def test_a_moved_archive_is_audited_where_it_is(archive: Path, tmp_path: Path) -> None:
     """The manifest names a video that is gone; one of that name and content beside it is the same."""
-    for path in archive.glob("*_step4.json"):
-        manifest = json.loads(path.read_text())
-        path.write_text(json.dumps(manifest | {"video": str(tmp_path / "gone" / manifest["source"]["name"])}))
+    say_videos_are_in(tmp_path / "gone", archive)
 
     with seams_in_force(seams(ScriptedDiarizer(TURNS))):
         assert audit([archive], sample=100)["failed"] == 0
