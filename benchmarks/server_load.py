@@ -75,12 +75,7 @@ def measure(runs: int) -> dict[str, Any]:
                 deployment, parameters={"video": f"{number}.mp4"}, idempotency_key=f"{number}-0"
             )
         found["queue, s"] = round(time.perf_counter() - started, 1)
-        asked = {"work_queue_names": [], "scheduled_before": None}
-        found["a worker's question"] = timed(
-            lambda: client.request(
-                "POST", "/work_pools/{name}/get_scheduled_flow_runs", path_params={"name": "pool"}, json=asked
-            )
-        )
+        found["a worker's question"] = timed(lambda: client.get_scheduled_flow_runs_for_work_pool("pool"))
         found["a page of runs"] = timed(lambda: client.read_flow_runs(limit=200))
         lag, done = [], 0
         started = time.perf_counter()
