@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from flows.commands.audit import audit
+from flows.commands.batch import batch
 from flows.commands.compare import compare
 from flows.commands.convert import export, import_
 from flows.commands.machine import config, profiles, selfcheck
@@ -23,6 +25,8 @@ app = typer.Typer(
 )
 
 app.command()(run)
+app.command()(batch)
+app.command()(audit)
 app.command()(compare)
 app.command()(export)
 app.command(name="import")(import_)

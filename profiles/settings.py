@@ -52,6 +52,9 @@ class Environment(BaseSettings):
     num_speakers: int | None = variable(
         "STEP4_NUM_SPEAKERS", description="Number of speakers, where it is known.", ge=1, le=255
     )
+    partial_success_ok: bool = variable(
+        "AUDIO_PARTIAL_SUCCESS_OK", default=False, description="A batch with some timelines and some failures is done."
+    )
     log_level: LogLevel = variable("AUDIO_LOG_LEVEL", default="INFO", description="Least severe level to log.")
 
     @field_validator("log_level", mode="before")
@@ -81,7 +84,12 @@ class Configuration(BaseModel):
     reference: Literal["cpu", "stored", "none"]
     on_drift: Literal["fail", "substitute", "warn"]
     num_speakers: int | None
+    partial_success_ok: bool
     log_level: LogLevel
+
+    def asked(self) -> dict[str, Any]:
+        """The parameters that make the flow of one video resolve to this profile, proof and model set elsewhere."""
+        return self.model_dump(include={"profile", "reference", "on_drift", "models", "num_speakers"})
 
     @classmethod
     def resolve(cls, parameters: Mapping[str, Any] | None = None, env_file: Path | None = Path(".env")) -> Self:

@@ -17,6 +17,8 @@ from tasks.engine.models import from_environment
 from tasks.engine.seams import Seams
 
 VARIABLE = "STEP4_GPU_SLOT"
+LEASE_SEC = 60.0
+"""A place whose holder died is free again after this long; the holder renews it meanwhile. Prefect's least."""
 
 
 def in_gpu_slot(seams: Seams) -> Seams:
@@ -49,7 +51,7 @@ def slot(limit: str) -> Iterator[None]:
     """
     try:
         # Without `strict` a misspelt limit would let everybody in.
-        with concurrency(limit, strict=True, raise_on_lease_renewal_failure=False):
+        with concurrency(limit, lease_duration=LEASE_SEC, strict=True, raise_on_lease_renewal_failure=False):
             yield
     except ConcurrencySlotAcquisitionError as error:
         raise UsageError(

@@ -20,13 +20,11 @@ from tasks.engine.errors import DriftError, NonFiniteError, StorageError, UsageE
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.gate.report import DriftReport, Verdict
-from tasks.engine.runs import Run
+from tasks.engine.runs import MANIFEST, Run
 from tasks.engine.timeline import Timeline, rows
 from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.publish")
-
-MANIFEST = "_step4.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +167,9 @@ def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[
     return {
         **staged.metadata,
         "run_key": run.key,
+        "request_key": run.request_key,
         "video": str(run.media.path),
+        "video_stat": {"bytes": run.media.size, "mtime_ns": run.media.modified_ns},
         "device": {**outcome.facts(), "planned": run.plan.facts(), "found": asdict(run.facts)},
         "files": {
             run.published(suffix).name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}

@@ -30,6 +30,13 @@ DECODERS = (
 )
 """Accepted audio decoders. No video decoder: probing would run it on bytes that nobody vouches for."""
 
+VIDEO_SUFFIXES = (
+    ".3g2,.3gp,.asf,.avi,.dv,.f4v,.flv,.gxf,.ivf,.m2t,.m2ts,.m4v,.mk3d,.mkv,.mov,.mp4,.mpeg,.mpg,.mts,.mxf,.nut,.ogv,"
+    ".rm,.rmvb,.ts,.vob,.webm,.wmv"
+)
+"""How videos in the accepted containers are named. Names of audio files are left out: `clip.wav` beside `clip.mp4` is
+its sound, not a second video."""
+
 MAX_DURATION_SEC = 24 * 3600.0
 """Longest accepted recording: gaps become silence, so one forged timestamp could fill the disk."""
 
@@ -63,6 +70,7 @@ class Media:
     fps_assumed: no picture, or one that does not say its rate; the grid is then at 25 frames a second.
     video_start: seconds, the presentation time of the first frame (of the first sample where there is no picture).
     corrupt_packets: how many the demuxer flagged in the two streams that are used.
+    modified_ns: time of the last change, nanoseconds since 1970, as it was before the content was read.
     """
 
     path: Path
@@ -75,6 +83,7 @@ class Media:
     video_start: float
     audio: AudioTrack | None
     corrupt_packets: int
+    modified_ns: int = 0
 
     @property
     def duration_sec(self) -> float:
@@ -90,15 +99,15 @@ def read(path: Path) -> Media:
         StorageError: its bytes cannot be read.
     """
     path = path.absolute()
-    size = path.stat().st_size
-    refuse_cut(path, size)
+    found = path.stat()
+    refuse_cut(path, found.st_size)
     with opened(path) as container:
         tallies = tallied(container)
         used = [tally for tally in (chosen(tallies, "video"), chosen(tallies, "audio")) if tally]
         refuse_empty(path, tallies, used)
         refuse_short(path, container, used, tallies)
         media = described(path, container.format.name, used)
-    return replace(media, size=size, sha256=sha256_of(path))
+    return replace(media, size=found.st_size, modified_ns=found.st_mtime_ns, sha256=sha256_of(path))
 
 
 @contextmanager

@@ -8,18 +8,20 @@
     │   ├── DeviceError             5   out of memory, a lost or absent device: a CPU attempt may follow
     │   ├── ModelError              5   a model is missing, altered or not loadable
     │   └── NonFiniteError          5   NaN or Inf came out of a stage
-    └── StorageError                6   an output could not be written or read back
+    ├── StorageError                6   an output could not be written or read back
+    └── BatchError                  its worst video's   some videos of a batch failed
 
 Each carries one sentence that says what was found and what would be accepted.
 """
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any
 
 
 class Step4Error(Exception):
     """Base of all errors raised on purpose by this project."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class UsageError(Step4Error):
@@ -62,3 +64,15 @@ class StorageError(Step4Error):
     """An output could not be written, or failed verification when read back."""
 
     exit_code = 6
+
+
+class BatchError(Step4Error):
+    """Some videos of a batch, or some timelines of an audit, failed; the exit code is the worst one's.
+
+    report: what became of all of them. Optional, so that an error that was stored can be built from its message.
+    """
+
+    def __init__(self, message: str, exit_code: int = 1, report: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.report = dict(report or {})

@@ -25,6 +25,8 @@ from tasks.engine.store import ENGINE_VERSION, Store, digest, library_versions
 from tasks.engine.store import key as store_key
 
 SCHEMA_VERSION = 1
+MANIFEST = "_step4.json"
+"""What the name of a manifest ends with."""
 WORKSPACE = ".step4"
 """Folder beside the published files that holds everything not published: staging, finished inferences, refusals."""
 
@@ -75,6 +77,11 @@ class Run:
                 "libraries": library_versions(),
             }
         )
+
+    @property
+    def request_key(self) -> str:
+        """`request_key` of this run."""
+        return request_key(self.configuration, self.models)
 
     @property
     def workspace(self) -> Path:
@@ -155,9 +162,30 @@ class Run:
             },
             "profile": self.configuration.profile,
             "models": self.models,
-            "parameters": self.configuration.model_dump(exclude={"log_level", "profile"}),
+            "parameters": self.configuration.model_dump(exclude={"log_level", "profile", "partial_success_ok"}),
             "versions": {"step4-audio": version("step4-audio"), **library_versions()},
         }
+
+
+def request_key(configuration: Configuration, models: dict[str, str]) -> str:
+    """Hash of what is asked of a run, whatever the video and the machine: a batch knows it before any run starts.
+
+    The device is left out: whichever computed a published timeline was held against the same reference, and the
+    machine that plans a batch is not the one that computes.
+    """
+    chosen = configuration
+    return digest(
+        {
+            "engine": ENGINE_VERSION,
+            "schema": SCHEMA_VERSION,
+            "models": models,
+            "precision": [chosen.precision, chosen.half, chosen.level],
+            "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
+            "proof": [chosen.reference, chosen.on_drift],
+            "json_gzip": chosen.json_gzip,
+            "libraries": library_versions(),
+        }
+    )
 
 
 def sweep(folder: Path) -> None:

@@ -1,0 +1,72 @@
+"""step4-batch: every video below some folders that has no current published timeline, one run each.
+
+    plan (walk, read manifests) → runs in this process, or flow runs that workers take → report, the worst first
+
+Nothing about progress is kept: what is missing is found again from what is published, so a batch that was killed is
+resumed by starting it again. On a server, idempotency keys keep two batches from running one video twice.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from flows.audio_analysis import audio_analysis
+from profiles.settings import Configuration
+from tasks.batch import conclude_task, handed_over, plan, run_here
+from tasks.engine.batch_report import Tally
+from tasks.hand_over import Submission, hand_over_task
+
+RUN_OF_ONE_VIDEO = "step4-audio-analysis/manual"
+
+
+@flow(name="step4-batch", persist_result=False, validate_parameters=True)
+def batch(
+    folders: list[Path],
+    profile: str | None = None,
+    output: Path | None = None,
+    reference: Literal["cpu", "stored", "none"] | None = None,
+    on_drift: Literal["fail", "substitute", "warn"] | None = None,
+    models: str | None = None,
+    num_speakers: Annotated[int, Field(ge=1, le=255)] | None = None,
+    in_flight: Annotated[int, Field(ge=1, le=200)] = 16,
+    deployment: str = RUN_OF_ONE_VIDEO,
+    here: bool = False,
+) -> dict[str, Any]:
+    """Publish a timeline for every video that has none, or whose timeline is out of date.
+
+    Args:
+        folders: where to look, everything below included; a single video is accepted too.
+        profile: name or alias of a profile; else AUDIO_PROFILE, else gpu_fp32.
+        output: one folder to publish all of them in; beside each video where not given.
+        reference: what the outputs are held against.
+        on_drift: what to do when the two disagree.
+        models: offline, a hub id, or a folder.
+        num_speakers: number of speakers, where every video has the same.
+        in_flight: flow runs on the server at a time, waiting ones included.
+        deployment: whose workers take the runs.
+        here: run the videos in this process although there is a server.
+
+    Returns:
+        Counts, and the failures, the worst first.
+
+    Raises:
+        BatchError: videos failed; each had its turn.
+    """
+    chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
+    configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
+    tally = work(folders, output, configuration, Submission(deployment, in_flight=in_flight), here=here)
+    return dict(conclude_task(tally, partial_success_ok=configuration.partial_success_ok))
+
+
+def work(
+    folders: list[Path], output: Path | None, configuration: Configuration, submission: Submission, *, here: bool
+) -> Tally:
+    """Every video its turn, here or on the server's workers."""
+    found = plan(folders, output, configuration)
+    chosen = configuration.asked()
+    if handed_over(here=here):
+        return hand_over_task(found, submission.with_parameters(output, chosen))
+    return run_here(found, partial(audio_analysis, output=output, **chosen), output)

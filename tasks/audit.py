@@ -1,0 +1,231 @@
+"""Is what was published still true? A sample of timelines, held against the reference computed afresh."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from profiles.settings import Configuration
+from tasks.device import plan_device
+from tasks.diarize import nobody, require_finite
+from tasks.engine.atomic import sha256_of
+from tasks.engine.batch_report import Ended, failed, worst_first
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import Parameters
+from tasks.engine.errors import BatchError, DriftError, MediaError, ModelError, StorageError
+from tasks.engine.formats.registry import load_timeline
+from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.gate.verdict import compare
+from tasks.engine.inbox import require_places
+from tasks.engine.models import identity
+from tasks.engine.publications import find_manifests, manifest_of
+from tasks.engine.runs import MANIFEST
+from tasks.engine.sampling import Sample, Stratum, upper_bound
+from tasks.engine.sampling import draw as draw_from
+from tasks.engine.seams import Seams
+from tasks.engine.timeline import Timeline, timeline_of
+from tasks.media import listen, probe
+
+log = logging.getLogger("step4.audit")
+
+CONFIDENCE = 0.95
+UNREADABLE: Stratum = ("unreadable manifest", "")
+
+
+def draw(folders: Iterable[Path], size: int, seed: int | None, now: Callable[[], datetime]) -> Sample:
+    """Draw a sample of the timelines published below folders, stratified by device and profile.
+
+    Args:
+        folders: where to look.
+        size: how many timelines to draw.
+        seed: repeats a draw; the date as a number, 20260131, where None, so that each day draws others.
+        now: the clock.
+
+    Raises:
+        UsageError: a folder does not exist.
+    """
+    folders = list(folders)
+    require_places(folders)
+    manifests = ((stratum_of(path), path) for path in find_manifests(folders))
+    return draw_from(manifests, size, int(now().strftime("%Y%m%d")) if seed is None else seed)
+
+
+def stratum_of(path: Path) -> Stratum:
+    """The device that computed a timeline, and the profile it was asked under."""
+    manifest = manifest_of(path) or {}
+    try:
+        return str(manifest["device"].get("device_name") or "no audio"), str(manifest["profile"])
+    except (KeyError, AttributeError):
+        return UNREADABLE
+
+
+def examine(sample: Sample, seams: Seams) -> list[Ended]:
+    """Every drawn timeline its turn; what cannot be examined is an answer too."""
+    plan = reference_plan(seams)
+    return [examine_one(path, plan, seams) for path in drawn(sample)]
+
+
+def drawn(sample: Sample) -> Iterator[Path]:
+    """The drawn manifests of all strata."""
+    for paths in sample.drawn.values():
+        yield from paths
+
+
+def reference_plan(seams: Seams) -> DevicePlan:
+    """The reference's device and arithmetic on this machine, whatever its settings say."""
+    configuration = Configuration.resolve({"profile": "cpu", "device": "cpu"})
+    return plan_device(configuration, seams.device_facts()).as_reference()
+
+
+def examine_one(path: Path, plan: DevicePlan, seams: Seams) -> Ended:
+    """One timeline, and what is wrong with it if anything is."""
+    name = str(path).removesuffix(MANIFEST)
+    try:
+        report = held_against_now(path, plan, seams)
+    except Exception as error:  # noqa: BLE001  # the next timeline must have its turn
+        log.error("%s: %s", name, error)  # noqa: TRY400  # one line: the report has the rest
+        return failed(name, error)
+    if report.verdict is Verdict.COHERENT:
+        log.info("%s: %s", name, report.sentence)
+        return Ended(name, verdict=str(report.verdict))
+    log.error("%s: %s", name, report.sentence)
+    return failed(name, DriftError(report.sentence), report.worst.excess if report.worst else 0.0)
+
+
+def held_against_now(path: Path, plan: DevicePlan, seams: Seams) -> DriftReport:
+    """Compute the reference afresh and hold a published timeline against it. Nothing beside it is written.
+
+    Raises:
+        StorageError: the manifest or a file it lists is missing or is not what was published.
+        MediaError: the video is gone, or is not the one the timeline describes.
+        ModelError: the models are not those that were used.
+        EngineError: the computation failed.
+    """
+    manifest = require_whole(path)
+    video = require_video(path, manifest)
+    chosen = manifest["parameters"]
+    if identity(chosen["models"]) != manifest["models"]:
+        raise ModelError(f"the models {chosen['models']} are not those that {path.name} was made with: expected them")
+    published = load_timeline(next(path.parent / name for name in manifest["files"] if name.endswith(".parquet")))
+    reference = compute(video, parameters_of(chosen), plan, seams)
+    return compare(reference, published, threshold=chosen["speech_threshold"])
+
+
+def require_whole(path: Path) -> dict[str, Any]:
+    """A manifest whose every file is what was published.
+
+    Raises:
+        StorageError: naming what is not.
+    """
+    manifest = manifest_of(path)
+    if manifest is None or "files" not in manifest:
+        raise StorageError(f"{path} cannot be read as a manifest: its timeline is not published any more")
+    for name, entry in manifest["files"].items():
+        if sha256_of(path.parent / name) != entry["sha256"]:
+            raise StorageError(f"{path.parent / name} was changed since it was published: its checksum differs")
+    return manifest
+
+
+def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
+    """The video of a manifest: beside its files, else where it was.
+
+    Raises:
+        MediaError: it is gone, or has other content now.
+    """
+    source = manifest["source"]
+    places: list[Path] = [path.parent / source["name"], Path(manifest["video"])]
+    video = next((place for place in places if place.is_file()), None)
+    if video is None:
+        raise MediaError(f"{manifest['video']} is gone: its timeline cannot be audited")
+    if sha256_of(video) != source["sha256"]:
+        raise MediaError(f"{video} was changed since its timeline was published: run it again")
+    return video
+
+
+def parameters_of(chosen: Mapping[str, Any]) -> Parameters:
+    """What changed the answer, from a manifest."""
+    return Parameters(
+        models=chosen["models"],
+        num_speakers=chosen["num_speakers"],
+        speech_threshold=chosen["speech_threshold"],
+        min_speech_sec=chosen["min_speech_ms"] / 1000,
+    )
+
+
+def compute(video: Path, parameters: Parameters, plan: DevicePlan, seams: Seams) -> Timeline:
+    """The reference's timeline of a video, computed now: finished inferences are neither asked nor written."""
+    media = probe(video)
+    with tempfile.TemporaryDirectory() as folder:
+        samples = listen(media, Path(folder) / "samples.f32", seams.run_ffmpeg)
+        found = nobody(plan).diarization
+        if samples:
+            found = seams.diarizer(samples.load(), plan, parameters, seams.progress)
+            require_finite(found)
+        timeline = timeline_of(found.turns, found.scores, media.grid)
+    sha256 = samples.sha256 if samples else None
+    return replace(timeline, metadata={"source": {"samples_sha256": sha256}})
+
+
+def conclude(sample: Sample, ended: Iterable[Ended]) -> dict[str, Any]:
+    """Report the worst first, with a bound on the share of bad files; in the log and as an artifact.
+
+    A timeline that could not be examined counts as bad in the bound: nobody knows better.
+
+    Raises:
+        BatchError: a timeline drifted, changed, or could not be examined; with the worst one's exit code.
+    """
+    findings = list(ended)
+    report = report_of(sample, findings)
+    log.info("%s", report["sentence"])
+    publish_table(report)
+    if report["exit_code"]:
+        worst = report["failures"][0]
+        raise BatchError(f"{report['sentence']} The worst: {worst['error']}", report["exit_code"], report)
+    return report
+
+
+def report_of(sample: Sample, findings: list[Ended]) -> dict[str, Any]:
+    """The whole, as `--json` prints it."""
+    failures = worst_first(one for one in findings if one.exit_code)
+    bound = upper_bound(sample.sizes, sample.population, len(failures), CONFIDENCE)
+    published = sum(sample.population.values())
+    certainty = "" if len(findings) == published else f", with {CONFIDENCE:.0%} confidence"
+    return {
+        "exit_code": failures[0].exit_code if failures else 0,
+        "seed": sample.seed,
+        "published": published,
+        "audited": len(findings),
+        "failed": len(failures),
+        "share_at_most": round(bound, 6),
+        "confidence": CONFIDENCE,
+        "sentence": (
+            f"{len(failures)} of {len(findings)} audited timelines are not what the reference says now; "
+            f"of all {published} published, at most {bound:.2%} are bad{certainty}."
+        ),
+        "strata": [
+            {"device": device, "profile": profile, "published": count, "audited": sample.sizes[device, profile]}
+            for (device, profile), count in sample.population.items()
+        ],
+        "failures": [one.to_dict() for one in failures],
+    }
+
+
+def publish_table(report: Mapping[str, Any]) -> None:
+    """The findings as a table on the server; it exists before the run fails."""
+    rows = [
+        {"timeline": one["video"], "exit code": one["exit_code"], "finding": one["error"]} for one in report["failures"]
+    ]
+    nothing = [{"timeline": "", "exit code": 0, "finding": "all audited timelines are coherent"}]
+    create_table_artifact(table=rows or nothing, key="step4-audit", description=report["sentence"])
+
+
+draw_task = task(name="draw", cache_policy=NO_CACHE)(draw)
+examine_task = task(name="examine", cache_policy=NO_CACHE)(examine)
+conclude_task = task(name="conclude", cache_policy=NO_CACHE)(conclude)

@@ -1,0 +1,97 @@
+"""The report of a batch: the worst first, and an exit code that follows it."""
+
+import json
+import math
+
+import pytest
+
+from tasks.engine.batch_report import Ended, Tally, failed, failed_elsewhere, worst_first
+from tasks.engine.errors import BatchError, DeviceError, DriftError, MediaError, StorageError, UsageError
+
+FAILURES = [
+    failed("bug", ZeroDivisionError("x")),
+    failed("request", UsageError("x")),
+    failed("disk", StorageError("x")),
+    failed("media", MediaError("x")),
+    failed("device", DeviceError("x")),
+    failed("small drift", DriftError("x"), excess=1.5),
+    failed("large drift", DriftError("x"), excess=40.0),
+    failed("drift over nothing", DriftError("x"), excess=math.inf),
+]
+
+
+def tallied(*ended: Ended) -> Tally:
+    """A tally of these."""
+    tally = Tally()
+    for one in ended:
+        tally.add(one)
+    return tally
+
+
+def test_the_worst_comes_first() -> None:
+    """Drift before device before media before storage; within drift the one most over its limit."""
+    assert [one.video for one in worst_first(FAILURES)] == [
+        "drift over nothing",
+        "large drift",
+        "small drift",
+        "device",
+        "media",
+        "disk",
+        "bug",
+        "request",
+    ]
+
+
+@pytest.mark.parametrize(("failures", "code"), [(FAILURES, 3), (FAILURES[:5], 5), (FAILURES[:2], 1), ([], 0)])
+def test_the_exit_code_is_that_of_the_first_in_the_list(failures: list[Ended], code: int) -> None:
+    """A script that looks at nothing else learns of the worst."""
+    report = tallied(Ended("good", verdict="coherent"), *failures).report(partial_success_ok=False)
+
+    assert report["exit_code"] == code
+    assert [one["exit_code"] for one in report["failures"][:1]] == [code] * bool(code)
+
+
+@pytest.mark.parametrize(
+    ("good", "code"), [((), 4), ((Ended("b", verdict="reference"),), 0), ((Ended("c", current=True),), 0)]
+)
+def test_partial_success_needs_a_success(good: tuple[Ended, ...], code: int) -> None:
+    """One timeline, new or from before, makes a batch done where that was asked for; its failures stay listed."""
+    tally = tallied(failed("a", MediaError("cut short")), *good)
+
+    assert tally.report(partial_success_ok=True)["exit_code"] == code
+    assert tally.report(partial_success_ok=True)["failed"] == 1
+    assert tally.report(partial_success_ok=False)["exit_code"] == 4
+
+
+def test_the_error_of_a_batch_names_its_worst_video_and_carries_the_report() -> None:
+    """One line for the state's message, the whole for whoever runs the flow in his process."""
+    error = tallied(*FAILURES, Ended("good", current=True)).failure(partial_success_ok=False)
+
+    assert isinstance(error, BatchError)
+    assert str(error).startswith("8 of 9 videos failed, the worst: drift over nothing")
+    assert error.report["current"] == 1
+    assert tallied(Ended("good", current=True)).failure(partial_success_ok=False) is None
+
+
+def test_a_report_is_json() -> None:
+    """An infinite excess is null: JSON has no infinity."""
+    report = json.loads(json.dumps(tallied(*FAILURES).report(partial_success_ok=False), allow_nan=False))
+
+    assert report["failures"][0]["excess"] is None
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "sentence"),
+    [
+        ("Flow run encountered an exception: DriftError: drift: 1 of 9.", 3, "drift: 1 of 9."),
+        ("Flow run encountered an exception: DeviceError: out of memory", 5, "out of memory"),
+        ("Flow run encountered an exception: ZeroDivisionError: x", 1, "ZeroDivisionError: x"),
+        ("Flow run was cancelled.", 1, "Flow run was cancelled."),
+    ],
+)
+def test_a_failure_elsewhere_is_read_from_the_states_message(message: str, code: int, sentence: str) -> None:
+    """The exception's name gives the exit code, its text the sentence; anything else is an unexpected error."""
+    ended = failed_elsewhere("clip.mp4", message)
+
+    assert ended.exit_code == code
+    assert ended.error.endswith(sentence)

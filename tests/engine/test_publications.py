@@ -1,0 +1,127 @@
+"""Is a published timeline current? Told without reading the video."""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.engine.atomic import sha256_of
+from tasks.engine.publications import find_manifests, is_current, refusal_excess
+
+REQUEST = "asked for"
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A video with a manifest as a run leaves it."""
+    path = tmp_path / "inbox" / "clip.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"moving pictures")
+    (path.parent / "clip_timeline.parquet").write_bytes(b"table")
+    found = path.stat()
+    manifest = {
+        "request_key": REQUEST,
+        "video": str(path),
+        "source": {"name": "clip.mp4", "sha256": sha256_of(path)},
+        "video_stat": {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns},
+        "device": {"fallback_reason": None},
+        "files": {"clip_timeline.parquet": {"sha256": "0" * 64, "bytes": 5}},
+    }
+    (path.parent / "clip_step4.json").write_text(json.dumps(manifest))
+    return path
+
+
+def edit(of: Path, /, **changes: Any) -> None:
+    """Change the manifest."""
+    path = of.parent / "clip_step4.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_video_with_its_publication_is_current(video: Path) -> None:
+    """Manifest, files and video as they were: nothing to do."""
+    assert is_current(video, None, REQUEST)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda video: (video.parent / "clip_step4.json").unlink(),
+        lambda video: (video.parent / "clip_step4.json").write_text("{"),
+        lambda video: (video.parent / "clip_step4.json").write_text("[]"),
+        lambda video: (video.parent / "clip_timeline.parquet").unlink(),
+        lambda video: (video.parent / "clip_timeline.parquet").write_bytes(b"tab"),
+        lambda video: video.write_bytes(b"other pictures altogether"),
+        lambda video: (video.write_bytes(b"MOVING PICTURES"), os.utime(video, (1, 1))),
+        lambda video: edit(video, request_key="other"),
+        lambda video: edit(video, device={"fallback_reason": "out of memory"}),
+        lambda video: edit(video, device=None),
+        lambda video: edit(video, source={"name": "clip.mkv", "sha256": sha256_of(video)}),
+        lambda video: edit(video, video=str(Path(__file__))),
+    ],
+    ids=[
+        "no manifest",
+        "half a manifest",
+        "another json",
+        "file gone",
+        "file cut",
+        "video of another size",
+        "video of the same size",
+        "other request",
+        "after a device failure",
+        "no device",
+        "another name",
+        "of another video that exists",
+    ],
+)
+def test_anything_else_needs_a_run(video: Path, spoil: Callable[[Path], Any]) -> None:
+    """Where the manifest does not vouch for this video and this request, the run decides."""
+    spoil(video)
+
+    assert not is_current(video, None, REQUEST)
+
+
+def test_a_touched_video_is_recognised_by_its_content(video: Path) -> None:
+    """Another time of change alone is no reason for a run: the checksum decides."""
+    os.utime(video, (1, 1))
+
+    assert is_current(video, None, REQUEST)
+
+
+def test_a_moved_folder_stays_current(video: Path) -> None:
+    """The manifest names a path that is gone; name and content are the same."""
+    moved = Path(shutil.move(video.parent, video.parents[1] / "archive"))
+
+    assert is_current(moved / "clip.mp4", None, REQUEST)
+
+
+def test_manifests_are_found_in_order_and_not_in_hidden_folders(video: Path) -> None:
+    """What was refused or retired in the workspace is not published."""
+    hidden = video.parent / ".step4" / "refused" / "clip" / "previous"
+    hidden.mkdir(parents=True)
+    (hidden / "clip_step4.json").touch()
+    (video.parent / "b").mkdir()
+    (video.parent / "b" / "a_step4.json").touch()
+
+    assert [path.name for path in find_manifests([video.parent])] == ["clip_step4.json", "a_step4.json"]
+
+
+def test_the_excess_of_a_refusal_is_read_from_its_report(video: Path) -> None:
+    """The failed criterion most over its limit; over a limit of 0 it is infinite; without a report it is 0."""
+    assert refusal_excess(video, None) == 0
+    folder = video.parent / ".step4" / "refused" / "clip"
+    folder.mkdir(parents=True)
+    criteria = [
+        {"value": 12.0, "limit": 5.0, "passed": False},
+        {"value": 1.0, "limit": 0.25, "passed": False},
+        {"value": 0.1, "limit": 0.01, "passed": True},
+    ]
+    (folder / "drift.json").write_text(json.dumps({"criteria": criteria}))
+    assert refusal_excess(video, None) == 4
+    criteria.append({"value": 1.0, "limit": 0.0, "passed": False})
+    (folder / "drift.json").write_text(json.dumps({"criteria": criteria}))
+    assert math.isinf(refusal_excess(video, None))
