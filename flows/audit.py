@@ -5,21 +5,20 @@
 Nothing published is changed: what to do about a finding is for people to decide.
 """
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
+from flows.parameters import Folders, Sample, Seed
 from tasks.audit import conclude_task, draw_task, examine_task
 from tasks.engine.seams import current_seams
 
 
 @flow(name="step4-audit", persist_result=False, validate_parameters=True)
 def audit(
-    folders: list[Path],
-    sample: Annotated[int, Field(ge=1)] = 20,
-    seed: int | None = None,
+    folders: Folders,
+    sample: Sample = 20,
+    seed: Seed = None,
 ) -> dict[str, Any]:
     """Compute the CPU reference of a sample of published timelines again and hold them against it.
 

@@ -8,32 +8,44 @@ resumed by starting it again. On a server, idempotency keys keep two batches fro
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from prefect import flow
-from pydantic import Field
 
 from flows.audio_analysis import audio_analysis
+from flows.parameters import (
+    Deployment,
+    Folders,
+    Here,
+    InFlight,
+    Models,
+    NumSpeakers,
+    OnDrift,
+    Output,
+    Profile,
+    Reference,
+)
 from profiles.settings import Configuration
 from tasks.batch import conclude_task, handed_over, plan, run_here
 from tasks.engine.batch_report import Tally
 from tasks.hand_over import Submission, hand_over_task
+from tasks.server import log_at
 
 RUN_OF_ONE_VIDEO = "step4-audio-analysis/manual"
 
 
 @flow(name="step4-batch", persist_result=False, validate_parameters=True)
 def batch(
-    folders: list[Path],
-    profile: str | None = None,
-    output: Path | None = None,
-    reference: Literal["cpu", "stored", "none"] | None = None,
-    on_drift: Literal["fail", "substitute", "warn"] | None = None,
-    models: str | None = None,
-    num_speakers: Annotated[int, Field(ge=1, le=255)] | None = None,
-    in_flight: Annotated[int, Field(ge=1, le=200)] = 16,
-    deployment: str = RUN_OF_ONE_VIDEO,
-    here: bool = False,
+    folders: Folders,
+    profile: Profile = None,
+    output: Output = None,
+    reference: Reference = None,
+    on_drift: OnDrift = None,
+    models: Models = None,
+    num_speakers: NumSpeakers = None,
+    in_flight: InFlight = 16,
+    deployment: Deployment = RUN_OF_ONE_VIDEO,
+    here: Here = False,
 ) -> dict[str, Any]:
     """Publish a timeline for every video that has none, or whose timeline is out of date.
 
@@ -57,6 +69,7 @@ def batch(
     """
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
     configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
+    log_at(configuration.log_level)
     tally = work(folders, output, configuration, Submission(deployment, in_flight=in_flight), here=here)
     return dict(conclude_task(tally, partial_success_ok=configuration.partial_success_ok))
 

@@ -70,3 +70,13 @@ NumSpeakers = Annotated[
 Fresh = Annotated[bool, shown("Fresh", "Check again even where the answer is known.")]
 Automation = Annotated[str, shown("Automation", "What was triggered.")]
 Reason = Annotated[str, shown("Reason", "Why no run was started, in the server's words.")]
+Folders = Annotated[
+    list[Path], shown("Folders", "Where to look, everything below included, as the worker sees it.", {"minItems": 1})
+]
+InFlight = Annotated[
+    int, shown("Runs in flight", "Flow runs on the server at a time, waiting ones included: 1 to 200.", ge=1, le=200)
+]
+Deployment = Annotated[str, shown("Deployment", "Whose workers take the runs, as flow/deployment.")]
+Here = Annotated[bool, shown("Here", "Run the videos in the batch's own process, one after the other.")]
+Sample = Annotated[int, shown("Sample", "How many timelines to draw, spread over devices and profiles.", ge=1)]
+Seed = Annotated[int | None, shown("Seed", "Repeats an earlier draw. Left at None: today's date.")]
