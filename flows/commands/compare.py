@@ -10,7 +10,7 @@ from tasks.engine.errors import DriftError
 
 
 def compare(
-    reference: Annotated[Path, typer.Argument(help="The trusted timeline, Parquet or _audio.json.")],
+    reference: Annotated[Path, typer.Argument(help="The trusted timeline: Parquet, _audio.json or a file of turns.")],
     candidate: Annotated[Path, typer.Argument(help="The timeline to hold against it.")],
     limits: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a limit; may be repeated.")
@@ -23,15 +23,15 @@ def compare(
 ) -> None:
     """Do two timelines agree? Exit code 0 if so, 3 if not."""
     from flows.terminal import show_report  # noqa: PLC0415
-    from tasks.engine.formats.registry import load_timeline  # noqa: PLC0415
+    from tasks.engine.formats.registry import load_pair  # noqa: PLC0415
     from tasks.engine.gate.report import Verdict  # noqa: PLC0415
     from tasks.engine.gate.tolerance import Tolerance  # noqa: PLC0415
     from tasks.engine.gate.verdict import compare as hold_against  # noqa: PLC0415
 
     rate = frame_rate(fps)
     tolerance = Tolerance().replace_from(limits or [])
-    found = load_timeline(candidate, rate)
-    report = hold_against(load_timeline(reference, rate), found, tolerance)
+    trusted, found = load_pair(reference, candidate, rate)
+    report = hold_against(trusted, found, tolerance)
     if explain:
         from tasks.explain import explain_afterwards  # noqa: PLC0415
 

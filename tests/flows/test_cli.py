@@ -136,6 +136,15 @@ def test_import_then_export_gives_the_frames_back(old: Path, tmp_path: Path) -> 
     assert load_timeline(tmp_path / "old_timeline.parquet").summary.speech_frames == 40
 
 
+@pytest.mark.parametrize("to", ["rttm", "json", "csv", "webvtt", "audacity"])
+def test_an_exported_file_of_turns_compares_as_equal(old: Path, tmp_path: Path, to: str) -> None:
+    """Every format of turns goes out, is held against the frames it came from, and comes back as a timeline."""
+    assert step4("export", old, "--to", to, "-o", tmp_path / "turns") == 0
+    assert step4("compare", old, tmp_path / "turns") == 0
+    assert step4("import", tmp_path / "turns", "--frames", "60") == 0
+    assert load_timeline(tmp_path / "turns_timeline.parquet").frames == 60
+
+
 def test_import_keeps_the_frame_rate_it_is_told(old: Path, tmp_path: Path) -> None:
     """A file without a header runs at 25 frames a second unless told."""
     step4("import", old, "--fps", "30000/1001", "-o", tmp_path / "told.parquet")

@@ -25,7 +25,7 @@ class JsonStream:
 
     def __init__(self, source: TextIO, refuse_constant: Callable[[str], NoReturn]) -> None:
         self._source = source
-        self._scan = json.JSONDecoder(parse_constant=refuse_constant).scan_once
+        self._decode = json.JSONDecoder(parse_constant=refuse_constant).raw_decode
         self._text = ""
         self._place = 0
         self._before = 0
@@ -67,10 +67,10 @@ class JsonStream:
         self.peek()
         while True:
             try:
-                found, end = self._scan(self._text, self._place)
-            except (json.JSONDecodeError, StopIteration) as error:
+                found, end = self._decode(self._text, self._place)
+            except json.JSONDecodeError as error:
                 if not self._more(len(self._text) - self._place):
-                    self._refuse(getattr(error, "msg", "a value is needed"))
+                    self._refuse(error.msg)
                 continue
             # A number at the very end of the text held may go on behind it.
             if end < len(self._text) or not self._more(CHUNK):
