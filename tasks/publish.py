@@ -26,6 +26,10 @@ from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.publish")
 
+MANIFEST = "_step4.json"
+PAGE = "report.html"
+"""The page that shows a drift, where the run wrote one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -107,6 +111,7 @@ def publish(
         "_turns.parquet": staged.turns,
         **write_exchange_formats(run, outcome, staged.timeline.parent),
         "_drift.json": write_report(report, staged.timeline.parent),
+        **page_of(run),
     }
     verdict = Verdict.REFERENCE if substituted else report.verdict
     manifest = {
@@ -123,6 +128,7 @@ def publish(
         with atomic_path(run.published(MANIFEST)) as temporary:
             temporary.write_text(text, encoding="utf-8")
         retire_other_audio_json(run)
+        retire_page(run, files)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     if outcome.plan.fallback_reason:
@@ -210,7 +216,21 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
     located = f" {report.localisation.sentence}" if report.localisation else ""
-    return DriftError(f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}")
+    return DriftError(
+        f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}"
+    )
+
+
+def page_of(run: Run) -> dict[str, Path]:
+    """The page of a drift that is published nonetheless, because that was asked for."""
+    page = run.staging / PAGE
+    return {f"_{PAGE}": page} if page.is_file() else {}
+
+
+def retire_page(run: Run, files: Mapping[str, Path]) -> None:
+    """Remove the page of an earlier publication where this one has none."""
+    if f"_{PAGE}" not in files:
+        run.published(f"_{PAGE}").unlink(missing_ok=True)
 
 
 def retire_publication_of_other_content(run: Run) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.options import AsJson, frame_rate
+from flows.commands.report import write_page
 from tasks.engine.errors import DriftError
 
 
@@ -18,6 +19,9 @@ def compare(
     fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
     explain: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="On drift, compute again and name the stage that diverged.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to look at, as `report` does.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,6 +40,8 @@ def compare(
         from tasks.explain import explain_afterwards  # noqa: PLC0415
 
         report = explain_afterwards(report, found.metadata, explain)
+    if html:
+        write_page(html, found, trusted, report, names=(candidate.name, reference.name))
     if as_json:
         typer.echo(report.to_json())
     else:
