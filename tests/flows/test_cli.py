@@ -185,6 +185,24 @@ def test_profiles_lists_every_profile(capsys: pytest.CaptureFixture[str]) -> Non
     assert "cpu_amp_unsafe" in shown
 
 
+def test_a_page_of_two_files_is_written(old: Path, shifted: Path, tmp_path: Path) -> None:
+    """By `report --against` and by `compare --html`: the verdict stands in it, in the language asked for."""
+    page = tmp_path / "page.html"
+    assert step4("report", shifted, "--against", old, "-o", page, "--lang", "fr") == 0
+    assert "Divergence : le candidat" in page.read_text(encoding="utf-8")
+    assert '<html lang="fr">' in page.read_text(encoding="utf-8")
+    assert step4("compare", old, shifted, "--html", page) == 3
+    assert '<th scope="col">candidate</th>' in page.read_text(encoding="utf-8")
+
+
+def test_a_page_of_one_file_with_its_sound_is_written(old: Path, tmp_path: Path) -> None:
+    """The waveform and the sound of a video stand in the page."""
+    page, video = tmp_path / "page.html", clip(tmp_path / "clip.mp4")
+    assert step4("report", old, "-o", page, "--audio", video) == 0
+    assert "data:audio/mp4;base64," in page.read_text(encoding="utf-8")
+    assert step4("report", old, "-o", page, "--audio", tmp_path / "absent.mp4") == 4
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("compare", "--help"), ("compare", "OLD", "OLD")])
 def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, ...]) -> None:
     """Help and compare start at once: neither torch nor pyannote nor Prefect nor scipy is imported."""
@@ -204,6 +222,7 @@ def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, 
 @pytest.mark.parametrize(
     "name", ["run", "batch", "audit", "compare", "export", "import", "selfcheck", "config", "profiles"]
 )
+@pytest.mark.parametrize("name", ["run", "compare", "export", "import", "report", "selfcheck", "config", "profiles"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` of a command tells what it does."""
     assert step4(name, "--help") == 0
