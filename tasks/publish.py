@@ -127,8 +127,7 @@ def publish(
             path.replace(run.published(suffix))
         with atomic_path(run.published(MANIFEST)) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        retire_other_audio_json(run)
-        retire_page(run, files)
+        retire_unlisted(run, files)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     if outcome.plan.fallback_reason:
@@ -184,10 +183,10 @@ def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[
     }
 
 
-def retire_other_audio_json(run: Run) -> None:
-    """Remove the `_audio.json` of an earlier publication that was (not) gzipped: nobody must read it by mistake."""
-    other = {"_audio.json": "_audio.json.gz", "_audio.json.gz": "_audio.json"}[run.audio_json_suffix]
-    run.published(other).unlink(missing_ok=True)
+def retire_unlisted(run: Run, files: Mapping[str, Path]) -> None:
+    """Remove the optional files of an earlier publication that this one lacks: nobody must read them by mistake."""
+    for suffix in {"_audio.json", "_audio.json.gz", f"_{PAGE}"} - files.keys():
+        run.published(suffix).unlink(missing_ok=True)
 
 
 def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftError:
@@ -225,12 +224,6 @@ def page_of(run: Run) -> dict[str, Path]:
     """The page of a drift that is published nonetheless, because that was asked for."""
     page = run.staging / PAGE
     return {f"_{PAGE}": page} if page.is_file() else {}
-
-
-def retire_page(run: Run, files: Mapping[str, Path]) -> None:
-    """Remove the page of an earlier publication where this one has none."""
-    if f"_{PAGE}" not in files:
-        run.published(f"_{PAGE}").unlink(missing_ok=True)
 
 
 def retire_publication_of_other_content(run: Run) -> None:

@@ -176,6 +176,7 @@ def _body(
         "reason": report.reason if report else None,
         "criteria": facts.criteria(words, report),
         "located": facts.located(words, report.localisation if report else None),
+        "decisions": [str(flips) for flips in report.flips] if report else [],
         "places": facts.places(words, places),
         "sides": [(words(role), facts.side(words, one.timeline, one.name)) for role, one in sides],
         "notes": report.notes if report else (),
