@@ -131,7 +131,8 @@ def refusal_rows(report: Mapping[str, Any], refused: Path) -> Iterator[tuple[str
     if report["localisation"]:
         yield "stage", f"{report['localisation']['stage']}: {report['localisation']['advice']}"
     page = refused / "report.html"
-    yield "look at", str(page if page.is_file() else refused)
+    shown = page if page.is_file() else refused
+    yield "look at", str(shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown)
 
 
 def lanes(turns: Iterable["Turn"], duration: float) -> Iterator[tuple[str, str]]:
