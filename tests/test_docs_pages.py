@@ -28,8 +28,6 @@ DOCS = ROOT / "docs"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 BILINGUAL = [name for name in PAGES if f"{name.removesuffix('.md')}.fr.md" in PAGES]
 README_USE = (ROOT / "README.md").read_text(encoding="utf-8").split("## Use it")[1].split("```")[1]
-NEEDS_MODELS = ("step4 selfcheck",)
-"""Computes with the real models: run by tests/flows/test_selfcheck.py."""
 
 
 def commands(text: str) -> list[str]:
@@ -91,8 +89,6 @@ def split(line: str) -> list[list[str]]:
 @pytest.mark.parametrize("line", WRITTEN.values(), ids=WRITTEN.keys())
 def test_every_command_runs_as_written(line: str, published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line of a shell block ends with 0, in a folder with the files it names."""
-    if line.startswith(NEEDS_MODELS):
-        pytest.skip("needs the real models; tests/flows/test_selfcheck.py runs it")
     monkeypatch.chdir(published)
     with scripted():
         assert set(run(line)) == {0}
