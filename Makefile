@@ -1,5 +1,4 @@
-# make demo | make serve | make test | make models | make check | make lock | make clean
-# make demo | make test | make models | make check | make docs | make lock | make clean
+# make demo | make serve | make test | make models | make check | make docs | make lock | make clean
 # Needs Python 3.11 to 3.13 and the package registries; everything else is installed into .venv and models/.
 
 PYTHON ?= python3
@@ -8,8 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo serve deploy test test-fast models check format lock clean
-.PHONY: demo test test-fast models check format docs lock clean
+.PHONY: demo serve deploy test test-fast models check format docs lock clean
 
 demo: $(STAMP) models
 	@$(BIN)/python -m tasks.engine.recording demo

@@ -26,7 +26,6 @@ from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.publish")
 
-MANIFEST = "_step4.json"
 PAGE = "report.html"
 """The page that shows a drift, where the run wrote one."""
 
