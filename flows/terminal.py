@@ -70,7 +70,9 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for label, value in summary_rows(manifest, seconds):
-        table.add_row(label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict")))
+        table.add_row(
+            label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict"))
+        )
     table.add_row("files", Text(f"{folder}/ " + ", ".join(manifest["files"])))
     console.rule(Text(source["name"]), align="left")
     console.print(table)

@@ -33,11 +33,11 @@ README_USE = (ROOT / "README.md").read_text(encoding="utf-8").split("## Use it")
 def commands(text: str) -> list[str]:
     """Lines of the shell blocks, indented ones too."""
     blocks = re.findall(r"^ *```sh\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE)
-    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip().startswith("step4 ")]
 
 
-COMPUTES_FOR_MINUTES = ("step4 selfcheck",)
-"""Only its options are checked here: the self-check runs real models at several levels."""
+COMPUTES_FOR_MINUTES = ("step4 selfcheck", "step4 batch", "step4 audit")
+"""Only their options are checked here: their own tests run them."""
 
 WRITTEN = {f"{name}: {line}": line for name, text in PAGES.items() for line in commands(text)}
 WRITTEN |= {f"README: {line}": line for line in README_USE.splitlines() if line.startswith("step4 ")}
