@@ -1,4 +1,4 @@
-# make demo | make serve | make test | make models | make check | make lock | make clean
+# make demo | make serve | make test | make models | make check | make docs | make lock | make clean
 # Needs Python 3.11 to 3.13 and the package registries; everything else is installed into .venv and models/.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo serve deploy test test-fast models check format lock clean
+.PHONY: demo serve deploy test test-fast models check format docs lock clean
 
 demo: $(STAMP) models
 	@$(BIN)/python -m tasks.engine.recording demo
@@ -44,6 +44,11 @@ check: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+# The site of docs/ in site/, after its generated pages were written anew.
+docs: $(STAMP)
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/mkdocs build --strict --quiet
+
 # uv comes from the registry like everything else; it installs the locked set in a fraction of pip's time.
 $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else \
@@ -64,4 +69,4 @@ lock: $(STAMP)
 	  --no-header --no-annotate --constraint requirements.txt --output-file requirements-dev.txt
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo site .pytest_cache .mypy_cache .ruff_cache

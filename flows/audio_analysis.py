@@ -2,7 +2,7 @@
 
     probe → device plan (safer, where a self-check said so) → find published → extract
     → diarize (candidate and reference) → timelines → watch → compare → explain (on drift)
-    → publish or refuse
+    → a page to look at (on drift) → publish or refuse
 
 Secrets: the hub's token is read from the environment where models are fetched, never a parameter.
 Nothing is cached by Prefect: finished inferences are kept by content in `.step4/` beside the output, so that a run
@@ -31,6 +31,7 @@ from tasks.explain import explain_task
 from tasks.gpu_slot import in_gpu_slot
 from tasks.media import listen_task, probe_task
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
+from tasks.report import page_task
 from tasks.selfcheck import trusted_plan_task
 from tasks.server import log_at, run_name
 from tasks.timeline import build_timeline_task
@@ -98,6 +99,7 @@ def compute(run: Run, seams: Seams) -> Published:
     report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold)
     if samples:
         report = explain_task(report, candidate, samples.load, run.parameters, seams.explainer)
+    page_task(run, report, timeline, trusted, samples)
     decision = decide_task(report, run.configuration.on_drift, rate)
     show_task(run, report, timeline, trusted, decision)
     announce_drift(run, report, decision)

@@ -12,6 +12,7 @@ from flows.commands.batch import batch
 from flows.commands.compare import compare
 from flows.commands.convert import export, import_
 from flows.commands.machine import config, profiles, selfcheck
+from flows.commands.report import report
 from flows.commands.run import run
 from tasks.engine.errors import Step4Error, UsageError
 
@@ -30,6 +31,7 @@ app.command()(audit)
 app.command()(compare)
 app.command()(export)
 app.command(name="import")(import_)
+app.command()(report)
 app.command()(selfcheck)
 app.command()(config)
 app.command()(profiles)

@@ -19,9 +19,10 @@ from rich.console import Console
 
 from flows.audio_analysis import audio_analysis
 from flows.selfcheck import selfcheck
-from flows.terminal import progress, show_run, show_selfcheck
+from flows.terminal import progress, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
 from tasks.engine.errors import DriftError, Step4Error, UsageError
+from tasks.engine.runs import WORKSPACE
 from tasks.engine.seams import current_seams, seams_in_force
 
 log = logging.getLogger("step4")
@@ -64,7 +65,9 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
     try:
         manifest = run_flow(video, options, console)
     except Step4Error as error:
-        console.print(f"step4: {error}", style="bold red", soft_wrap=True)
+        refused = (options["output"] or video.parent) / WORKSPACE / "refused" / video.stem
+        if not (isinstance(error, DriftError) and show_refused(video, refused, console)):
+            console.print(f"step4: {error}", style="bold red", soft_wrap=True)
         return {"video": str(video), "exit_code": error.exit_code, "error": str(error)}
     except Exception as error:
         log.exception("%s: unexpected error", video.name)

@@ -1,5 +1,6 @@
 """What a person sees: progress, the summary of a run, a drift report, the profiles."""
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LANE_WIDTH = 60
 PASSED = {True: "[green]pass[/]", False: "[bold red]FAIL[/]", None: "not measured"}
+
+VERDICT_STYLES = {"coherent": "bold green", "drift": "bold red", "unverified": "yellow"}
 
 log = logging.getLogger("step4")
 
@@ -66,8 +69,10 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for row in summary_rows(manifest, seconds):
-        table.add_row(*map(Text, row))
+    for label, value in summary_rows(manifest, seconds):
+        table.add_row(
+            label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict"))
+        )
     table.add_row("files", Text(f"{folder}/ " + ", ".join(manifest["files"])))
     console.rule(Text(source["name"]), align="left")
     console.print(table)
@@ -95,6 +100,41 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float) -> Iterator[tuple[
         details = f"{device['precision'].upper()}, batch {device['batch_size']}"
         yield "device", f"{device['device']} ({device['device_name']}), {details}: {device['reason']}"
     yield "time", f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video"
+
+
+def show_refused(video: Path, refused: Path, console: Console) -> bool:
+    """Verdict, worst criterion, stage and page of a refused run; False where its files were not kept."""
+    try:
+        report = json.loads((refused / "drift.json").read_text(encoding="utf-8"))
+        rows = list(refusal_rows(report, refused))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, value in rows:
+        table.add_row(label, Text(value, style="bold red" if label == "verdict" else ""))
+    console.rule(Text(video.name), align="left", style="red")
+    console.print(table)
+    return True
+
+
+def refusal_rows(report: Mapping[str, Any], refused: Path) -> Iterator[tuple[str, str]]:
+    """(label, value) of each line."""
+    criteria = {one["name"]: one for one in report["criteria"]}
+    failed = sum(one["passed"] is False for one in criteria.values())
+    counted = f"{failed} of {len(criteria)} criteria failed, nothing was published"
+    yield "verdict", f"{report['verdict']}: {report['reason'] or counted}"
+    worst = criteria.get(report["worst"])
+    if worst:
+        value = "infinite" if worst["value"] is None else f"{worst['value']:.4g}"
+        limit = f"limit {'<' if worst['strict'] else '<='} {worst['limit']:g} {worst['unit']}".rstrip()
+        yield "worst", f"{worst['title']} {value} {worst['unit']}".rstrip() + f" ({limit}); {worst['detail']}"
+    if report["localisation"]:
+        yield "stage", f"{report['localisation']['stage']}: {report['localisation']['advice']}"
+    page = refused / "report.html"
+    shown = page if page.is_file() else refused
+    yield "look at", str(shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown)
 
 
 def lanes(turns: Iterable["Turn"], duration: float) -> Iterator[tuple[str, str]]:

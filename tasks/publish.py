@@ -26,6 +26,9 @@ from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.publish")
 
+PAGE = "report.html"
+"""The page that shows a drift, where the run wrote one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -107,6 +110,7 @@ def publish(
         "_turns.parquet": staged.turns,
         **write_exchange_formats(run, outcome, staged.timeline.parent),
         "_drift.json": write_report(report, staged.timeline.parent),
+        **page_of(run),
     }
     verdict = Verdict.REFERENCE if substituted else report.verdict
     manifest = {
@@ -122,7 +126,7 @@ def publish(
             path.replace(run.published(suffix))
         with atomic_path(run.published(MANIFEST)) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        retire_other_audio_json(run)
+        retire_unlisted(run, files)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     if outcome.plan.fallback_reason:
@@ -178,10 +182,10 @@ def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[
     }
 
 
-def retire_other_audio_json(run: Run) -> None:
-    """Remove the `_audio.json` of an earlier publication that was (not) gzipped: nobody must read it by mistake."""
-    other = {"_audio.json": "_audio.json.gz", "_audio.json.gz": "_audio.json"}[run.audio_json_suffix]
-    run.published(other).unlink(missing_ok=True)
+def retire_unlisted(run: Run, files: Mapping[str, Path]) -> None:
+    """Remove the optional files of an earlier publication that this one lacks: nobody must read them by mistake."""
+    for suffix in {"_audio.json", "_audio.json.gz", f"_{PAGE}"} - files.keys():
+        run.published(suffix).unlink(missing_ok=True)
 
 
 def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftError:
@@ -210,7 +214,15 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
     located = f" {report.localisation.sentence}" if report.localisation else ""
-    return DriftError(f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}")
+    return DriftError(
+        f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}"
+    )
+
+
+def page_of(run: Run) -> dict[str, Path]:
+    """The page of a drift that is published nonetheless, because that was asked for."""
+    page = run.staging / PAGE
+    return {f"_{PAGE}": page} if page.is_file() else {}
 
 
 def retire_publication_of_other_content(run: Run) -> None:

@@ -15,10 +15,13 @@ class Format(StrEnum):
     AUDIO_JSON = "audio-json"
     RTTM = "rttm"
     JSON = "json"
+    CSV = "csv"
+    WEBVTT = "webvtt"
+    AUDACITY = "audacity"
 
 
 def export(
-    timeline: Annotated[Path, typer.Argument(help="Timeline, Parquet or _audio.json.")],
+    timeline: Annotated[Path, typer.Argument(help="Timeline (Parquet, _audio.json) or turns (RTTM, CSV…).")],
     to: Annotated[Format, typer.Option("--to", help="Format to write.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: stdout.")] = None,
 ) -> None:
@@ -29,15 +32,18 @@ def export(
 
 
 def import_(
-    audio_json: Annotated[Path, typer.Argument(help="An _audio.json of any known shape, gzipped or not.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="_audio.json, RTTM, JSON, CSV, WebVTT, Audacity.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Default: NAME_timeline.parquet.")] = None,
     fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, max=1 << 25, help="Frames of the video; by default to the last turn.")
+    ] = None,
 ) -> None:
-    """Turn an _audio.json into a timeline in Parquet."""
-    from tasks.engine.formats import audio_json as reader  # noqa: PLC0415
+    """Turn an _audio.json of any known shape, or a file of turns, into a timeline in Parquet."""
+    from tasks.engine.formats.registry import load  # noqa: PLC0415
     from tasks.engine.formats.timeline_parquet import write_timeline  # noqa: PLC0415
 
-    stem = audio_json.name.removesuffix(".gz").removesuffix(".json").removesuffix("_audio")
-    target = output or audio_json.with_name(f"{stem}_timeline.parquet")
-    write_timeline(target, reader.read(audio_json, frame_rate(fps)))
+    stem = Path(source.name.removesuffix(".gz")).stem.removesuffix("_audio").removesuffix("_turns")
+    target = output or source.with_name(f"{stem}_timeline.parquet")
+    write_timeline(target, load(source, frame_rate(fps), frames))
     typer.echo(f"{target}", err=True)

@@ -324,6 +324,9 @@ def test_drift_fails_the_run_and_publishes_nothing(video: Path) -> None:
     assert beside(video) == set()
     refused = video.parent / ".step4" / "refused" / "clip"
     assert json.loads((refused / "drift.json").read_text())["verdict"] == "drift"
+    page = (refused / "report.html").read_text(encoding="utf-8")
+    assert "Drift: the candidate must not be used." in page
+    assert "data:audio/mp4;base64," in page
     assert load_timeline(refused / "candidate" / "timeline.parquet").speakers == ("SPEAKER_00",)
     assert load_timeline(refused / "reference" / "timeline.parquet").speakers == ("SPEAKER_00", "SPEAKER_01")
 
@@ -398,7 +401,10 @@ def test_warn_publishes_the_candidate_as_drift(video: Path) -> None:
     """With on_drift=warn the candidate is published, and its manifest says drift."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
 
-    assert start(video, diarizer, gpu=True, on_drift="warn").manifest["verdict"] == "drift"
+    manifest = start(video, diarizer, gpu=True, on_drift="warn").manifest
+    assert manifest["verdict"] == "drift"
+    assert "clip_report.html" in manifest["files"]
+    assert "Drift: the candidate" in (video.parent / "clip_report.html").read_text(encoding="utf-8")
     assert load_timeline(video.parent / "clip_timeline.parquet").speakers == ("SPEAKER_00",)
 
 

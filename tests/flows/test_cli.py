@@ -136,6 +136,15 @@ def test_import_then_export_gives_the_frames_back(old: Path, tmp_path: Path) -> 
     assert load_timeline(tmp_path / "old_timeline.parquet").summary.speech_frames == 40
 
 
+@pytest.mark.parametrize("to", ["rttm", "json", "csv", "webvtt", "audacity"])
+def test_an_exported_file_of_turns_compares_as_equal(old: Path, tmp_path: Path, to: str) -> None:
+    """Every format of turns goes out, is held against the frames it came from, and comes back as a timeline."""
+    assert step4("export", old, "--to", to, "-o", tmp_path / "turns") == 0
+    assert step4("compare", old, tmp_path / "turns") == 0
+    assert step4("import", tmp_path / "turns", "--frames", "60") == 0
+    assert load_timeline(tmp_path / "turns_timeline.parquet").frames == 60
+
+
 def test_import_keeps_the_frame_rate_it_is_told(old: Path, tmp_path: Path) -> None:
     """A file without a header runs at 25 frames a second unless told."""
     step4("import", old, "--fps", "30000/1001", "-o", tmp_path / "told.parquet")
@@ -176,6 +185,24 @@ def test_profiles_lists_every_profile(capsys: pytest.CaptureFixture[str]) -> Non
     assert "cpu_amp_unsafe" in shown
 
 
+def test_a_page_of_two_files_is_written(old: Path, shifted: Path, tmp_path: Path) -> None:
+    """By `report --against` and by `compare --html`: the verdict stands in it, in the language asked for."""
+    page = tmp_path / "page.html"
+    assert step4("report", shifted, "--against", old, "-o", page, "--lang", "fr") == 0
+    assert "Divergence : le candidat" in page.read_text(encoding="utf-8")
+    assert '<html lang="fr">' in page.read_text(encoding="utf-8")
+    assert step4("compare", old, shifted, "--html", page) == 3
+    assert '<th scope="col">candidate</th>' in page.read_text(encoding="utf-8")
+
+
+def test_a_page_of_one_file_with_its_sound_is_written(old: Path, tmp_path: Path) -> None:
+    """The waveform and the sound of a video stand in the page."""
+    page, video = tmp_path / "page.html", clip(tmp_path / "clip.mp4")
+    assert step4("report", old, "-o", page, "--audio", video) == 0
+    assert "data:audio/mp4;base64," in page.read_text(encoding="utf-8")
+    assert step4("report", old, "-o", page, "--audio", tmp_path / "absent.mp4") == 4
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("compare", "--help"), ("compare", "OLD", "OLD")])
 def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, ...]) -> None:
     """Help and compare start at once: neither torch nor pyannote nor Prefect nor scipy is imported."""
@@ -195,6 +222,7 @@ def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, 
 @pytest.mark.parametrize(
     "name", ["run", "batch", "audit", "compare", "export", "import", "selfcheck", "config", "profiles"]
 )
+@pytest.mark.parametrize("name", ["run", "compare", "export", "import", "report", "selfcheck", "config", "profiles"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` of a command tells what it does."""
     assert step4(name, "--help") == 0

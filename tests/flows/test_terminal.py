@@ -1,12 +1,16 @@
 """What a person sees: progress off the terminal, who speaks when, the summary of a run."""
 
 import io
+import json
 import logging
+from pathlib import Path
 
 import pytest
+from pages import pair
 from rich.console import Console
 
-from flows.terminal import LANE_WIDTH, lanes, lines_per_tenth, progress, summary_rows
+from flows.terminal import LANE_WIDTH, lanes, lines_per_tenth, progress, show_refused, summary_rows
+from tasks.engine.gate.verdict import compare
 from tasks.engine.turns import Turn
 
 MANIFEST = {
@@ -80,3 +84,28 @@ def test_silence_and_missing_audio_are_said() -> None:
     assert rows["speakers"] == "none"
     assert "no_audio_stream" in rows["device"]
     assert "25" in rows["frames"]
+
+
+def test_a_refusal_is_read_at_a_glance(tmp_path: Path) -> None:
+    """Verdict, worst criterion with value and limit, stage with advice, and the page, one line each."""
+    report = compare(*pair()).to_dict() | {"localisation": {"stage": "front end", "advice": "check that TF32 is off."}}
+    (tmp_path / "drift.json").write_text(json.dumps(report))
+    (tmp_path / "report.html").touch()
+    screen = io.StringIO()
+
+    assert show_refused(Path("clip.mp4"), tmp_path, Console(file=screen, width=200))
+    rule, verdict, worst, stage, look = (line.rstrip() for line in screen.getvalue().splitlines())
+    assert rule.startswith("clip.mp4 ")
+    assert verdict.startswith("verdict  drift: ")
+    assert "(limit <" in worst
+    assert stage.endswith("front end: check that TF32 is off.")
+    assert look.endswith(str(tmp_path / "report.html"))
+
+
+def test_a_refusal_without_its_files_is_left_to_the_error(tmp_path: Path) -> None:
+    """Nothing is shown from a folder that is not there or is damaged."""
+    screen = io.StringIO()
+    assert not show_refused(Path("clip.mp4"), tmp_path / "absent", Console(file=screen))
+    (tmp_path / "drift.json").write_text('{"criteria": 3}')
+    assert not show_refused(Path("clip.mp4"), tmp_path, Console(file=screen))
+    assert screen.getvalue() == ""

@@ -24,18 +24,14 @@ from numpy.typing import NDArray
 from tasks.engine.arrow import to_numpy
 from tasks.engine.atomic import atomic_path
 from tasks.engine.errors import NonFiniteError, StorageError, UsageError
-from tasks.engine.formats.audio_json_frames import FrameReader
+from tasks.engine.formats.audio_json_frames import SHAPE, FrameReader
+from tasks.engine.formats.json_stream import STREAMED, JsonStream
 from tasks.engine.frames import FrameGrid, rate_of
 from tasks.engine.timeline import Timeline, label_activity
 
 GZIP_MAGIC = b"\x1f\x8b"
 DEFAULT_FPS = Fraction(25)
 """What a document without header means, unless the user tells another rate."""
-
-MAX_CHARACTERS = 1 << 30
-"""Three days of video; a small gzip file can unfold to more than the memory holds."""
-
-_SHAPE = 'a timeline has {"frames_analysis": [{"frame": 1, "audio_info": {"is_speech_present": false, …}}, …]}'
 
 
 def write(
@@ -72,7 +68,7 @@ def read(path: Path, fps: Fraction | None = None) -> Timeline:
     """
     frames = FrameReader(path)
     document = _parse(path, frames)
-    _require_frames(path, document, frames)
+    _require_total(path, document, len(frames.speech))
     name = document.get("video_filename")
     rate = rate_of(document["fps"]) if document.get("fps") is not None else fps or DEFAULT_FPS
     speakers, active = frames.activity()
@@ -117,44 +113,39 @@ def _frames(batch: pa.RecordBatch) -> Iterator[str]:
 
 
 def _parse(path: Path, frames: FrameReader) -> dict[str, Any]:
+    """What stands beside the frames, which go to ``frames`` while they are read."""
     try:
-        text = _text(path)
-        document = json.loads(text, object_hook=frames, parse_constant=frames.refuse_constant)
+        with _text(path) as text:
+            stream = JsonStream(text, frames.refuse_constant)
+            if stream.peek() == "[":
+                raise UsageError(f"{path} is not a timeline: found a list; {SHAPE}.")
+            document = dict(stream.members("frames_analysis", frames))
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text; {_SHAPE}.") from error
+        raise UsageError(f"{path} is not UTF-8 text; {SHAPE}.") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON ({error}); {_SHAPE}.") from error
-    if not isinstance(document, dict) or not isinstance(document.get("frames_analysis"), list):
-        keys = ", ".join(map(str, document))[:80] if isinstance(document, dict) else type(document).__name__
-        raise UsageError(f"{path} is not a timeline: found {keys or 'an empty object'}; {_SHAPE}.")
+        raise UsageError(f"{path} is not JSON ({error}); {SHAPE}.") from error
+    except (EOFError, zlib.error, OSError) as error:
+        raise StorageError(f"{path} is damaged or cannot be read: {error}") from error
+    if document.get("frames_analysis") is not STREAMED:
+        keys = ", ".join(document)[:80]
+        raise UsageError(f"{path} is not a timeline: found {keys or 'an empty object'}; {SHAPE}.")
     return document
 
 
-def _text(path: Path) -> str:
+@contextlib.contextmanager
+def _text(path: Path) -> Iterator[io.TextIOWrapper]:
     """The document's text, unzipped by its first bytes and not by its name."""
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            plain: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
-            text = io.TextIOWrapper(plain, encoding="utf-8-sig").read(MAX_CHARACTERS + 1)
-    except (EOFError, zlib.error, OSError) as error:
-        raise StorageError(f"{path} is damaged or cannot be read: {error}") from error
-    if len(text) > MAX_CHARACTERS:
-        raise UsageError(f"{path} holds more than {MAX_CHARACTERS >> 30} GiB of text; no timeline is as long.")
-    return text
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == GZIP_MAGIC
+        raw.seek(0)
+        plain: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
+        yield io.TextIOWrapper(plain, encoding="utf-8-sig")
 
 
-def _require_frames(path: Path, document: dict[str, Any], frames: FrameReader) -> None:
-    """Every entry of the list is a frame, and there are as many as the header says."""
-    entries = document["frames_analysis"]
-    stranger = next((place for place, entry in enumerate(entries, start=1) if entry is not frames.taken), None)
-    if stranger is not None or len(entries) != len(frames.speech):
-        where = f"entry {stranger} of frames_analysis has no audio_info" if stranger else "frames stand elsewhere"
-        raise UsageError(f"{path}: {where}; {_SHAPE}.")
+def _require_total(path: Path, document: dict[str, Any], listed: int) -> None:
     total = document.get("total_frames")
-    if total is not None and total != len(entries):
-        raise UsageError(f"{path}: total_frames says {total!r} and {len(entries)} frames are listed; both must agree.")
+    if total is not None and total != listed:
+        raise UsageError(f"{path}: total_frames says {total!r} and {listed} frames are listed; both must agree.")
 
 
 def _timecodes(stated: Sequence[float], rate: Fraction) -> NDArray[np.float64]:

@@ -1,10 +1,10 @@
-"""Collects the frames of an ``_audio.json`` while the JSON parser meets them, so that no tree of objects is built."""
+"""Collects the frames of an ``_audio.json`` as they are read, so that no tree of objects is built."""
 
 import json
 import math
 from array import array
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +14,23 @@ from tasks.engine.errors import UsageError
 MAX_SPEAKERS = 1000
 """More labels than any recording has people: the file is something else."""
 
+MAX_FRAMES = 1 << 25
+"""Two weeks at 25 frames per second; a small gzip file can unfold to more than the memory holds."""
+
+SHAPE = 'a timeline has {"frames_analysis": [{"frame": 1, "audio_info": {"is_speech_present": false, …}}, …]}'
+
 _MAX_COUNT = 255
 
 
 class FrameReader:
-    """An ``object_hook`` of `json.loads`: swallows every object that has ``audio_info``, keeps it as one row.
+    """Keeps every frame it is called with as one row.
 
     speech, counts, times: one value per frame; a time the file does not state is NaN.
-    taken: what stands in the list of frames for one that was swallowed.
 
     Raises:
-        UsageError: when called with a frame that is misnumbered or whose values have other types; names the frame.
+        UsageError: when called with what is no frame, with one that is misnumbered or whose values have other types, or
+            with more frames than `MAX_FRAMES`; names the frame.
     """
-
-    taken: Final = object()
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -38,14 +41,15 @@ class FrameReader:
         self._sets: dict[tuple[str, ...], int] = {}
         self._names: dict[str, None] = {}
 
-    def __call__(self, parsed: dict[str, Any]) -> object:
-        """Take a frame, leave any other object to the parser."""
-        if "audio_info" not in parsed:
-            return parsed
+    def __call__(self, entry: Any) -> None:  # noqa: ANN401  # whatever the JSON holds
+        """Take the next entry of the list."""
         frame = len(self.speech) + 1
-        self._check_number(frame, parsed.get("frame"))
-        self._take(frame, parsed["audio_info"])
-        return self.taken
+        if not isinstance(entry, dict) or "audio_info" not in entry:
+            raise UsageError(f"{self._path}: entry {frame} of frames_analysis has no audio_info; {SHAPE}.")
+        if frame > MAX_FRAMES:
+            raise UsageError(f"{self._path} lists more than {MAX_FRAMES} frames; no video is as long.")
+        self._check_number(frame, entry.get("frame"))
+        self._take(frame, entry["audio_info"])
 
     def activity(self) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
         """Sorted labels and (frames, labels) activity."""

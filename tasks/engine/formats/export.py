@@ -6,28 +6,37 @@ import tempfile
 from pathlib import Path
 
 from tasks.engine.errors import Step4Error
-from tasks.engine.formats import audio_json, rttm, turns_json, turns_parquet
-from tasks.engine.formats.registry import load_timeline
+from tasks.engine.formats import audacity, audio_json, rttm, turns_csv, turns_json, turns_parquet, webvtt
+from tasks.engine.formats.registry import read
+from tasks.engine.formats.turn_files import covering, on_grid
 from tasks.engine.timeline import Timeline, turns_of
 from tasks.engine.turns import Turn
 
 TIMELINE_SUFFIX, TURNS_SUFFIX = "_timeline.parquet", "_turns.parquet"
+TURN_WRITERS = {"json": turns_json.write, "csv": turns_csv.write, "webvtt": webvtt.write, "audacity": audacity.write}
+"""Formats that hold nothing but turns; RTTM also names the recording, and `audio-json` lists frames."""
+
+FORMATS = ("audio-json", "rttm", *TURN_WRITERS)
 
 
 def export(source: Path, to: str, destination: Path | None) -> None:
-    """Write a timeline as `audio-json`, `rttm` or `json`; to stdout where no destination is given.
+    """Write a timeline or turns as one of `FORMATS`; to stdout where no destination is given.
 
     Raises:
-        UsageError: the source is not a timeline.
+        UsageError: the source is neither a timeline nor turns.
         StorageError: the source fails verification, or the destination cannot be written.
     """
-    timeline = load_timeline(source)
+    found = read(source)
+    if isinstance(found, Timeline):
+        timeline, turns = found, turns_for(source, found)
+    else:
+        timeline, turns = on_grid(found, covering([found], None)), found
     if destination is not None:
-        write(timeline, turns_for(source, timeline), to, destination, name_of(source, timeline))
+        write(timeline, turns, to, destination, name_of(source, timeline))
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "export"
-        write(timeline, turns_for(source, timeline), to, path, name_of(source, timeline))
+        write(timeline, turns, to, path, name_of(source, timeline))
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
 
@@ -36,8 +45,8 @@ def write(timeline: Timeline, turns: list[Turn], to: str, path: Path, name: str)
     """Write one format."""
     if to == "rttm":
         rttm.write(path, turns, Path(name).stem)
-    elif to == "json":
-        turns_json.write(path, turns)
+    elif to in TURN_WRITERS:
+        TURN_WRITERS[to](path, turns)
     else:
         frames, fps = timeline.frames, timeline.fps
         audio_json.write(path, timeline.batches(), video_filename=name, total_frames=frames, fps=fps)

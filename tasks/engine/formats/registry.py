@@ -1,15 +1,18 @@
-"""Reads a timeline of any known format; the content decides which, never the name."""
+"""Reads a timeline or turns of any known format; the content decides which, never the name."""
 
 from fractions import Fraction
 from pathlib import Path
 
 from tasks.engine.errors import StorageError, UsageError
 from tasks.engine.formats import audio_json, timeline_parquet
+from tasks.engine.formats.turn_files import covering, grid_of, on_grid, read_turns
 from tasks.engine.timeline import Timeline
+from tasks.engine.turns import Turn
 
 PARQUET_MAGIC = b"PAR1"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _ACCEPTED = "a timeline is Parquet (…_timeline.parquet) or JSON, gzipped or not (…_audio.json)"
+_TURNS = "turns are RTTM, JSON, CSV, WebVTT, Audacity labels or Parquet (…_turns.parquet)"
 
 
 def load_timeline(path: Path, fps: Fraction | None = None) -> Timeline:
@@ -28,6 +31,55 @@ def load_timeline(path: Path, fps: Fraction | None = None) -> Timeline:
         return audio_json.read(path, fps)
     found = f"starts with {start[:8]!r}" if start else "is empty"
     raise UsageError(f"{path} {found}; {_ACCEPTED}.")
+
+
+def load_pair(reference: Path, candidate: Path, fps: Fraction | None = None) -> tuple[Timeline, Timeline]:
+    """Read two files to compare, timelines or turns, mixed freely.
+
+    Turns are laid on the other side's frames. Where both are turns, on frames that reach to the last of them.
+
+    fps: frame rate of what states none; 25 unless told.
+
+    Raises:
+        UsageError: no such file, neither timeline nor turns.
+        StorageError: damaged, or not readable.
+    """
+    one, other = read(reference, fps), read(candidate, fps)
+    tables = [side for side in (one, other) if isinstance(side, Timeline)]
+    grid = grid_of(tables[0]) if tables else covering([side for side in (one, other) if isinstance(side, list)], fps)
+    first, second = (side if isinstance(side, Timeline) else on_grid(side, grid) for side in (one, other))
+    return first, second
+
+
+def load(path: Path, fps: Fraction | None = None, frames: int | None = None) -> Timeline:
+    """Read one file, timeline or turns; turns on ``frames`` frames, or as many as reach to the last of them.
+
+    Raises:
+        UsageError: as `load_pair`; or ``frames`` was given for a timeline that has other.
+        StorageError: as `load_pair`.
+    """
+    found = read(path, fps)
+    if isinstance(found, Timeline):
+        if frames is not None and frames != found.frames:
+            raise UsageError(f"{path} lists {found.frames} frames, not {frames}; --frames is for files of turns.")
+        return found
+    return on_grid(found, covering([found], fps, frames))
+
+
+def read(path: Path, fps: Fraction | None = None) -> Timeline | list[Turn]:
+    """Read one file as what it is.
+
+    Raises:
+        UsageError: no such file, neither timeline nor turns.
+        StorageError: damaged, or not readable.
+    """
+    found = read_turns(path, _start(path))
+    if found is not None:
+        return found
+    try:
+        return load_timeline(path, fps)
+    except UsageError as error:
+        raise UsageError(f"{str(error).removesuffix('.')}; {_TURNS}.") from error
 
 
 def _start(path: Path) -> bytes:

@@ -4,6 +4,7 @@
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.engine.errors import NonFiniteError, StorageError, UsageError
-from tasks.engine.formats import audio_json
+from tasks.engine.formats import audio_json, audio_json_frames, json_stream
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.frames import FrameGrid
 from tasks.engine.summary import UNNAMED
@@ -189,14 +190,15 @@ def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
     [
         ({"ok": True}, "found ok"),
         ({}, "an empty object"),
-        ([], "found list"),
-        ([frame(1)], "found list"),
+        ([], "found a list"),
+        ([frame(1)], "found a list"),
         ({"frames_analysis": None}, "found frames_analysis"),
+        ({"frames_analysis": 1}, "found frames_analysis"),
         ({"frames_analysis": {"1": frame(1)}}, "found frames_analysis"),
         ({"frames_analysis": [1, 2]}, "entry 1 of frames_analysis has no audio_info"),
         ({"frames_analysis": [frame(1), {"frame": 2}]}, "entry 2 of frames_analysis has no audio_info"),
         ({"frames_analysis": [frame(1), "taken"]}, "entry 2 of frames_analysis has no audio_info"),
-        ({"frames_analysis": [], "others": [frame(1)]}, "frames stand elsewhere"),
+        ({"others": [frame(1)]}, "found others"),
         ({"diarization": [{"start": 0, "end": 1, "speaker": "A"}]}, "found diarization"),
         ({"frames_analysis": [frame(1)], "total_frames": 2}, "total_frames says 2 and 1 frames"),
         ({"frames_analysis": [frame(1)], "total_frames": "1"}, "total_frames says .1. and 1 frames"),
@@ -318,3 +320,52 @@ def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None]
 
     with pytest.raises(UsageError, match=words):
         load_timeline(path)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_long_documents_are_read_as_a_stream(tmp_path: Path, zipped: bool) -> None:
+    """100,000 frames are never held as text: memory stays under half of the file's size, zipped or not."""
+    grid, turns = FrameGrid(100_000, Fraction(25)), [Turn(k / 2, k / 2 + 0.3, f"S{k % 9}") for k in range(8000)]
+    path = tmp_path / "clip_audio.json"
+    written(path, turns, grid, 4096)
+    size = path.stat().st_size
+    if zipped:
+        path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    tracemalloc.start()
+    try:
+        assert load_timeline(path).frames == 100_000
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert size > 12e6
+    assert peak < size / 2
+
+
+@pytest.mark.parametrize("step", [1, 7, 64])
+def test_where_a_chunk_ends_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Numbers, escapes and words cut by the end of a chunk are read whole; a header may follow the frames."""
+    monkeypatch.setattr(json_stream, "CHUNK", step)
+    content = {
+        "frames_analysis": [frame(1, True, ['é\\n"A']), frame(2, timecode_sec=12.5e-3)],
+        "fps": 29.97,
+        "n": {"a": [1]},
+    }
+    timeline = load_timeline(saved(tmp_path / "x.json", content))
+
+    assert (timeline.fps, timeline.speakers) == (Fraction(30000, 1001), ('é\\n"A',))
+    assert timeline.timecodes.tolist() == [0.0, 0.0125]
+
+
+def test_one_value_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A string as long as the file would have to be held whole."""
+    monkeypatch.setattr(json_stream, "MAX_VALUE", 1 << 20)
+    with pytest.raises(UsageError, match="a value of more than 1 million characters"):
+        load_timeline(saved(tmp_path / "x.json", {"video_filename": "a" * (1 << 22), "frames_analysis": []}))
+
+
+def test_more_frames_than_any_video_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small gzip file can unfold to more frames than the memory holds."""
+    monkeypatch.setattr(audio_json_frames, "MAX_FRAMES", 2)
+    with pytest.raises(UsageError, match="more than 2 frames"):
+        load_timeline(saved(tmp_path / "x.json", {"frames_analysis": [frame(n) for n in (1, 2, 3)]}))

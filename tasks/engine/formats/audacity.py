@@ -1,0 +1,46 @@
+r"""Audacity's label track: ``start<TAB>end<TAB>label``, seconds, no header.
+
+Lines that begin with a backslash give the frequencies of the label before them and are passed over. A label cannot
+hold tabs and line ends: white space and control characters become single spaces.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasks.engine.atomic import atomic_path
+from tasks.engine.errors import UsageError
+from tasks.engine.formats.labels import one_line, seconds, text_of
+from tasks.engine.turns import Turn
+
+SHAPE = "a line of Audacity labels is START<TAB>END<TAB>LABEL, times in seconds from 0"
+
+
+def write(path: Path, turns: Iterable[Turn]) -> None:
+    """Write turns, sorted; times to the microsecond, as Audacity does.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    lines = (f"{turn.start:.6f}\t{turn.end:.6f}\t{one_line(turn.speaker)}\n" for turn in sorted(turns))
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+
+
+def read(path: Path) -> list[Turn]:
+    """Read turns.
+
+    Raises:
+        UsageError: unreadable, or a malformed line (it is named).
+    """
+    lines = enumerate(text_of(path, "Audacity labels").split("\n"), start=1)
+    return sorted(turn(path, number, line) for number, line in lines if line.strip() and not line.startswith("\\"))
+
+
+def turn(path: Path, number: int, line: str) -> Turn:
+    """One line as a turn."""
+    start, _, rest = line.rstrip("\r").partition("\t")
+    end, _, label = rest.partition("\t")
+    times = seconds(start, end)
+    if times is None:
+        raise UsageError(f"{path}: line {number} is {line[:80]!r}; {SHAPE}.")
+    return Turn(*times, label)

@@ -1,0 +1,64 @@
+"""Turns as CSV: a header and one line per turn, ``start_sec,end_sec,speaker``; seconds as shortest exact decimals.
+
+A turn is one line for tools that count lines: white space and control characters in labels become single spaces.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from tasks.engine.atomic import atomic_path
+from tasks.engine.errors import UsageError
+from tasks.engine.formats.labels import one_line, seconds, text_of
+from tasks.engine.turns import Turn
+
+HEADER = ("start_sec", "end_sec", "speaker")
+HEADERS = (HEADER, ("start_s", "end_s", "speaker"), ("start", "end", "speaker"))
+"""Names the three columns have in the files of this and of other tools."""
+
+SHAPE = "a CSV of turns has the header start_sec,end_sec,speaker and lines such as 0.5,1.25,SPEAKER_00"
+
+
+def write(path: Path, turns: Iterable[Turn]) -> None:
+    """Write turns, sorted.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(HEADER)
+        table.writerows((repr(turn.start), repr(turn.end), one_line(turn.speaker)) for turn in sorted(turns))
+
+
+def read(path: Path) -> list[Turn]:
+    """Read turns; further columns are passed over.
+
+    Raises:
+        UsageError: unreadable, another header, or a malformed line (it is named).
+    """
+    table = csv.reader(io.StringIO(text_of(path, "CSV"), newline=""), strict=True)
+    try:
+        columns = columns_of(next(table, []))
+        if columns is None:
+            raise UsageError(f"{path} has another header; {SHAPE}.")
+        return sorted(_turn(path, table.line_num, row, columns) for row in table if row)
+    except csv.Error as error:
+        raise UsageError(f"{path}: line {table.line_num} is no CSV ({error}); {SHAPE}.") from error
+
+
+def columns_of(header: list[str]) -> list[int] | None:
+    """Places of start, end and speaker in a header, None where it is another table's."""
+    names = [name.strip().lower() for name in header]
+    known = next((wanted for wanted in HEADERS if set(wanted) <= set(names)), None)
+    return [names.index(name) for name in known] if known else None
+
+
+def _turn(path: Path, line: int, row: list[str], columns: list[int]) -> Turn:
+    if max(columns) < len(row):
+        start, end, speaker = (row[column] for column in columns)
+        times = seconds(start, end)
+        if times:
+            return Turn(*times, speaker)
+    raise UsageError(f"{path}: line {line} is {','.join(row)[:80]!r}; {SHAPE}.")

@@ -1,0 +1,203 @@
+"""The page put together: words, tables, pictures, sound, and everything that draws them, in one file."""
+
+from dataclasses import dataclass, replace
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
+
+from tasks.engine.atomic import atomic_path
+from tasks.engine.frames import FrameGrid
+from tasks.engine.gate.report import DriftReport
+from tasks.engine.report import facts, series
+from tasks.engine.report.sound import Excerpt
+from tasks.engine.report.words import LANGUAGES, words_of
+from tasks.engine.timeline import Timeline
+
+LONGEST_NAME = 14
+"""Characters of a speaker's name beside its lane."""
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; media-src data:"
+)
+"""Whatever stands in the page: the browser loads nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One timeline and the name of its file."""
+
+    timeline: Timeline
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What was heard: samples (n,) mono, their rate in Hz, and the part that can be played, if any."""
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    playable: Excerpt | None = None
+
+
+def write(
+    path: Path,
+    candidate: Side,
+    reference: Side | None = None,
+    report: DriftReport | None = None,
+    sound: Sound | None = None,
+    language: str | None = None,
+    threshold: float = 0.5,
+) -> None:
+    """Write the page.
+
+    Args:
+        path: the HTML file.
+        candidate: what is judged, or the only timeline.
+        reference: what it was held against; must have as many frames, or it is described and not drawn.
+        report: of comparing them.
+        sound: for the waveform, and to play.
+        language: `en` or `fr`; the browser's where None.
+        threshold: speech score of the decision.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    text = render(candidate, reference, report, sound, language, threshold)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def render(
+    candidate: Side,
+    reference: Side | None,
+    report: DriftReport | None,
+    sound: Sound | None,
+    language: str | None,
+    threshold: float,
+) -> str:
+    """The page as text."""
+    candidate, reference = _drawable(candidate), reference and _drawable(reference)
+    drawn = reference.timeline if reference and reference.timeline.frames == candidate.timeline.frames else None
+    mapping = _mapping(report, drawn, candidate.timeline)
+    places: list[series.Place] = []
+    if drawn is not None:
+        flips, others = series.differences(drawn, candidate.timeline, mapping)
+        places = series.worst_places(flips | others, drawn)
+    data = _data(candidate.timeline, drawn, mapping, sound, threshold)
+    data["places"] = [[one.start_sec, one.end_sec] for one in places]
+    data["words"] = {name: words_of(name).texts for name in LANGUAGES}
+    data["language"] = language
+    sides = [("candidate" if reference else "timeline", candidate), *([("reference", reference)] if reference else [])]
+    text: str = _template().render(
+        bodies=[_body(name, sides, report, places) for name in LANGUAGES],
+        language=language or LANGUAGES[0],
+        title=candidate.timeline.video_filename or candidate.name,
+        verdict=str(report.verdict) if report else "none",
+        policy=POLICY,
+        data=data,
+        playable=sound.playable if sound else None,
+        item=_figures(data, places, threshold),
+        **_parts(),
+    )
+    return text
+
+
+def _drawable(side: Side) -> Side:
+    """The side on a clock that can be drawn: frame numbers give it where the stated one is not finite."""
+    table = side.timeline
+    if np.isfinite(table.timecodes).all():
+        return side
+    return Side(replace(table, timecodes=FrameGrid(table.frames, table.fps).times()), side.name)
+
+
+def _mapping(report: DriftReport | None, reference: Timeline | None, candidate: Timeline) -> dict[str, str]:
+    """Reference speaker to candidate speaker; by name where nothing was compared."""
+    if report and report.agreement:
+        return report.agreement.speakers.mapping
+    own = candidate.voices()[0]
+    return {name: name for name in (reference.voices()[0] if reference else ()) if name in own}
+
+
+def _data(
+    candidate: Timeline, reference: Timeline | None, mapping: dict[str, str], sound: Sound | None, threshold: float
+) -> dict[str, Any]:
+    """What the script draws from."""
+    flips, others = (series.differences(reference, candidate, mapping)) if reference else (np.zeros(0, bool),) * 2
+    ends = candidate.frame_ends()
+    return {
+        "frames": candidate.frames,
+        "fps": float(candidate.fps),
+        "clock": series.packed_clock(candidate),
+        "duration": float(ends[-1]) if candidate.frames and np.isfinite(ends[-1]) else 1.0,
+        "threshold": threshold,
+        "lanes": series.lanes(reference, candidate, mapping),
+        "flips": series.runs(flips),
+        "others": series.runs(others),
+        "scores": {
+            "candidate": series.packed_scores(candidate.scores),
+            "reference": series.packed_scores(reference.scores if reference else None),
+        },
+        "compared": reference is not None,
+        "wave": series.envelope(sound.samples, sound.sample_rate) if sound else None,
+        "sound": [sound.playable.start, sound.playable.end] if sound and sound.playable else None,
+    }
+
+
+def _figures(data: dict[str, Any], places: list[series.Place], threshold: float) -> Any:  # noqa: ANN401  # Bokeh's JSON
+    # Imported where it is needed: it takes longer than the rest of the page.
+    from tasks.engine.report.figures import figures  # noqa: PLC0415
+
+    duration = data["duration"]
+    view = (places[0].start_sec, min(places[0].end_sec, duration)) if places else (0.0, duration)
+    names = [_lane_name(lane["candidate"], lane["reference"]) for lane in data["lanes"]]
+    return figures(duration, view, names, threshold, wave=data["wave"] is not None)
+
+
+def _lane_name(candidate: str | None, reference: str | None) -> str:
+    """Both names where they differ."""
+    names = [name for name in dict.fromkeys((candidate, reference)) if name is not None]
+    return "\n".join(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in names)
+
+
+def _body(
+    language: str, sides: list[tuple[str, Side]], report: DriftReport | None, places: list[series.Place]
+) -> dict[str, Any]:
+    """Everything that is said in one language."""
+    words = words_of(language)
+    return {
+        "language": language,
+        "words": words,
+        "sentence": facts.verdict_sentence(words, report, sides[0][1].timeline),
+        "reason": report.reason if report else None,
+        "criteria": facts.criteria(words, report),
+        "located": facts.located(words, report.localisation if report else None),
+        "decisions": [str(flips) for flips in report.flips] if report else [],
+        "places": facts.places(words, places),
+        "sides": [(words(role), facts.side(words, one.timeline, one.name)) for role, one in sides],
+        "notes": report.notes if report else (),
+        "made_by": words("made_by", version=version("step4-audio")),
+    }
+
+
+def _template() -> Any:  # noqa: ANN401  # jinja2's
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    # Bokeh names what it wrote before: order matters.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return environment.from_string(_file("page.html"))
+
+
+def _parts() -> dict[str, str]:
+    """Style, script, and the plotting library as the installed package ships it."""
+    from bokeh.resources import Resources  # noqa: PLC0415
+
+    library = "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)
+    return {"style": _file("page.css"), "script": _file("page.js"), "library": library}
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

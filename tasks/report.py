@@ -1,0 +1,91 @@
+"""A page to look at: written beside every run that drifts, and on request for any timeline."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.compare import FAILED
+from tasks.engine.errors import MediaError, Step4Error
+from tasks.engine.ffmpeg import Samples
+from tasks.engine.formats.registry import load_timeline
+from tasks.engine.gate.report import DriftReport
+from tasks.engine.report.page import Side, Sound, write
+from tasks.engine.report.sound import excerpt
+from tasks.engine.runs import Run
+from tasks.media import listen, probe
+from tasks.publish import PAGE
+from tasks.timeline import StagedTimeline
+
+log = logging.getLogger("step4.report")
+
+
+def page(
+    run: Run,
+    report: DriftReport,
+    candidate: StagedTimeline,
+    reference: StagedTimeline | None,
+    samples: Samples | None,
+) -> Path | None:
+    """Write the page of a run whose candidate failed, into its staging area; None for any other run.
+
+    A page that cannot be written is a warning: what the gate decided never depends on it.
+
+    Args:
+        run: names and places.
+        report: the gate's.
+        candidate: the timeline that failed.
+        reference: what it was held against.
+        samples: what both were computed from.
+    """
+    if report.verdict not in FAILED:
+        return None
+    path = run.staging / PAGE
+    sides = [
+        Side(load_timeline(one.timeline), str(one.timeline.relative_to(run.staging)))
+        for one in (candidate, reference)
+        if one
+    ]
+    try:
+        sound = sound_of(samples, report) if samples else None
+        write(
+            path, sides[0], sides[1] if len(sides) > 1 else None, report, sound, None, run.parameters.speech_threshold
+        )
+    except (Step4Error, ArithmeticError, ValueError, LookupError, TypeError, OSError) as error:
+        log.warning("%s could not be written: %s", PAGE, error)
+        return None
+    return path
+
+
+def sound_of(samples: Samples, report: DriftReport | None) -> Sound:
+    """A recording to see and to play, around the worst stretch where there is one.
+
+    Raises:
+        EngineError: ffmpeg is missing or fails.
+    """
+    heard = samples.load()
+    stretch = report.agreement.worst_stretch if report and report.agreement else None
+    around = (stretch.start_sec + stretch.end_sec) / 2 if stretch else 0.0
+    return Sound(heard, samples.sample_rate, excerpt(heard, samples.sample_rate, around))
+
+
+@contextmanager
+def sound_from(recording: Path, report: DriftReport | None) -> Iterator[Sound]:
+    """The sound of a video or audio file, decoded as a run would.
+
+    Raises:
+        MediaError: the file cannot be used, or has no sound.
+        StorageError, EngineError: as `extract`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        samples = listen(probe(recording), Path(folder) / "samples.f32")
+        if samples is None:
+            raise MediaError(f"--audio {recording} has no sound: a video or audio file with sound would be accepted.")
+        yield sound_of(samples, report)
+
+
+page_task = task(name="page", cache_policy=NO_CACHE)(page)
