@@ -25,10 +25,7 @@ STOCK_PIPELINES = {
     "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
-PIPELINES = {
-    "exact": "tasks.engine.pipeline.ExactSpeakerDiarization",
-    "shared": "tasks.engine.shared.SharedSpeakerDiarization",
-}
+ENGINES = {"exact": "pipeline.ExactSpeakerDiarization", "shared": "shared.SharedSpeakerDiarization"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +120,15 @@ def load_offline(engine: str) -> "ExactSpeakerDiarization":
     allow_pyannote_checkpoints()
     embedding = CampPlus()
     embedding.resnet.load_state_dict(torch.load(models_folder() / EMBEDDING.file, weights_only=True))
-    pipeline: ExactSpeakerDiarization = pkgutil.resolve_name(PIPELINES[engine])(
+    pipeline: ExactSpeakerDiarization = pkgutil.resolve_name(f"tasks.engine.{ENGINES[engine]}")(
         segmentation=Model.from_pretrained(str(models_folder() / SEGMENTATION.file)),
         embedding=embedding,
         clustering="AgglomerativeClustering",
         # pyannote demands one from every pipeline; only VBx clustering ever looks at it.
         plda=PLDA.__new__(PLDA),
     )
-    return pipeline.instantiate(OFFLINE_PARAMETERS)
+    pipeline.instantiate(OFFLINE_PARAMETERS)
+    return pipeline
 
 
 def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
@@ -146,7 +144,7 @@ def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
     parameters = config["pipeline"].setdefault("params", {})
     if parameters.get("clustering", "VBxClustering") != "VBxClustering":
         parameters.setdefault("plda", PLDA.__new__(PLDA))
-    config["pipeline"] = {"name": PIPELINES[engine], "params": inside(parameters, folder)}
+    config["pipeline"] = {"name": f"tasks.engine.{ENGINES[engine]}", "params": inside(parameters, folder)}
     pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config, token=hub_token())
     return pipeline
 

@@ -131,8 +131,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
         shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
         masks = pooling_masks(binary_segmentations, shortest)
-        embeddings = np.empty((len(masks), masks.shape[1], self._embedding.dimension), dtype=np.float32)
-        embeddings[:] = self._idle_embedding(masks.shape[-1])
+        embeddings = np.tile(self._idle_embedding(masks.shape[-1]), (*masks.shape[:2], 1))
         busy = np.flatnonzero(masks.any(axis=(1, 2)))
         for chosen, output in self._embedded(file, masks, busy):
             require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
@@ -144,9 +143,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         require_finite(torch.from_numpy(embeddings), Stage.EMBEDDINGS, range(len(embeddings)), self._windows)
         return embeddings
 
-    def _embedded(
-        self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]
-    ) -> Iterator[tuple[NDArray[Any], Tensor]]:
+    def _embedded(self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
         """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass each."""
 
         def embed(numbers: range, batch: Tensor) -> tuple[NDArray[Any], Tensor]:
@@ -231,8 +228,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:
         """(batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""
-        frames = self._frames(batch)
-        return cast(Tensor, self._embedding.model_.forward_embedding(frames, weights=masks.to(batch.device)))
+        pool = self._embedding.model_.forward_embedding
+        return cast(Tensor, pool(self._frames(batch), weights=masks.to(batch.device)))
 
     def _frames(self, batch: Tensor) -> Tensor:
         """(batch, 1, samples) to the embedding network's frames, (batch, ..., frames), ready for pooling."""
@@ -250,5 +247,4 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
         silence = torch.zeros((1, 1, self._embedding.sample_rate), device=self._embedding.device)
         with torch.inference_mode(), self.arithmetic.sensitive():
-            embedding = self._embed(silence, torch.zeros((1, 1, frames)))[0, 0]
-        return cast(NDArray[np.float32], embedding.float().cpu().numpy())
+            return cast(Any, self._embed(silence, torch.zeros((1, 1, frames)))[0, 0].float().cpu().numpy())

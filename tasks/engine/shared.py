@@ -80,9 +80,7 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
 
     engine = "shared"
 
-    def _embedded(
-        self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]
-    ) -> Iterator[tuple[NDArray[Any], Tensor]]:
+    def _embedded(self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
         """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass per block."""
         waveform, starts = file["waveform"], self._starts(file)
         length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
