@@ -3,8 +3,8 @@
 Windows overlap, so the exact engine embeds each second of audio ten times. Here the network takes blocks of a window's
 length that do not overlap, and the frames of a window are slices of the one or two blocks that it lies in. Three things
 make this an approximation: the filter bank's mean and CAM++'s context-aware masks are those of the block instead of the
-window, and convolutions end at the block's edges. Where a window is a block, nothing differs: so for the last window,
-for a file of one window, and for the first of every ten.
+window, and convolutions end at the block's edges. Where a window is a block, nothing differs: so for a file of one
+window, for the last window of every file, and for every tenth from the first on, unless the last block cuts into it.
 
 What the approximation costs is measured in docs/measurements.md, "The shared engine"; its runs are held against the
 exact engine.

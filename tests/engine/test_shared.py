@@ -143,13 +143,13 @@ def test_a_file_of_one_window_is_exact(seconds: float) -> None:
 
 @pytest.mark.slow
 def test_only_windows_between_blocks_differ() -> None:
-    """First and last window are blocks, the padded one too; the others point the same way, idle speakers are equal."""
+    """The last window is a block, the padded one too; the others point the same way, idle speakers are equal."""
     samples = recording()[: SHORT + 5000]
     outputs = traced(samples, cpu_plan(), Parameters(), {})[1]
     expected, found = outputs[Stage.EMBEDDINGS], embeddings(samples, shared_plan())
     idle = ~outputs[Stage.DECISIONS].any(axis=1)
 
-    np.testing.assert_allclose(found[[0, 4, 5]], expected[[0, 4, 5]], atol=1e-5)
+    np.testing.assert_allclose(found[[4, 5]], expected[[4, 5]], atol=1e-5)
     assert np.abs(found[2] - expected[2]).max() > 1e-3
     assert cosine(found, expected).min() > 0.5
     assert idle.any()
@@ -208,5 +208,5 @@ def test_a_resnet_s_frames_are_shared_too(resnet_folder: Path) -> None:
     decisions = pipelines[0].get_segmentations(file)
     expected, found = (one.get_embeddings(file, decisions, exclude_overlap=True) for one in pipelines)
 
-    np.testing.assert_allclose(found[[0, 4]], expected[[0, 4]], atol=1e-5)
+    np.testing.assert_allclose(found[4], expected[4], atol=1e-5)
     assert cosine(found, expected).min() > 0.9
