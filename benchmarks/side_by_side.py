@@ -1,6 +1,7 @@
 """Stock pyannote.audio, the exact engine, the shared engine and senko, side by side on the same audio.
 
-Usage: python benchmarks/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,600,14400] [--stock-up-to SEC] [--sides ...]
+Usage: python benchmarks/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,600,14400] [--stock-up-to SEC]
+           [--sides stock exact shared senko] [--environments DIR]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm; the recording that pyannote.audio ships comes first. The sides
 alternate, each run in a process of its own that loads, warms up on three seconds, then takes every clip. senko gets an
@@ -193,7 +194,8 @@ def clip_table(runs: dict[str, list[Any]], clips: dict[str, np.ndarray], paths: 
         print(
             f"| {side} | {median(totals['wall']):.1f} | {median(totals['cpu']):.1f} "
             f"| {seconds / median(totals['wall']):.1f} x | 1/{ratio:.2f} | {median(r['mib'] for r in each):.0f} "
-            f"| {100 * pooled:.1f} % | {worst} {100 * parts[worst][0] / parts[worst][1]:.1f} % | {alike} of {len(clips)} |"
+            f"| {100 * pooled:.1f} % | {worst} {100 * parts[worst][0] / parts[worst][1]:.1f} % "
+            f"| {alike} of {len(clips)} |"
         )
 
 
