@@ -82,7 +82,7 @@ def stock_side() -> Any:  # noqa: ANN401  # as above
     import torch
     from pyannote.audio.pipelines import SpeakerDiarization
 
-    from tasks.engine import models
+    from tasks.engine import models  # first: it silences what pyannote.audio warns of when it is imported
     from tasks.engine.level import gain
 
     torch.set_num_threads(cores())
