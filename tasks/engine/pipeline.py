@@ -247,4 +247,4 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
         silence = torch.zeros((1, 1, self._embedding.sample_rate), device=self._embedding.device)
         with torch.inference_mode(), self.arithmetic.sensitive():
-            return cast(Any, self._embed(silence, torch.zeros((1, 1, frames)))[0, 0].float().cpu().numpy())
+            return self._embed(silence, torch.zeros((1, 1, frames)))[0, 0].float().cpu().numpy()
