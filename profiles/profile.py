@@ -14,6 +14,8 @@ DEFAULT = "gpu_fp32"
 Device = Literal["auto", "cuda", "cpu"]
 PrecisionName = Literal["fp32", "mixed", "naive"]
 HalfType = Literal["float16", "bfloat16"]
+Engine = Literal["exact", "shared"]
+Step = Annotated[float, Field(gt=0, le=1)]
 BatchSize = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -30,6 +32,10 @@ class Profile(BaseModel):
     half: HalfType = Field(default="float16", description="The 16-bit type of mixed and naive precision.")
     batch_size: BatchSize = Field(default="auto", description="Windows per network pass.")
     level: Literal["rms", "none"] = Field(default="rms", description="Bring the waveform to one level first.")
+    engine: Engine = Field(default="exact", description="shared: every second embedded once instead of ten times.")
+    segmentation_step: Step | None = Field(
+        default=None, description="From one window to the next, as a share of a window; unset: the model set's own."
+    )
     fallback: Literal["cpu", "none"] = Field(default="none", description="What follows a device failure.")
     models: str = Field(default="offline", description="offline, a hub id, or a folder.")
 

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from profiles.profile import DEFAULT, BatchSize, Device, HalfType, PrecisionName, Profile, get_profile
+from profiles.profile import DEFAULT, BatchSize, Device, Engine, HalfType, PrecisionName, Profile, Step, get_profile
 from tasks.engine.errors import UsageError
 from tasks.engine.models import TOKEN_VARIABLES, from_environment
 
@@ -34,6 +34,10 @@ class Environment(BaseSettings):
     )
     cpu_workers: int | None = variable(
         "AUDIO_CPU_WORKERS", "PYANNOTE_NUM_WORKERS", description="CPU threads of inference; 0 or unset: all.", ge=0
+    )
+    engine: Engine | None = variable("STEP4_ENGINE", description="exact, or shared: faster, not exact.")
+    segmentation_step: Step | None = variable(
+        "STEP4_SEGMENTATION_STEP", description="From one window to the next, as a share of a window."
     )
     models: str | None = variable("STEP4_MODELS", description="offline, a hub id, or a folder.")
     speech_threshold: float = variable(
@@ -76,6 +80,8 @@ class Configuration(BaseModel):
     batch_size: BatchSize
     cpu_workers: int | None
     level: Literal["rms", "none"]
+    engine: Engine
+    segmentation_step: Step | None
     fallback: Literal["cpu", "none"]
     models: str
     speech_threshold: float

@@ -36,6 +36,8 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
         batch_size=auto_batch_size(free if cuda else free // threads, on_cpu=not cuda) if batch == "auto" else batch,
         threads=threads,
         level=configuration.level,
+        engine=configuration.engine,
+        segmentation_step=configuration.segmentation_step,
         fallback=configuration.fallback if cuda else "none",
         reason=reason(configuration, facts, cuda),
         free_memory=free,

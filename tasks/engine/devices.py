@@ -53,6 +53,10 @@ class DevicePlan:
     fallback: str
     reason: str
     free_memory: int = field(default=0, compare=False)
+    engine: str = "exact"
+    """`exact`, or `shared`: faster, and held against the exact one."""
+    segmentation_step: float | None = None
+    """From one window to the next, as a share of a window; None is the model set's own."""
     fallback_reason: str | None = None
     """Set when this plan replaces one whose device failed."""
 
@@ -63,8 +67,9 @@ class DevicePlan:
 
     @property
     def is_reference(self) -> bool:
-        """Are these the reference's own device, precision and level rule?"""
-        return self.on_cpu and self.precision == "fp32" and self.level == "rms"
+        """Are these the reference's own device, precision, level rule and engine?"""
+        computed_alike = self.on_cpu and self.precision == "fp32" and self.level == "rms"
+        return computed_alike and self.engine == "exact" and self.segmentation_step is None
 
     def on_cpu_instead(self, reason: str) -> Self:
         """The plan after a device failure: CPU in FP32, every other choice kept, batch size included."""
@@ -73,7 +78,7 @@ class DevicePlan:
         )
 
     def as_reference(self) -> Self:
-        """The plan of the reference for this candidate: CPU, FP32, levelled."""
+        """The plan of the reference for this candidate: CPU, FP32, levelled, the exact engine."""
         return replace(
             self,
             requested="cpu",
@@ -81,6 +86,8 @@ class DevicePlan:
             device_name=cpu_name(),
             precision="fp32",
             level="rms",
+            engine="exact",
+            segmentation_step=None,
             fallback="none",
             reason="the reference runs on CPU in FP32",
             fallback_reason=None,

@@ -64,7 +64,7 @@ def diarize(
 
     Args:
         samples: (samples,) mono, 16 kHz.
-        plan: device, precision, batch size, level rule.
+        plan: device, precision, engine, batch size, level rule.
         parameters: model set and decisions.
         progress: told about segmentation and embeddings as they advance.
         tap: sees every stage's output, and may replace it.
@@ -94,7 +94,8 @@ def diarize(
             "threads": plan.threads,
             "level_gain": level_gain,
             "arithmetic": backend_flags(),
-            "engine": "exact" if pipeline.shares_passes else "stock",
+            "engine": pipeline.engine if pipeline.shares_passes else "stock",
+            "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
         }
     return Diarization(turns, scores, facts)
@@ -110,21 +111,25 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
     enforce_fp32()
     # On the CPU, threads take windows of their own; each needs no helpers inside torch.
     torch.set_num_threads(1 if plan.on_cpu else plan.threads)
-    pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision)
+    pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision, plan.engine)
     with lock:
         pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
         pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
         pipeline.workers = plan.threads if plan.on_cpu else 1
         pipeline.adapts = not plan.on_cpu
         pipeline.speech_threshold = parameters.speech_threshold
+        windows = pipeline._segmentation  # noqa: SLF001  # pyannote names it so
+        windows.step = (plan.segmentation_step or pipeline.segmentation_step) * windows.duration
         yield pipeline
 
 
 @lru_cache(maxsize=4)
-def pipeline_for(models_name: str, device: str, precision: str) -> tuple["ExactSpeakerDiarization", Lock]:
-    """A loaded pipeline per device and precision, with the lock that its one user at a time holds."""
+def pipeline_for(
+    models_name: str, device: str, precision: str, engine: str = "exact"
+) -> tuple["ExactSpeakerDiarization", Lock]:
+    """A loaded pipeline per device, precision and engine, with the lock that its one user at a time holds."""
     del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
-    return models.load(models_name), Lock()
+    return models.load(models_name, engine), Lock()
 
 
 def apply(

@@ -130,4 +130,9 @@ def advice(stage: Stage, plan: DevicePlan) -> str:
         Stage.CLUSTERS: "Equal embeddings gave other clusters: compare the versions of scipy and numpy on both sides.",
         Stage.FRAMES: "Equal turns were laid on frames differently: compare frame counts, rates and numbering.",
     }
+    # Choices that approximate explain more than the arithmetic does.
+    if plan.segmentation_step is not None and stage is not Stage.SAMPLES:
+        return f"The windows' step is not the reference's (segmentation_step = {plan.segmentation_step:g}): unset it."
+    if plan.engine == "shared" and stage in {Stage.EMBEDDINGS, Stage.CLUSTERS}:
+        return "The shared engine pools other frames than the exact one: set engine = exact for this video."
     return lines[stage]

@@ -5,6 +5,7 @@ a pyannote pipeline, or the id of one on the Hugging Face hub, is what productio
 """
 
 import os
+import pkgutil
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ STOCK_PIPELINES = {
     "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
-EXACT_PIPELINE = "tasks.engine.pipeline.ExactSpeakerDiarization"
+ENGINES = {"exact": "pipeline.ExactSpeakerDiarization", "shared": "shared.SharedSpeakerDiarization"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def checksums(folder: Path) -> dict[str, str]:
     }
 
 
-def load(models: str) -> "ExactSpeakerDiarization":
+def load(models: str, engine: str = "exact") -> "ExactSpeakerDiarization":
     """A fresh pipeline on CPU, every checkpoint loaded as data only; the offline ones verified before they are read.
 
     Raises:
@@ -101,26 +102,25 @@ def load(models: str) -> "ExactSpeakerDiarization":
     """
     identity(models)
     try:
-        return load_offline() if models == "offline" else load_folder(pipeline_folder(models))
+        return load_offline(engine) if models == "offline" else load_folder(pipeline_folder(models), engine)
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"model set {models!r} does not load: {one_line(error)}") from error
 
 
-def load_offline() -> "ExactSpeakerDiarization":
+def load_offline(engine: str) -> "ExactSpeakerDiarization":
     """segmentation-3.0 and CAM++ under agglomerative clustering."""
     import torch  # noqa: PLC0415  # heavy: three seconds
     from pyannote.audio import Model  # noqa: PLC0415
     from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
 
     from tasks.engine.campplus import CampPlus  # noqa: PLC0415
-    from tasks.engine.pipeline import ExactSpeakerDiarization  # noqa: PLC0415
 
     allow_pyannote_checkpoints()
     embedding = CampPlus()
     embedding.resnet.load_state_dict(torch.load(models_folder() / EMBEDDING.file, weights_only=True))
-    pipeline = ExactSpeakerDiarization(
+    pipeline: ExactSpeakerDiarization = pkgutil.resolve_name(f"tasks.engine.{ENGINES[engine]}")(
         segmentation=Model.from_pretrained(str(models_folder() / SEGMENTATION.file)),
         embedding=embedding,
         clustering="AgglomerativeClustering",
@@ -131,7 +131,7 @@ def load_offline() -> "ExactSpeakerDiarization":
     return pipeline
 
 
-def load_folder(folder: Path) -> "ExactSpeakerDiarization":
+def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
     """A pyannote speaker diarization pipeline from a folder with its `config.yaml`."""
     from pyannote.audio import Pipeline  # noqa: PLC0415
     from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
@@ -144,7 +144,7 @@ def load_folder(folder: Path) -> "ExactSpeakerDiarization":
     parameters = config["pipeline"].setdefault("params", {})
     if parameters.get("clustering", "VBxClustering") != "VBxClustering":
         parameters.setdefault("plda", PLDA.__new__(PLDA))
-    config["pipeline"] = {"name": EXACT_PIPELINE, "params": inside(parameters, folder)}
+    config["pipeline"] = {"name": f"tasks.engine.{ENGINES[engine]}", "params": inside(parameters, folder)}
     pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config, token=hub_token())
     return pipeline
 

@@ -54,6 +54,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     batch after the other.
     """
 
+    engine = "exact"
     arithmetic = Arithmetic(Precision.FP32, torch.device("cpu"))
     workers: int = 1
     adapts: bool = False
@@ -130,24 +131,27 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
         shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
         masks = pooling_masks(binary_segmentations, shortest)
-        embeddings = np.empty((len(masks), masks.shape[1], self._embedding.dimension), dtype=np.float32)
-        embeddings[:] = self._idle_embedding(masks.shape[-1])
+        embeddings = np.tile(self._idle_embedding(masks.shape[-1]), (*masks.shape[:2], 1))
         busy = np.flatnonzero(masks.any(axis=(1, 2)))
-
-        def embed(numbers: range, batch: Tensor) -> None:
-            chosen = busy[numbers.start : numbers.stop]
-            output = self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))
+        for chosen, output in self._embedded(file, masks, busy):
             require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
-            embeddings[chosen] = output[: len(chosen)].float().cpu().numpy()
-
-        starts = np.array(self._starts(file))[busy].tolist()
-        for last, _ in self._passes(embed, file["waveform"], starts, self.embedding_batch_size):
+            embeddings[chosen] = output.float().cpu().numpy()
             if hook is not None:
-                hook("embeddings", None, completed=last, total=len(busy))
+                hook("embeddings", None, completed=int(np.searchsorted(busy, chosen[-1])) + 1, total=len(busy))
         embeddings = self.tap.whole(Stage.EMBEDDINGS, embeddings) if self.tap else embeddings
         # Again, for idle speakers and for what was handed over: clustering leaves NaN out without a word.
         require_finite(torch.from_numpy(embeddings), Stage.EMBEDDINGS, range(len(embeddings)), self._windows)
         return embeddings
+
+    def _embedded(self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
+        """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass each."""
+
+        def embed(numbers: range, batch: Tensor) -> tuple[NDArray[Any], Tensor]:
+            chosen = busy[numbers.start : numbers.stop]
+            return chosen, self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))[: len(chosen)]
+
+        starts = np.array(self._starts(file))[busy].tolist()
+        return (found for _, found in self._passes(embed, file["waveform"], starts, self.embedding_batch_size))
 
     def speaker_count(
         self,
@@ -224,18 +228,16 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:
         """(batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""
-        model = self._embedding.model_
-        fbank = model.compute_fbank(batch)
-        with self.arithmetic.trunk():
-            frames = self._frames(fbank)
-        return cast(Tensor, model.forward_embedding(self.arithmetic.settle(frames), weights=masks.to(batch.device)))
+        pool = self._embedding.model_.forward_embedding
+        return cast(Tensor, pool(self._frames(batch), weights=masks.to(batch.device)))
 
-    def _frames(self, fbank: Tensor) -> Tensor:
-        """(batch, fbank_frames, mel) to the embedding network's frames, (batch, ..., frames)."""
-        network = self._embedding.model_.resnet
-        plain = fbank.device.type == "cpu" and self.arithmetic.precision is Precision.FP32
+    def _frames(self, batch: Tensor) -> Tensor:
+        """(batch, 1, samples) to the embedding network's frames, (batch, ..., frames), ready for pooling."""
+        network, fbank = self._embedding.model_.resnet, self._embedding.model_.compute_fbank(batch)
+        plain = batch.device.type == "cpu" and self.arithmetic.precision is Precision.FP32
         trunk = self._folded if plain and isinstance(network, CampPlusNetwork) else network.forward_frames
-        return cast(Tensor, trunk(fbank))
+        with self.arithmetic.trunk():
+            return self.arithmetic.settle(trunk(fbank))
 
     @cached_property
     def _folded(self) -> FoldedFrames:
@@ -245,5 +247,4 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
         silence = torch.zeros((1, 1, self._embedding.sample_rate), device=self._embedding.device)
         with torch.inference_mode(), self.arithmetic.sensitive():
-            embedding = self._embed(silence, torch.zeros((1, 1, frames)))[0, 0]
-        return cast(NDArray[np.float32], embedding.float().cpu().numpy())
+            return self._embed(silence, torch.zeros((1, 1, frames)))[0, 0].float().cpu().numpy()

@@ -71,6 +71,7 @@ class Run:
                 "models": self.models,
                 "device": [self.plan.on_cpu, self.plan.device_name],
                 "precision": [self.plan.precision, self.plan.half, self.plan.level],
+                "method": [self.plan.engine, self.plan.segmentation_step],
                 "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
                 "proof": [chosen.reference, chosen.on_drift],
                 "json_gzip": chosen.json_gzip,

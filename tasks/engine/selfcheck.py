@@ -103,6 +103,7 @@ def cache_path(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> 
             "engine": ENGINE_VERSION,
             "device": plan.device_name,
             "arithmetic": [plan.precision, plan.half, plan.level],
+            "method": [plan.engine, plan.segmentation_step],
             "torch": [facts.torch, facts.cuda_build, facts.cudnn, facts.driver],
             "models": models,
             "libraries": library_versions(),

@@ -39,6 +39,7 @@ def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameter
             "models": models,
             "device": None if plan.on_cpu else plan.device_name,
             "precision": [plan.precision, arithmetic, plan.level],
+            "method": [plan.engine, plan.segmentation_step],
             "parameters": astuple(parameters),
             "libraries": library_versions(),
         }

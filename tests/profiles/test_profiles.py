@@ -18,6 +18,7 @@ def test_the_documented_profiles_are_there() -> None:
         "cpu_amp_unsafe",
         "gpu_amp_unsafe",
         "gpu_optimized",
+        "shared",
     ]
 
 

@@ -1,0 +1,212 @@
+"""The shared engine: equal to the exact one where a window is a block, bounded elsewhere, and never the reference."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from speech import cpu_plan, recording
+
+from profiles.settings import Configuration
+from tasks.engine import models
+from tasks.engine.devices import DevicePlan
+from tasks.engine.diarizer import Parameters, diarize
+from tasks.engine.experiment import on_frames, traced
+from tasks.engine.frames import FrameGrid
+from tasks.engine.gate.report import Verdict
+from tasks.engine.gate.verdict import compare
+from tasks.engine.localise import advice
+from tasks.engine.shared import Block, blocks_of, fitted
+from tasks.engine.stages import Stage
+from tasks.engine.store import key
+
+SHORT = 14 * 16000
+"""14 s: five windows and one block more than one."""
+
+
+def shared_plan(**changes: object) -> DevicePlan:
+    """The test's CPU plan with the shared engine."""
+    return replace(cpu_plan(), engine="shared", **changes)
+
+
+def embeddings(samples: np.ndarray, plan: DevicePlan) -> np.ndarray:
+    """(windows, speakers, dimension) as the tap sees them."""
+    return traced(samples, plan, Parameters(), {})[1][Stage.EMBEDDINGS]
+
+
+def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(windows, speakers): how much the embeddings point the same way."""
+    return (one * other).sum(-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
+
+
+def test_windows_that_overlap_share_blocks() -> None:
+    """Blocks follow each other from the first wanted window on; the last window has its own; lengths of 10, steps 1."""
+    starts = list(range(26))
+
+    assert list(blocks_of(list(range(14)), starts, 10, 35)) == [
+        Block(0, 10, (0,), opens=True),
+        Block(10, 13, tuple(range(1, 4)), opens=False),
+        Block(13, 23, tuple(range(4, 14)), opens=False),
+    ]
+
+
+def test_a_pause_ends_a_stretch_of_blocks() -> None:
+    """Audio in which nobody speaks is not embedded: the next block begins at the next window with speech."""
+    blocks = list(blocks_of([0, 1, 20, 22], list(range(26)), 10, 35))
+
+    assert [(block.start, block.windows, block.opens) for block in blocks] == [
+        (0, (), True),
+        (1, (0, 1), False),
+        (20, (), True),
+        (22, (20, 22), False),
+    ]
+
+
+def test_a_padded_window_is_a_block_of_its_own() -> None:
+    """Zeros move the filter bank's mean: no other window sees them."""
+    blocks = list(blocks_of([0, 1, 2], [0, 1, 2], 10, 11))
+
+    assert [(block.start, block.windows, block.opens) for block in blocks] == [
+        (0, (), True),
+        (1, (0, 1), False),
+        (2, (2,), True),
+    ]
+
+
+@pytest.mark.parametrize("numbers", [[0], [3, 4, 5], list(range(26)), [0, 9, 10, 11, 25], list(range(0, 26, 7))])
+def test_every_window_is_pooled_once(numbers: list[int]) -> None:
+    """Whatever is wanted comes, in order, each window from blocks that hold all of it."""
+    starts = list(range(26))
+    blocks = list(blocks_of(numbers, starts, 10, 35))
+
+    assert [number for block in blocks for number in block.windows] == numbers
+    for block in blocks:
+        assert all(starts[number] + 10 <= block.stop for number in block.windows)
+
+
+def test_a_missing_frame_is_the_last_one_again() -> None:
+    """The filter bank drops its last frame: time behind it must not shift."""
+    frames = torch.tensor([[1.0, 2.0, 3.0]])
+
+    assert fitted(frames, 2).tolist() == [[1.0, 2.0]]
+    assert fitted(frames, 5).tolist() == [[1.0, 2.0, 3.0, 3.0, 3.0]]
+
+
+def test_the_reference_of_a_shared_run_is_exact() -> None:
+    """A shared plan is never the reference, and its reference has neither its engine nor its step."""
+    plan = shared_plan(segmentation_step=0.2)
+
+    assert not shared_plan().is_reference
+    assert not replace(cpu_plan(), segmentation_step=0.2).is_reference
+    assert plan.as_reference().is_reference
+    assert (plan.as_reference().engine, plan.as_reference().segmentation_step) == ("exact", None)
+    assert plan.on_cpu_instead("a test").engine == "shared"
+
+
+def test_a_stored_inference_belongs_to_one_engine() -> None:
+    """Neither engine ever takes the other's result from the store, nor one step another's."""
+    plans = [cpu_plan(), shared_plan(), shared_plan(segmentation_step=0.2), replace(cpu_plan(), segmentation_step=0.2)]
+
+    assert len({key("0" * 64, {}, plan, Parameters()) for plan in plans}) == len(plans)
+
+
+def test_the_advice_on_drift_names_the_engine() -> None:
+    """What approximates is named before the arithmetic is."""
+    assert "engine = exact" in advice(Stage.EMBEDDINGS, shared_plan())
+    assert "segmentation_step = 0.2" in advice(Stage.FRONT_END, shared_plan(segmentation_step=0.2))
+    assert "engine" not in advice(Stage.SCORES, shared_plan())
+
+
+def test_profile_and_variables_choose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`shared` is a profile; STEP4_ENGINE and STEP4_SEGMENTATION_STEP overrule any."""
+    assert Configuration.resolve({"profile": "shared"}, env_file=None).engine == "shared"
+    monkeypatch.setenv("STEP4_ENGINE", "shared")
+    monkeypatch.setenv("STEP4_SEGMENTATION_STEP", "0.2")
+    chosen = Configuration.resolve({}, env_file=None)
+
+    assert (chosen.engine, chosen.segmentation_step) == ("shared", 0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [5.0, 10.0])
+def test_a_file_of_one_window_is_exact(seconds: float) -> None:
+    """The block is the window: the same turns, the same embeddings."""
+    samples = recording()[7 * 16000 : int((7 + seconds) * 16000)]
+    exact, expected = traced(samples, cpu_plan(), Parameters(), {})
+    shared, found = traced(samples, shared_plan(), Parameters(), {})
+
+    assert shared.turns == exact.turns
+    assert shared.turns
+    np.testing.assert_array_equal(found[Stage.EMBEDDINGS], expected[Stage.EMBEDDINGS])
+
+
+@pytest.mark.slow
+def test_only_windows_between_blocks_differ() -> None:
+    """The last window is a block, the padded one too; the others point the same way, idle speakers are equal."""
+    samples = recording()[: SHORT + 5000]
+    outputs = traced(samples, cpu_plan(), Parameters(), {})[1]
+    expected, found = outputs[Stage.EMBEDDINGS], embeddings(samples, shared_plan())
+    idle = ~outputs[Stage.DECISIONS].any(axis=1)
+
+    np.testing.assert_allclose(found[[4, 5]], expected[[4, 5]], atol=1e-5)
+    assert np.abs(found[2] - expected[2]).max() > 1e-3
+    assert cosine(found, expected).min() > 0.5
+    assert idle.any()
+    np.testing.assert_array_equal(found[idle], expected[idle])
+
+
+@pytest.mark.slow
+def test_batch_and_threads_change_nothing_beyond_rounding_and_runs_repeat() -> None:
+    """Blocks do not depend on how they are batched; the same run gives the same bits."""
+    samples = recording()[:SHORT]
+    once, again = embeddings(samples, shared_plan()), embeddings(samples, shared_plan())
+    other = embeddings(samples, replace(shared_plan(), batch_size=1, threads=1))
+    threaded = diarize(samples, replace(shared_plan(), threads=2, batch_size=1), Parameters())
+
+    np.testing.assert_array_equal(once, again)
+    np.testing.assert_allclose(other, once, atol=1e-5)
+    assert threaded.turns == diarize(samples, replace(shared_plan(), threads=1), Parameters()).turns
+
+
+@pytest.mark.slow
+def test_segmentation_is_the_exact_engine_s_and_the_manifest_says_shared() -> None:
+    """Same scores bit for bit, so speech and silence cannot drift; the facts name the engine; the gate compares."""
+    samples = recording()
+    exact, shared = (diarize(samples, plan, Parameters()) for plan in (cpu_plan(), shared_plan()))
+    report = compare(*(on_frames(found, FrameGrid(750, 25)) for found in (exact, shared)))
+
+    np.testing.assert_array_equal(exact.scores.values, shared.scores.values)
+    assert (exact.facts["engine"], shared.facts["engine"]) == ("exact", "shared")
+    assert report.verdict is Verdict.COHERENT
+
+
+@pytest.mark.slow
+def test_mixed_precision_serves_it_too() -> None:
+    """The network's trunk under autocast: finite embeddings near those of FP32."""
+    samples = recording()[:SHORT]
+    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared"))
+
+    assert cosine(mixed, embeddings(samples, shared_plan())).min() > 0.98
+
+
+@pytest.mark.slow
+def test_a_longer_step_takes_fewer_windows() -> None:
+    """A fifth of a window: 2 s from one to the next."""
+    _, outputs = traced(recording()[:SHORT], shared_plan(segmentation_step=0.2), Parameters(), {})
+    _, usual = traced(recording()[:SHORT], shared_plan(), Parameters(), {})
+
+    assert len(outputs[Stage.DECISIONS]) == 3
+    np.testing.assert_array_equal(outputs[Stage.DECISIONS], usual[Stage.DECISIONS][::2])
+
+
+@pytest.mark.slow
+def test_a_resnet_s_frames_are_shared_too(resnet_folder: Path) -> None:
+    """A frame every 80 ms, 12.5 a second: windows land on the nearest, and a block's own window is exact."""
+    pipelines = [models.load(str(resnet_folder), engine) for engine in ("exact", "shared")]
+    file = {"waveform": torch.from_numpy(recording()[:SHORT].copy())[None], "sample_rate": 16000, "uri": "test"}
+    decisions = pipelines[0].get_segmentations(file)
+    expected, found = (one.get_embeddings(file, decisions, exclude_overlap=True) for one in pipelines)
+
+    np.testing.assert_allclose(found[4], expected[4], atol=1e-5)
+    assert cosine(found, expected).min() > 0.9
