@@ -205,20 +205,29 @@ def test_frames_of_a_timeline_are_its_own(tmp_path: Path) -> None:
         load(tmp_path / "t", frames=81)
 
 
-def test_pyannote_and_meeteval_read_the_rttm(tmp_path: Path) -> None:
-    """Two readers that are not ours find the same turns."""
-    import meeteval.io
+def test_pyannote_reads_the_rttm(tmp_path: Path) -> None:
+    """A reader that is not ours finds the same turns."""
     from pyannote.database.util import load_rttm
 
     rttm.write(tmp_path / "clip.rttm", TURNS, "my clip")
     annotation = load_rttm(tmp_path / "clip.rttm")["my%20clip"]
-    listed = meeteval.io.load(tmp_path / "clip.rttm")
-    wanted = [(turn.start, turn.end, turn.speaker) for turn in TURNS]
 
     tracks = [(part.start, part.end, label) for part, _, label in annotation.itertracks(yield_label=True)]
-    assert tracks == [pytest.approx(turn) for turn in wanted]
-    found = [(float(one.begin_time), float(one.begin_time + one.duration), one.speaker_id) for one in listed]
-    assert found == [pytest.approx(turn) for turn in wanted]
+    assert tracks == [pytest.approx((turn.start, turn.end, turn.speaker)) for turn in TURNS]
+
+
+def test_meeteval_reads_the_rttm(tmp_path: Path) -> None:
+    """Another one that is not ours."""
+    reason = "meeteval is published as source alone and wants a C++ compiler: pip install meeteval to run this"
+    listed = pytest.importorskip("meeteval.io", reason=reason)
+
+    rttm.write(tmp_path / "clip.rttm", TURNS, "my clip")
+    found = [
+        (float(one.begin_time), float(one.begin_time + one.duration), one.speaker_id)
+        for one in listed.load(tmp_path / "clip.rttm")
+    ]
+
+    assert found == [pytest.approx((turn.start, turn.end, turn.speaker)) for turn in TURNS]
 
 
 def test_webvtt_py_and_ffmpeg_read_the_webvtt(tmp_path: Path) -> None:
