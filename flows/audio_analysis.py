@@ -20,6 +20,7 @@ from profiles.settings import Configuration
 from tasks.artifacts import show_task, with_progress
 from tasks.compare import Decision, compare_task, decide_task
 from tasks.device import plan_device_task
+from tasks.diagnostics import failures_recorded
 from tasks.diarize import Outcome, ask_cpu, diarize_both, nobody
 from tasks.engine.ffmpeg import Samples
 from tasks.engine.models import identity
@@ -66,16 +67,17 @@ def audio_analysis(
         DriftError: candidate and reference disagree; nothing was published.
     """
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
-    configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
-    log_at(configuration.log_level)
-    seams = with_progress(in_gpu_slot(current_seams()))
-    with refusal_announced(video, configuration.profile):
-        return dict(analyse(video, output or video.parent, configuration, seams).manifest)
+    with failures_recorded(video):
+        configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
+        log_at(configuration.log_level)
+        seams = with_progress(in_gpu_slot(current_seams()))
+        with refusal_announced(video, configuration.profile):
+            return dict(analyse(video, output or video.parent, configuration, seams).manifest)
 
 
 def analyse(video: Path, output: Path, configuration: Configuration, seams: Seams) -> Published:
     """The recipe, with the outside world passed in."""
-    media = probe_task(video)
+    media = probe_task(video, configuration.limits)
     facts = seams.device_facts()
     models = identity(configuration.models)
     wanted = plan_device_task(configuration, facts)
@@ -89,7 +91,7 @@ def analyse(video: Path, output: Path, configuration: Configuration, seams: Seam
 
 def compute(run: Run, seams: Seams) -> Published:
     """From the video's sound to publication or refusal."""
-    samples = listen_task(run.media, run.samples_path, seams.run_ffmpeg)
+    samples = listen_task(run.media, run.samples_path, seams.run_ffmpeg, run.configuration.limits)
     candidate, reference = infer(run, samples, seams)
     timeline = build_timeline_task(run, candidate, samples, "candidate")
     rate = watch_task(run, candidate, timeline.summary)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import sys
 from typing import Any
 
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code: 0 done, else that of the error tree, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.captureWarnings(capture=True)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         code: Any = app(args=arguments, standalone_mode=False)
     except Step4Error as error:
@@ -50,6 +52,11 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # noqa: BLE001  # whatever it is, the exit code must say that something failed
         code = unexpected(error, as_json="--json" in arguments)
     sys.exit(code or 0)
+
+
+def interrupt(_signal: int, _frame: object) -> None:
+    """Being told to stop is like Ctrl-C: what is half done is cleared up on the way out."""
+    raise KeyboardInterrupt
 
 
 def complain(error: Step4Error, *, as_json: bool) -> int:

@@ -22,6 +22,7 @@ from flows.selfcheck import selfcheck
 from flows.terminal import progress, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
 from tasks.engine.errors import DriftError, Step4Error, UsageError
+from tasks.engine.failures import in_our_words
 from tasks.engine.runs import WORKSPACE
 from tasks.engine.seams import current_seams, seams_in_force
 
@@ -70,8 +71,13 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
             console.print(f"step4: {error}", style="bold red", soft_wrap=True)
         return {"video": str(video), "exit_code": error.exit_code, "error": str(error)}
     except Exception as error:
-        log.exception("%s: unexpected error", video.name)
-        return {"video": str(video), "exit_code": Step4Error.exit_code, "error": repr(error)}
+        known = in_our_words(error)
+        if known is None:
+            log.exception("%s: unexpected error", video.name)
+        else:
+            console.print(f"step4: {known}", style="bold red", soft_wrap=True)
+        code = known.exit_code if known else Step4Error.exit_code
+        return {"video": str(video), "exit_code": code, "error": str(known or repr(error))}
     seconds = time.perf_counter() - started
     if not quiet:
         show_run(manifest, options["output"] or video.parent, seconds)
@@ -110,6 +116,7 @@ class OurHandler(logging.StreamHandler):  # type: ignore[type-arg]  # a class of
 def log_to_stderr(level: str) -> None:
     """Show the stages' log lines, each once; a handler that Prefect added for its server stays."""
     handler = OurHandler(sys.stderr)
+    handler.addFilter(lambda record: record.name != "step4.failed")  # said by `run_one`, once
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("step4")
     logger.handlers = [handler, *(other for other in logger.handlers if not isinstance(other, OurHandler))]

@@ -6,11 +6,13 @@ from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from profiles.limits import LimitVariables
 from profiles.profile import DEFAULT, BatchSize, Device, Engine, HalfType, PrecisionName, Profile, Step, get_profile
+from tasks.engine.environment import TOKEN_VARIABLES, from_environment
 from tasks.engine.errors import UsageError
-from tasks.engine.models import TOKEN_VARIABLES, from_environment
+from tasks.engine.limits import MediaLimits
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -20,7 +22,7 @@ def variable(*names: str, default: Any = None, description: str, **bounds: Any) 
     return Field(default=default, validation_alias=AliasChoices(*names), description=description, **bounds)
 
 
-class Environment(BaseSettings):
+class Environment(LimitVariables):
     """What the environment and `.env` say. Unset means: ask the profile."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False)
@@ -92,6 +94,7 @@ class Configuration(BaseModel):
     num_speakers: int | None
     partial_success_ok: bool
     log_level: LogLevel
+    limits: MediaLimits
 
     def asked(self) -> dict[str, Any]:
         """The parameters that make the flow of one video resolve to this profile, proof and model set elsewhere."""

@@ -161,9 +161,10 @@ def parameters_of(chosen: Mapping[str, Any]) -> Parameters:
 
 def compute(video: Path, parameters: Parameters, plan: DevicePlan, seams: Seams) -> Timeline:
     """The reference's timeline of a video, computed now: finished inferences are neither asked nor written."""
-    media = probe(video)
+    limits = Configuration.resolve().limits
+    media = probe(video, limits)
     with tempfile.TemporaryDirectory() as folder:
-        samples = listen(media, Path(folder) / "samples.f32", seams.run_ffmpeg)
+        samples = listen(media, Path(folder) / "samples.f32", seams.run_ffmpeg, limits)
         found = nobody(plan).diarization
         if samples:
             found = seams.diarizer(samples.load(), plan, parameters, seams.progress)

@@ -77,7 +77,7 @@ def reason(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | 
         return f"profile {configuration.profile} asks for cpu"
     if cuda is None:
         return no_cuda(facts)
-    return f"compute capability {cuda.capability}, {cuda.free_memory / GIB:.1f} GiB free"
+    return f"compute capability {cuda.capability}, {cuda.total_memory / GIB:.1f} GiB"
 
 
 def announce(configuration: Configuration, plan: DevicePlan) -> None:

@@ -36,13 +36,12 @@ class Outcome:
     """Of its entry in the store."""
 
     def facts(self) -> dict[str, Any]:
-        """What computed it, for the files' metadata and the manifest."""
+        """What computed it, for the files; the same whether now or in an earlier run."""
         return {
             **self.diarization.facts,
             "attempts": self.attempts,
             "fallback_reason": self.plan.fallback_reason,
             "reason": self.plan.reason,
-            "from_store": self.from_store,
             "plan": self.plan.facts(),
         }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from profiles.settings import Configuration
 from tasks.diarize import Outcome, nobody
 from tasks.engine import experiment
 from tasks.engine.devices import DevicePlan
@@ -79,7 +80,8 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
         chosen, source = candidate["parameters"], candidate["source"]
     except (KeyError, TypeError) as error:
         raise UsageError("--explain needs a candidate in Parquet that a run of step4 wrote: this one is not") from error
-    media = probe(video)
+    limits = Configuration.resolve().limits
+    media = probe(video, limits)
     if media.sha256 != source["sha256"]:
         raise UsageError(f"--explain {video}: the candidate was computed from {source['name']} with other content")
     parameters = Parameters(
@@ -89,7 +91,7 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
         min_speech_sec=chosen["min_speech_ms"] / 1000,
     )
     with tempfile.TemporaryDirectory() as folder:
-        samples = listen(media, Path(folder) / "samples.f32")
+        samples = listen(media, Path(folder) / "samples.f32", limits=limits)
         if samples is None:
             return report
         outcome = replace(nobody(plan), plan=plan)

@@ -12,8 +12,8 @@ from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
 from prefect.concurrency.sync import concurrency
 
 from tasks.engine.devices import DevicePlan
+from tasks.engine.environment import from_environment
 from tasks.engine.errors import UsageError
-from tasks.engine.models import from_environment
 from tasks.engine.seams import Seams
 
 VARIABLE = "STEP4_GPU_SLOT"

@@ -5,9 +5,13 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.engine.containers import AudioTrack, Media, read
+from tasks.engine import confined
+from tasks.engine.confined import Runner
+from tasks.engine.containers import AudioTrack, Media
 from tasks.engine.errors import MediaError
-from tasks.engine.ffmpeg import DECODE_TIMEOUT_SEC, Runner, Samples, decode, run_ffmpeg
+from tasks.engine.ffmpeg import Samples, decode
+from tasks.engine.limits import GIB, MediaLimits
+from tasks.engine.probing import examine
 
 __all__ = [
     "AudioTrack",
@@ -19,30 +23,38 @@ __all__ = [
     "listen_task",
     "probe",
     "probe_task",
-    "run_ffmpeg",
 ]
 
+DEFAULT_LIMITS = MediaLimits()
 
-def probe(video: Path) -> Media:
-    """Find out what a file holds, by demuxing all of it and decoding nothing.
+
+def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
+    """Find out what a file holds, by demuxing all of it and decoding nothing, in a confined process.
 
     Memory is 8 bytes per video frame, whatever the file's size.
 
     Raises:
-        MediaError: missing, not a file, empty, unreadable, cut short, or without audio and video.
+        MediaError: missing, not a file, empty, unreadable, cut short, without audio and video, or beyond a limit.
         StorageError: the disk failed while it was read.
+        EngineError: no process could be started.
     """
     try:
         if not video.is_file():
             found = "is a folder" if video.is_dir() else "is not a file" if video.exists() else "does not exist"
             raise MediaError(f"{str(video)!r} {found}: a video or audio file would be accepted.")
-        return read(video)
-    except OSError as error:
-        raise MediaError(f"{str(video)!r} cannot be opened ({error.strerror or error}): may it be read?") from error
+        size = video.stat().st_size
+        with video.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(f"{str(video)!r} cannot be opened ({reason}): may it be read?") from error
+    if size > limits.input_gib * GIB:
+        raise MediaError(f"{video.name!r} has {size / GIB:.1f} GiB: up to {limits.input_gib:g} GiB would be accepted.")
+    return examine(video.absolute(), size, limits)
 
 
 def extract(
-    media: Media, destination: Path, runner: Runner = run_ffmpeg, timeout_sec: float = DECODE_TIMEOUT_SEC
+    media: Media, destination: Path, runner: Runner = confined.run, limits: MediaLimits = DEFAULT_LIMITS
 ) -> Samples:
     """Decode a probed file's audio to 16 kHz mono float32; sample 0 is heard as the first video frame shows.
 
@@ -53,23 +65,25 @@ def extract(
         media: what ``probe`` said; its ``audio`` must not be None.
         destination: file for the raw samples; an older one is replaced when the new one is complete.
         runner: starts ffmpeg; tests pass their own.
-        timeout_sec: how long ffmpeg may take.
+        limits: how long ffmpeg may take, and how much it may use and write.
 
     Raises:
         MediaError: there is no audio, or not all of it can be decoded.
         StorageError: the samples could not be written.
         EngineError: ffmpeg is missing.
     """
-    return decode(media, destination, runner, timeout_sec)
+    return decode(media, destination, runner, limits)
 
 
-def listen(media: Media, destination: Path, runner: Runner = run_ffmpeg) -> Samples | None:
+def listen(
+    media: Media, destination: Path, runner: Runner = confined.run, limits: MediaLimits = DEFAULT_LIMITS
+) -> Samples | None:
     """`extract`, where there is anything to hear: None without an audio stream, or with one that holds no sample.
 
     Raises:
         MediaError, StorageError, EngineError: as `extract`.
     """
-    samples = extract(media, destination, runner) if media.audio else None
+    samples = extract(media, destination, runner, limits) if media.audio else None
     return samples if samples and samples.count else None
 
 

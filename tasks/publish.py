@@ -15,11 +15,12 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.diagnostics import record
 from tasks.diarize import Outcome
-from tasks.engine.atomic import atomic_path, sha256_of
+from tasks.engine.atomic import atomic_path, disk_in_force, make_folder, sha256_of
 from tasks.engine.errors import DriftError, NonFiniteError, StorageError, UsageError
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.publication import switch
 from tasks.engine.runs import MANIFEST, Run
 from tasks.engine.timeline import Timeline, rows
 from tasks.timeline import StagedTimeline
@@ -101,8 +102,7 @@ def publish(
         substituted: is this the reference, published in the place of a candidate that drifted?
 
     Raises:
-        StorageError: a file could not be written or read back; an earlier publication then stays as it is, or is
-            recognisably incomplete.
+        StorageError: a file could not be written or read back; an earlier publication then stays as it is.
     """
     require_sound(load_timeline(staged.timeline))
     files = {
@@ -121,12 +121,11 @@ def publish(
         "substituted": substituted,
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=2)
+    with atomic_path(run.staging / "manifest.json") as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    staged_files = {**files, MANIFEST: run.staging / "manifest.json"}
     try:
-        for suffix, path in files.items():
-            path.replace(run.published(suffix))
-        with atomic_path(run.published(MANIFEST)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        retire_unlisted(run, files)
+        switch({path: run.published(suffix) for suffix, path in staged_files.items()}, unlisted(run, files), run.aside)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     if outcome.plan.fallback_reason:
@@ -182,10 +181,9 @@ def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[
     }
 
 
-def retire_unlisted(run: Run, files: Mapping[str, Path]) -> None:
-    """Remove the optional files of an earlier publication that this one lacks: nobody must read them by mistake."""
-    for suffix in {"_audio.json", "_audio.json.gz", f"_{PAGE}"} - files.keys():
-        run.published(suffix).unlink(missing_ok=True)
+def unlisted(run: Run, files: Mapping[str, Path]) -> list[Path]:
+    """Optional files of an earlier publication that this one lacks: nobody must read them by mistake."""
+    return [run.published(suffix) for suffix in {"_audio.json", "_audio.json.gz", f"_{PAGE}"} - files.keys()]
 
 
 def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftError:
@@ -209,7 +207,10 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
     write_report(report, run.staging)
     try:
         shutil.rmtree(run.refused, ignore_errors=True)
-        shutil.copytree(run.staging, run.refused, ignore=shutil.ignore_patterns("*.f32"))
+        make_folder(run.refused.parent)
+        run.samples_path.unlink(missing_ok=True)
+        # Moved, not copied: a refusal needs no space.
+        disk_in_force().replace(run.staging, run.refused)
         retire_publication_of_other_content(run)
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
@@ -235,9 +236,9 @@ def retire_publication_of_other_content(run: Run) -> None:
     if manifest is None or manifest["source"]["sha256"] == run.media.sha256:
         return
     retired = run.refused / "previous"
-    retired.mkdir(parents=True, exist_ok=True)
+    make_folder(retired)
     for name in (path.name, *manifest["files"]):
-        (run.output / name).replace(retired / name)
+        disk_in_force().replace(run.output / name, retired / name)
     log.warning("La publication précédente décrivait un autre contenu, déplacée dans %s", retired)
 
 

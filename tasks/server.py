@@ -11,7 +11,7 @@ from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
 from profiles.profile import DEFAULT
-from tasks.engine.models import from_environment
+from tasks.engine.environment import from_environment
 
 log = logging.getLogger("step4.server")
 

@@ -11,6 +11,8 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.engine.limits import Bounds
+
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 SECONDS = 5
 BURST = (2.0, 2.5)
@@ -100,10 +102,10 @@ class FakeRunner:
     stderr: bytes = b""
     raises: Callable[[list[str], float], BaseException] | None = None
 
-    def __call__(self, arguments: list[str], timeout_sec: float) -> Any:
+    def __call__(self, arguments: list[str], bounds: Bounds) -> Any:
         """Leave the output behind as a real process would, then fail or return."""
         target = next(part for part in reversed(arguments) if part.startswith("file:"))
         Path(target.removeprefix("file:")).write_bytes(self.output)
         if self.raises:
-            raise self.raises(arguments, timeout_sec)
+            raise self.raises(arguments, bounds.wall_sec)
         return subprocess.CompletedProcess(arguments, self.returncode, b"", self.stderr)

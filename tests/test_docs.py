@@ -11,11 +11,11 @@ import pytest
 from flows.cli import app
 from profiles.profile import all_profiles
 from profiles.settings import Environment
+from tasks.engine.environment import TOKEN_VARIABLES
 from tasks.engine.formats import timeline_parquet
 from tasks.engine.frames import FrameGrid, rate_of
 from tasks.engine.gate.report import Verdict
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.engine.models import TOKEN_VARIABLES
 from tasks.engine.timeline import SCHEMA, rows
 from tasks.engine.turns import SpeechScores, Turn
 

@@ -9,6 +9,9 @@ import warnings
 
 # pyannote.audio reports durations and speaker counts to its makers unless told not to.
 os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+# The hub's client reports versions, and sends a token that it finds by itself wherever it asks.
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"  # noqa: S105  # a switch
 # pyannote.audio loads checkpoints with weights_only=False, which runs whatever a checkpoint pickles.
 os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
 # Samples are decoded by ffmpeg and handed over as arrays: torchcodec's shared libraries are never used.

@@ -4,18 +4,19 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from tasks.engine.errors import StorageError
+from tasks.engine.leftovers import owned_name
 
 PARTIAL_PATTERN = ".step4-*.part"
 """Glob of temporary names: what is left of it after a crash may be deleted, nothing else reads it."""
 
 
 class Disk:
-    """The two calls that make a file durable. Tests pass a subclass that records or fails."""
+    """The calls that make a file durable and public. Tests pass a subclass that records or fails."""
 
     def sync(self, path: Path) -> None:
         """Force the content of a file, or the names of a folder, to the medium."""
@@ -29,9 +30,31 @@ class Disk:
         finally:
             os.close(handle)
 
+    def make_folder(self, path: Path) -> None:
+        """Make a folder and those above it."""
+        path.mkdir(parents=True, exist_ok=True)
+
     def replace(self, source: Path, target: Path) -> None:
         """Put ``source`` in the place of ``target`` in one step."""
         source.replace(target)
+
+
+_IN_FORCE: ContextVar[Disk] = ContextVar("disk")
+
+
+def disk_in_force() -> Disk:
+    """The disk that this run writes to: the real one, unless the caller brought another."""
+    return _IN_FORCE.get(None) or Disk()
+
+
+@contextlib.contextmanager
+def disk_replaced(disk: Disk) -> Iterator[None]:
+    """Let every write in this block go through this disk."""
+    token = _IN_FORCE.set(disk)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)
 
 
 @contextlib.contextmanager
@@ -45,8 +68,8 @@ def atomic_path(dest: Path, disk: Disk | None = None) -> Iterator[Path]:
     Raises:
         StorageError: for any OSError inside the block or after it (disk full, missing folder, no permission).
     """
-    disk = disk or Disk()
-    temporary = dest.parent / f".step4-{secrets.token_hex(8)}.part"
+    disk = disk or disk_in_force()
+    temporary = dest.parent / f".step4-{owned_name()}.part"
     try:
         yield temporary
         disk.sync(temporary)
@@ -80,6 +103,6 @@ def make_folder(path: Path) -> None:
         StorageError: it cannot be made.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        disk_in_force().make_folder(path)
     except OSError as error:
         raise StorageError(f"folder {path} cannot be made ({error.strerror or error}): choose one that can.") from error

@@ -12,6 +12,7 @@ from tasks.engine.atomic import sha256_of
 from tasks.engine.errors import MediaError
 from tasks.engine.frames import FrameGrid
 from tasks.engine.intact import refuse_cut, refuse_empty, refuse_short
+from tasks.engine.limits import MediaLimits
 from tasks.engine.packets import Tally, chosen, codec_of, tallied
 from tasks.engine.rates import audio_only_grid, grid_of
 
@@ -36,9 +37,6 @@ VIDEO_SUFFIXES = (
 )
 """How videos in the accepted containers are named. Names of audio files are left out: `clip.wav` beside `clip.mp4` is
 its sound, not a second video."""
-
-MAX_DURATION_SEC = 24 * 3600.0
-"""Longest accepted recording: gaps become silence, so one forged timestamp could fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +89,24 @@ class Media:
         return self.grid.duration
 
 
-def read(path: Path) -> Media:
-    """Demux a file from one end to the other.
+def read(path: Path, limits: MediaLimits) -> Media:
+    """Demux a file from one end to the other. For a process of its own: the file may be made to do harm.
 
     Raises:
-        MediaError: it cannot be read, holds neither audio nor video, is cut short, or promises more than it holds.
+        MediaError: it cannot be read, holds neither audio nor video, is cut short, promises more than it holds, or is
+            beyond a limit.
         StorageError: its bytes cannot be read.
     """
     path = path.absolute()
     found = path.stat()
     refuse_cut(path, found.st_size)
     with opened(path) as container:
-        tallies = tallied(container)
+        tallies = tallied(container, limits)
         used = [tally for tally in (chosen(tallies, "video"), chosen(tallies, "audio")) if tally]
         refuse_empty(path, tallies, used)
         refuse_short(path, container, used, tallies)
         media = described(path, container.format.name, used)
+        refuse_beyond(path, media, used, limits)
     return replace(media, size=found.st_size, modified_ns=found.st_mtime_ns, sha256=sha256_of(path))
 
 
@@ -138,14 +138,28 @@ def described(path: Path, container: str, used: Sequence[Tally]) -> Media:
         grid, assumed = video_grid(used[0])
     else:
         grid, assumed = audio_only_grid(tracks[0].duration_sec), True
-    longest = max(grid.duration, *(track.start_offset_sec + track.duration_sec for track in tracks), 0.0)
-    if longest > MAX_DURATION_SEC:
-        raise MediaError(
-            f"{path.name!r} lasts {longest / 3600:.1f} h by its timestamps: up to {MAX_DURATION_SEC / 3600:.0f} h "
-            "would be accepted."
-        )
     corrupt = sum(tally.corrupt for tally in used)
     return Media(path, 0, "", container, grid, grid.pts is not None, assumed, start, track, corrupt)
+
+
+def refuse_beyond(path: Path, media: Media, used: Sequence[Tally], limits: MediaLimits) -> None:
+    """Refuse what is longer, larger or wider than the limits.
+
+    Raises:
+        MediaError: with the value found and the limit.
+    """
+    track, grid = media.audio, media.grid
+    hours = max(grid.duration, track.start_offset_sec + track.duration_sec if track else 0.0) / 3600
+    pictures = [stream.width * stream.height for tally in used if (stream := tally.stream).type == "video"]
+    for value, limit, unit in (
+        (hours, limits.hours, "h"),
+        (grid.count, limits.frames, "frames"),
+        (max(pictures, default=0), limits.pixels, "pixels per frame"),
+        (track.channels if track else 0, limits.channels, "channels"),
+        (track.sample_rate if track else 0, limits.sample_rate, "samples per second"),
+    ):
+        if not value <= limit:
+            raise MediaError(f"{path.name!r} holds {value:.6g} {unit}: up to {limit:.6g} would be accepted.")
 
 
 def video_grid(video: Tally) -> tuple[FrameGrid, bool]:

@@ -1,12 +1,16 @@
 """What this machine can compute with, as values: facts that a probe found, and the plan made from them."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import psutil
 
+from tasks.engine import driver
+
 GIB = 1024**3
+SMOKE_SUM = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,8 @@ class DevicePlan:
         )
 
     def facts(self) -> dict[str, Any]:
-        """As it lands in the manifest."""
-        return asdict(self)
+        """As it lands in the files: what was free at that moment decides nothing afterwards, and differs every time."""
+        return {name: value for name, value in asdict(self).items() if name != "free_memory"}
 
 
 def cpu_name() -> str:
@@ -121,26 +125,55 @@ def driver_version() -> int | None:
     return int(version()) if version else None
 
 
-def probe() -> DeviceFacts:
-    """Look at this machine through torch."""
-    import torch  # noqa: PLC0415  # heavy: three seconds
+def probe(torch: Any = None, ask_driver: Callable[[], str | None] = driver.trouble) -> DeviceFacts:  # noqa: ANN401
+    """Look at this machine through torch, if its driver answers.
 
-    devices, error = [], None
-    try:
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            free, total = torch.cuda.mem_get_info(index)
-            capability = f"{properties.major}.{properties.minor}"
-            devices.append(CudaDevice(index, properties.name, capability, total, free))
-    except RuntimeError as failure:
-        devices, error = [], " ".join(str(failure).split())
+    Args:
+        torch: the library; tests pass their own.
+        ask_driver: says why the driver must not be asked, or None.
+    """
+    if torch is None:
+        import torch  # noqa: PLC0415  # heavy: three seconds
+
+    devices: list[CudaDevice] = []
+    error = ask_driver() if torch.version.cuda else None
+    if error is None:
+        try:
+            devices = [cuda_device(torch, index) for index in range(torch.cuda.device_count())]
+            error = None if devices or not torch.version.cuda else why_none(torch)
+        except (RuntimeError, AssertionError, OSError) as failure:
+            devices, error = [], " ".join(str(failure).split())
     return DeviceFacts(
         torch=torch.__version__,
         cuda_build=torch.version.cuda,
-        cudnn=torch.backends.cudnn.version() if devices else None,  # type: ignore[no-untyped-call]
+        cudnn=torch.backends.cudnn.version() if devices else None,
         cpu_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         free_memory=available_memory(),
         cuda=tuple(devices),
         driver=driver_version() if devices else None,
         cuda_error=error,
     )
+
+
+def cuda_device(torch: Any, index: int) -> CudaDevice:  # noqa: ANN401  # the library, or a test's
+    """One device, after it has computed something: a build may see a card for which it has no kernels.
+
+    Raises:
+        RuntimeError: it cannot be used.
+    """
+    properties = torch.cuda.get_device_properties(index)
+    free, total = torch.cuda.mem_get_info(index)
+    found = float(torch.ones(8, device=f"cuda:{index}").add(1).sum())
+    if found != SMOKE_SUM:
+        raise RuntimeError(f"{properties.name} adds eight twos to {found}")
+    return CudaDevice(index, properties.name, f"{properties.major}.{properties.minor}", total, free)
+
+
+def why_none(torch: Any) -> str | None:  # noqa: ANN401  # as above
+    """Why a CUDA build sees no device; None on a machine that has no NVIDIA driver at all."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as failure:
+        text = " ".join(str(failure).split())
+        return None if "no NVIDIA driver" in text else text
+    return None

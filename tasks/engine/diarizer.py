@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from tasks.engine.pipeline import ExactSpeakerDiarization
 
 SAMPLE_RATE = 16000
-DEVICE_FAILURES = ("CUDA error", "CUDA out of memory", "cuDNN error", "CUBLAS_STATUS", "CUFFT_", "NVML", "No CUDA GPUs")
+DEVICE_FAILURES: tuple[str, ...] = (
+    "CUDA error",
+    "CUDA out of memory",
+    "cuDNN error",
+    "CUBLAS_STATUS",
+    "CUFFT_",
+    "NVML",
+)
+DEVICE_FAILURES += ("No CUDA GPUs", "cusolver", "NVIDIA driver", "unable to find an engine", "not compiled with CUDA")
 """How torch's messages begin, or what they contain, when it is the device that failed and not our code."""
 
 Progress = Callable[[str, int, int], None]
@@ -170,7 +178,7 @@ def device_failures() -> Iterator[None]:
         yield
     except Step4Error:
         raise
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, AssertionError) as error:
         text = " ".join(str(error).split())
         if is_out_of_memory(error):
             raise DeviceError("out of memory") from error

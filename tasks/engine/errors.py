@@ -9,37 +9,44 @@
     │   ├── ModelError              5   a model is missing, altered or not loadable
     │   └── NonFiniteError          5   NaN or Inf came out of a stage
     ├── StorageError                6   an output could not be written or read back
-    └── BatchError                  its worst video's   some videos of a batch failed
+    ├── BatchError                  its worst video's   some videos of a batch failed
+    └── ServiceError                1   the Prefect server, or the network to it, failed
 
-Each carries one sentence that says what was found and what would be accepted.
+Each carries one sentence that says what was found and what would be accepted, and is logged at one level: WARNING
+where the input or the request is to blame, ERROR where the machine is, CRITICAL where results cannot be trusted.
 """
 
+import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class Step4Error(Exception):
     """Base of all errors raised on purpose by this project."""
 
     exit_code: int = 1
+    log_level: ClassVar[int] = logging.ERROR
 
 
 class UsageError(Step4Error):
     """The request itself cannot be served: unknown name, wrong value, wrong file format."""
 
     exit_code = 2
+    log_level = logging.WARNING
 
 
 class DriftError(Step4Error):
     """Candidate and reference disagree beyond the tolerance, or could not be compared."""
 
     exit_code = 3
+    log_level = logging.CRITICAL
 
 
 class MediaError(Step4Error):
     """The input is missing, damaged, or holds nothing that can be analysed."""
 
     exit_code = 4
+    log_level = logging.WARNING
 
 
 class EngineError(Step4Error):
@@ -59,6 +66,8 @@ class ModelError(EngineError):
 class NonFiniteError(EngineError):
     """A stage produced NaN or Inf. Never silence: argmax of NaN would decode as nobody speaking."""
 
+    log_level = logging.CRITICAL
+
 
 class StorageError(Step4Error):
     """An output could not be written, or failed verification when read back."""
@@ -76,3 +85,7 @@ class BatchError(Step4Error):
         super().__init__(message)
         self.exit_code = exit_code
         self.report = dict(report or {})
+
+
+class ServiceError(Step4Error):
+    """What the run reports to failed: the Prefect server, its database, or the network between."""

@@ -1,16 +1,11 @@
 """One ffmpeg process turns a file's audio into mono 16 kHz float samples that start with the picture."""
 
-import contextlib
 import hashlib
-import os
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import ffmpeg
 import imageio_ffmpeg
@@ -18,21 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.atomic import atomic_path
+from tasks.engine.confined import Finished, Runner, ended_by
 from tasks.engine.containers import DECODERS, AudioTrack, Media
 from tasks.engine.errors import EngineError, MediaError, StorageError
+from tasks.engine.limits import Bounds, MediaLimits
 
 SAMPLE_RATE = 16_000
-DECODE_TIMEOUT_SEC = 3600.0
-"""ffmpeg decodes hundreds of times faster than real time: an hour is a process that hangs."""
-
 FILL_SEC = 0.04
 """Holes and overlaps from here on (one frame at 25 fps) are filled or trimmed; below, they are a clock's jitter."""
 
 DURATION_SLACK_SEC = 0.25
 """Encoder delay and padding, which the packets count and the decoder drops: at 8 kHz two packets are 0.25 s."""
-
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-"""All that ffmpeg sees of the environment: no tokens, no proxies."""
 
 UNSIZED = ("wav", "w64", "aiff")
 """Where ffmpeg calls the last packet corrupt when a program wrote to a pipe and could not fill in the size."""
@@ -41,17 +32,9 @@ OFF_AIR = ("mpegts",)
 """Where a recording begins and ends in the middle of a packet: corrupt ones are dropped, as the probe drops them."""
 
 BLOCK_SAMPLES = 1 << 20
-
-
-class Finished(Protocol):
-    """What a runner hands back; ``subprocess.CompletedProcess`` is one."""
-
-    returncode: int
-    stderr: bytes
-
-
-Runner = Callable[[list[str], float], Finished]
-"""Runs an argument list for at most so many seconds; raises ``subprocess.TimeoutExpired`` past them."""
+BYTES_PER_SEC = SAMPLE_RATE * 4
+OUTPUT_SLACK_BYTES = 10 * BYTES_PER_SEC
+"""How much more than it promises a track may decode to before ffmpeg is stopped rather than measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,36 +72,6 @@ def executable() -> str:
         raise EngineError("No ffmpeg on PATH and none from imageio-ffmpeg: one of them is needed.") from error
 
 
-def run_ffmpeg(arguments: list[str], timeout_sec: float) -> "subprocess.CompletedProcess[bytes]":
-    """Run one process without input, shell or secrets; nothing of it outlives this call.
-
-    Raises:
-        subprocess.TimeoutExpired: it was still running, and was killed with all it had started.
-        EngineError: it could not be started.
-    """
-    environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"LC_ALL": "C"}
-    try:
-        process = subprocess.Popen(  # noqa: S603  # an argument list; the file's name is behind "file:"
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise EngineError(f"{arguments[0]} could not be started: {error.strerror or error}.") from error
-    with process:
-        try:
-            _, stderr = process.communicate(timeout=timeout_sec)
-        except BaseException:
-            # Ctrl-C as well as the timeout; a session of its own is not reached by the terminal's.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return subprocess.CompletedProcess(arguments, process.returncode, b"", stderr)
-
-
 def arguments_for(media: Media, track: AudioTrack, output: Path, ffmpeg_path: str) -> list[str]:
     """The command line. Every part of it was tried on whole and on damaged files of each codec."""
     demuxer = media.container.split(",")[0]
@@ -130,6 +83,8 @@ def arguments_for(media: Media, track: AudioTrack, output: Path, ffmpeg_path: st
         nostdin=None,
         hide_banner=None,
         v="error",
+        filter_threads=1,  # one per core would take address space and no time off
+        threads=1,
         protocol_whitelist="file",
         codec_whitelist=DECODERS,
         copyts=None,  # times as the container has them: ffmpeg's own zero is the earliest stream, not the picture
@@ -147,35 +102,42 @@ def arguments_for(media: Media, track: AudioTrack, output: Path, ffmpeg_path: st
     return [names.get(part, part) for part in map(str, sink.overwrite_output().compile(cmd=ffmpeg_path))]
 
 
-def decode(media: Media, destination: Path, runner: Runner, timeout_sec: float = DECODE_TIMEOUT_SEC) -> Samples:
+def decode(media: Media, destination: Path, runner: Runner, limits: MediaLimits) -> Samples:
     """Decode the chosen track of ``media`` into ``destination``, which appears whole or not at all.
 
     Raises:
-        MediaError: no audio, undecodable or incomplete audio, NaN or infinite samples, or no end in sight.
+        MediaError: no audio, undecodable or incomplete audio, NaN or infinite samples, or beyond a limit.
         StorageError: the samples could not be written.
         EngineError: ffmpeg could not be started.
     """
     track = media.audio
     if track is None:
         raise MediaError(f"{media.path.name!r} has no audio to decode: an audio stream with packets is needed.")
+    promised = int(_expected_sec(track) * BYTES_PER_SEC)
+    bounds = limits.bounds(media.size, promised + OUTPUT_SLACK_BYTES)
     with atomic_path(destination.absolute()) as temporary:
-        finished = _run(media, arguments_for(media, track, temporary, executable()), runner, timeout_sec)
+        finished = _run(media, arguments_for(media, track, temporary, executable()), runner, bounds)
         complaint = _complaint(finished.stderr, media.container, track.codec)
         if finished.returncode:
-            _refuse_failure(media, finished, complaint)
+            _refuse_failure(media, finished, complaint, bounds)
         count = temporary.stat().st_size // np.dtype("<f4").itemsize
         _refuse_incomplete(media, track, count, complaint)
         sha256 = _checksum(media, Samples(temporary, count, "").load())
     return Samples(destination.absolute(), count, sha256)
 
 
-def _run(media: Media, arguments: list[str], runner: Runner, timeout_sec: float) -> Finished:
+def _run(media: Media, arguments: list[str], runner: Runner, bounds: Bounds) -> Finished:
     try:
-        return runner(arguments, timeout_sec)
+        return runner(arguments, bounds)
     except subprocess.TimeoutExpired as error:
         raise MediaError(
-            f"{media.path.name!r} was not decoded within {timeout_sec:.0f} s: ffmpeg was stopped."
+            f"{media.path.name!r} was not decoded within {bounds.wall_sec:.0f} s: ffmpeg was stopped."
         ) from error
+
+
+def _expected_sec(track: AudioTrack) -> float:
+    """Seconds from the first video frame to the end of the sound."""
+    return max(0.0, track.start_offset_sec + track.duration_sec)
 
 
 def _complaint(stderr: bytes, container: str, codec: str) -> str:
@@ -187,20 +149,28 @@ def _complaint(stderr: bytes, container: str, codec: str) -> str:
     return next((match["said"].strip() for match in matches if match), "")
 
 
-def _refuse_failure(media: Media, finished: Finished, complaint: str) -> None:
+def _refuse_failure(media: Media, finished: Finished, complaint: str, bounds: Bounds) -> None:
     said = finished.stderr.decode(errors="replace").strip()
     if "No space left on device" in said:
         raise StorageError(f"The decoded audio of {media.path.name!r} does not fit on the disk: free some space.")
+    if "File too large" in said:
+        raise MediaError(
+            f"{media.path.name!r} decodes to more than its container promises or its limits allow: "
+            f"{bounds.output_bytes} bytes would be accepted."
+        )
+    if "Cannot allocate memory" in said:
+        raise MediaError(f"{media.path.name!r} needs more than {bounds.memory_bytes >> 20} MiB of memory to decode.")
     reason = complaint or (said.splitlines() or ["no message"])[-1]
     raise MediaError(
         f"The audio of {media.path.name!r} is damaged or of a kind that cannot be decoded "
-        f"(ffmpeg ended with {finished.returncode}: {reason}): audio that decodes without an error would be accepted."
+        f"(ffmpeg {ended_by(finished.returncode, bounds)}: {reason}): audio that decodes without an error would be "
+        "accepted."
     )
 
 
 def _refuse_incomplete(media: Media, track: AudioTrack, count: int, complaint: str) -> None:
     """Exit code 0 is not trusted: lost packets are filled with silence, lost ends are simply missing."""
-    expected, decoded = max(0.0, track.start_offset_sec + track.duration_sec), count / SAMPLE_RATE
+    expected, decoded = _expected_sec(track), count / SAMPLE_RATE
     if abs(expected - decoded) > DURATION_SLACK_SEC:
         raise MediaError(
             f"The audio of {media.path.name!r} is damaged: {decoded:.2f} s could be decoded where the container "

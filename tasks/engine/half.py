@@ -23,6 +23,14 @@ def trouble(device: str, half: str) -> str | None:
     Returns:
         What went wrong in one clause, or None where both are finite and close.
     """
+    try:
+        return first_trouble(device, half)
+    except RuntimeError as error:  # a device without memory, or gone
+        return f"{half} could not be tried ({' '.join(str(error).split())[:120]})"
+
+
+def first_trouble(device: str, half: str) -> str | None:
+    """`trouble` of a device that answers."""
     generator = torch.Generator().manual_seed(0)
     picture = torch.randn((2, 8, 40, 64), generator=generator).to(device)
     sequence = torch.randn((2, 64, 60), generator=generator).to(device)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.engine.errors import MediaError
-from tasks.engine.packets import Tally
+from tasks.engine.packets import Tally, codec_of
 
 HEADER_SLACK_SEC = 0.25
 """How much less than its header says a whole file may hold: encoder delay and padding are a few packets."""
@@ -28,8 +28,10 @@ def refuse_cut(path: Path, size: int) -> None:
     Raises:
         MediaError: empty, or shorter than the size it states (Matroska, WebM, WAV, AVI).
     """
-    with path.open("rb") as file:
-        head = file.read(HEADER_BYTES)
+    head = b""
+    if size:  # what the kernel shows as a file without size may have no end, or wait for ever
+        with path.open("rb") as file:
+            head = file.read(HEADER_BYTES)
     declared = declared_size(head)
     if not head:
         raise MediaError(f"{path.name!r} is empty (0 bytes): a whole video or audio file would be accepted.")
@@ -83,6 +85,11 @@ def refuse_short(path: Path, container: Any, used: Sequence[Tally], tallies: Seq
         # Only these two keep an index of every packet; others list key frames, or grow the list while reading.
         if kind.startswith(("mov", "avi")) and tally.packets < listed:
             raise _short(path, f"its index lists {listed} {tally.stream.type} packets, it holds {tally.packets}")
+        # Of raw sound every sample is a frame of its own; libavformat gives up on tables that are too long.
+        if kind.startswith("mov") and codec_of(tally.stream).startswith("pcm_"):
+            promised, held = tally.stream.frames / tally.stream.codec_context.sample_rate, tally.seconds(tally.end)
+            if held - tally.seconds(tally.first) < promised - HEADER_SLACK_SEC:
+                raise _short(path, f"its header promises {promised:.2f} s of sound, it holds {held:.2f} s")
         # Elsewhere the flag has other causes: bad reception (MPEG-TS), a size nobody could seek back to write (WAV).
         if kind.startswith(("mov", "flv")) and tally.corrupt:
             raise _short(path, f"its last {tally.stream.type} packet is incomplete")

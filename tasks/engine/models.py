@@ -4,28 +4,27 @@
 a pyannote pipeline, or the id of one on the Hugging Face hub, is what production users choose.
 """
 
-import os
 import pkgutil
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dotenv import dotenv_values
-
+from tasks.engine import hub
 from tasks.engine.atomic import sha256_of
+from tasks.engine.environment import from_environment
 from tasks.engine.errors import ModelError
 
 if TYPE_CHECKING:
     from tasks.engine.pipeline import ExactSpeakerDiarization
 
-TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_AUTH_TOKEN")
 STOCK_PIPELINES = {
     "pyannote.audio.pipelines.SpeakerDiarization",
     "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
 }
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 ENGINES = {"exact": "pipeline.ExactSpeakerDiarization", "shared": "shared.SharedSpeakerDiarization"}
+SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +80,40 @@ def identity(models: str) -> dict[str, str]:
     folder = pipeline_folder(models)
     found = checksums(folder)
     for repository in sorted(repositories(read_config(folder))):
-        found |= {f"{repository}/{name}": sha256 for name, sha256 in checksums(hub_snapshot(repository)).items()}
+        found |= {f"{repository}/{name}": sha256 for name, sha256 in checksums(hub.snapshot(repository)).items()}
     return found
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Relative path to sha256 of every file below a folder, hidden folders left out."""
-    return {
+    """Relative path to sha256 of every file below a folder, hidden folders left out.
+
+    Raises:
+        ModelError: the folder has a `SHA256SUMS`, and a file differs from it or does not stand in it.
+    """
+    found = {
         str(path.relative_to(folder)): sha256_of(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")
     }
+    return checked_sums(folder, found) if SUMS in found else found
+
+
+def checked_sums(folder: Path, found: dict[str, str]) -> dict[str, str]:
+    """The checksums found, if they are those that `sha256sum` wrote down beside the files.
+
+    Raises:
+        ModelError: with the first file that is not.
+    """
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
+    # `sha256sum` writes the sum, a space, a space or an asterisk, and the name.
+    listed = {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
+    for name in sorted((found.keys() | listed.keys()) - {SUMS}):
+        if found.get(name) != listed.get(name):
+            raise ModelError(
+                f"{folder / name} has sha256 {found.get(name, 'none, it is missing')}: "
+                f"{folder / SUMS} says {listed.get(name, 'nothing of it')}"
+            )
+    return found
 
 
 def load(models: str, engine: str = "exact") -> "ExactSpeakerDiarization":
@@ -102,7 +124,8 @@ def load(models: str, engine: str = "exact") -> "ExactSpeakerDiarization":
     """
     identity(models)
     try:
-        return load_offline(engine) if models == "offline" else load_folder(pipeline_folder(models), engine)
+        with hub.offline():
+            return load_offline(engine) if models == "offline" else load_folder(pipeline_folder(models), engine)
     except ModelError:
         raise
     except Exception as error:
@@ -145,7 +168,7 @@ def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
     if parameters.get("clustering", "VBxClustering") != "VBxClustering":
         parameters.setdefault("plda", PLDA.__new__(PLDA))
     config["pipeline"] = {"name": f"tasks.engine.{ENGINES[engine]}", "params": inside(parameters, folder)}
-    pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config, token=hub_token())
+    pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config)
     return pipeline
 
 
@@ -179,7 +202,7 @@ def inside(value: Any, folder: Path) -> Any:  # noqa: ANN401  # any YAML value
     if isinstance(value, str) and value.startswith(("$model/", "./")):
         return str(folder / value.split("/", 1)[1])
     if isinstance(value, str) and HUB_ID.fullmatch(value):
-        return str(hub_snapshot(value))
+        return str(hub.snapshot(value))
     return value
 
 
@@ -196,29 +219,7 @@ def pipeline_folder(models: str) -> Path:
             f"model set {models!r} not found: expected 'offline', a hub id such as "
             "'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml"
         )
-    return hub_snapshot(models)
-
-
-def hub_snapshot(repository: str) -> Path:
-    """Fetch (or find in the local cache) a pipeline of the hub; `id@revision` pins a revision."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
-
-    name, _, revision = repository.partition("@")
-    try:
-        return Path(snapshot_download(name, revision=revision or None, token=hub_token()))
-    except Exception as error:  # noqa: BLE001  # the hub client raises a dozen kinds, some with the URL in them
-        hint = "the token was refused or its terms not accepted" if hub_token() else "set HF_TOKEN"
-        raise ModelError(f"{name} could not be fetched from the hub ({type(error).__name__}): {hint}") from None
-
-
-def hub_token() -> str | None:
-    """The hub's token from the environment; it is never a parameter, so it never reaches a log or a run's record."""
-    return next((value for name in TOKEN_VARIABLES if (value := from_environment(name))), None)
-
-
-def from_environment(name: str) -> str | None:
-    """A variable of the environment, else of `.env` in the working folder; None where empty or absent."""
-    return os.environ.get(name) or dotenv_values(".env").get(name) or None
+    return hub.snapshot(models)
 
 
 def allow_pyannote_checkpoints() -> None:

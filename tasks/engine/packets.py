@@ -3,9 +3,13 @@
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from av.stream import Disposition
+
+from tasks.engine.errors import MediaError
+from tasks.engine.limits import MediaLimits
 
 
 @dataclass(slots=True)
@@ -79,9 +83,15 @@ def hidden_vp8(packet: Any) -> bool:  # noqa: ANN401  # as above
     return not memoryview(packet)[0] >> 4 & 1
 
 
-def tallied(container: Any) -> list[Tally]:  # noqa: ANN401  # as above
-    """Walk through every packet; one account per stream, by stream index."""
-    kind = container.format.name
+def tallied(container: Any, limits: MediaLimits) -> list[Tally]:  # noqa: ANN401  # as above
+    """Walk through every packet; one account per stream, by stream index.
+
+    Raises:
+        MediaError: more streams than the limit.
+    """
+    kind, streams = container.format.name, len(container.streams)
+    if streams > limits.streams:
+        raise MediaError(f"{Path(container.name).name!r} has {streams} streams: up to {limits.streams} are accepted.")
     # What libavformat makes up for AVI includes the decoder's delay in the picture's times and not in the audio's.
     tallies = [Tally(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
     for packet in container.demux():

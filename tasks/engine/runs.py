@@ -1,8 +1,5 @@
 """One run: what decides its result, and where its files lie before and after publication."""
 
-import os
-import platform
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,14 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from profiles.settings import Configuration
-from tasks.engine.atomic import make_folder
+from tasks.engine.atomic import PARTIAL_PATTERN, make_folder
 from tasks.engine.containers import Media
 from tasks.engine.devices import DeviceFacts, DevicePlan
 from tasks.engine.diarizer import Parameters
+from tasks.engine.leftovers import owned_name, sweep
 from tasks.engine.locks import lock_for
+from tasks.engine.publication import restore
 from tasks.engine.store import ENGINE_VERSION, Store, digest, library_versions
 from tasks.engine.store import key as store_key
 
@@ -92,8 +89,7 @@ class Run:
     @cached_property
     def staging(self) -> Path:
         """Where this run's files are made; the name tells which process they belong to."""
-        owner = f"{platform.node()}-{os.getpid()}"
-        return self.workspace / "staging" / f"{owner}-{secrets.token_hex(8)}"
+        return self.workspace / "staging" / owned_name()
 
     @property
     def samples_path(self) -> Path:
@@ -104,6 +100,11 @@ class Run:
     def refused(self) -> Path:
         """Where candidate, reference and drift report of the last refused run are kept."""
         return self.workspace / "refused" / self.stem
+
+    @property
+    def aside(self) -> Path:
+        """Where the files of an earlier publication wait while the new ones take their names."""
+        return self.workspace / "previous" / self.stem
 
     @property
     def store(self) -> Store:
@@ -127,19 +128,26 @@ class Run:
     def exclusive(self) -> Iterator[None]:
         """Hold this clip: a second run on the same input waits, then finds the first one's publication.
 
+        What killed runs left is cleared up first, and a publication that one of them was replacing is put back.
         Whatever ends the block, this run's staging is removed, and the workspace with it where nothing is left in it.
 
         Raises:
             StorageError: the output folder does not take files.
         """
         with lock_for(self.published("")):
-            sweep(self.staging.parent)
+            restore(self.aside, self.published(MANIFEST))
+            for folder, pattern in (
+                (self.staging.parent, "*"),
+                (self.store.folder, PARTIAL_PATTERN),
+                (self.output, PARTIAL_PATTERN),
+            ):
+                sweep(folder, pattern)
             make_folder(self.staging)
             try:
                 yield
             finally:
                 shutil.rmtree(self.staging, ignore_errors=True)
-                for folder in (self.staging.parent, self.workspace):
+                for folder in (self.staging.parent, self.aside.parent, self.workspace):
                     # Only ever an empty folder goes: other runs may be at work beside this one.
                     with suppress(OSError):
                         folder.rmdir()
@@ -163,7 +171,9 @@ class Run:
             },
             "profile": self.configuration.profile,
             "models": self.models,
-            "parameters": self.configuration.model_dump(exclude={"log_level", "profile", "partial_success_ok"}),
+            "parameters": self.configuration.model_dump(
+                exclude={"log_level", "profile", "partial_success_ok", "limits"}
+            ),
             "versions": {"step4-audio": version("step4-audio"), **library_versions()},
         }
 
@@ -187,14 +197,6 @@ def request_key(configuration: Configuration, models: dict[str, str]) -> str:
             "libraries": library_versions(),
         }
     )
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes of this machine left in a staging folder."""
-    for path in folder.glob(f"{platform.node()}-*"):
-        pid = path.name.split("-")[-2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def rational(value: Fraction) -> str:

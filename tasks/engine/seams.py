@@ -6,11 +6,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from tasks.engine import devices, diarizer, experiment, ffmpeg
+from tasks.engine import confined, devices, diarizer, experiment
+from tasks.engine.confined import Runner
 from tasks.engine.devices import DeviceFacts
 from tasks.engine.diarizer import Diarizer, Progress
 from tasks.engine.experiment import Explainer
-from tasks.engine.ffmpeg import Runner
 
 
 def half_trouble(device: str, half: str) -> str | None:
@@ -33,7 +33,7 @@ def no_progress(_stage: str, _done: int, _total: int) -> None:
 class Seams:
     """ffmpeg, the device probe, the networks, the clock, and whoever watches progress."""
 
-    run_ffmpeg: Runner = ffmpeg.run_ffmpeg
+    run_ffmpeg: Runner = confined.run
     device_facts: Callable[[], DeviceFacts] = devices.probe
     half_trouble: Callable[[str, str], str | None] = half_trouble
     diarizer: Diarizer = diarizer.diarize

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from profiles.settings import Configuration, secrets_present
+from tasks.engine.environment import hub_token
 from tasks.engine.errors import UsageError
-from tasks.engine.models import hub_token, models_folder
+from tasks.engine.models import models_folder
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 

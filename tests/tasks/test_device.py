@@ -24,7 +24,7 @@ def test_auto_takes_the_gpu_where_there_is_one() -> None:
     plan = plan_device(configured(profile="gpu_fp32"), ONE_GPU)
 
     assert (plan.device, plan.device_name, plan.precision) == ("cuda:0", "Fake GPU", "fp32")
-    assert "3.0 GiB free" in plan.reason
+    assert "4.0 GiB" in plan.reason
 
 
 def test_auto_takes_the_cpu_where_there_is_none_and_computes_like_the_reference() -> None:

@@ -54,10 +54,12 @@ def read(path: Path) -> list[Turn]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table, rows = file.read(), file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
+        names = set(table.column_names)
+        columns = [table.column(name).to_pylist() for name in SCHEMA.names if name in names]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{path} is damaged and was not used: {error}") from error
     if table.num_rows != rows:
         raise StorageError(f"{path} is damaged: {table.num_rows} of {rows} turns can be read.")
-    if not set(SCHEMA.names) <= set(table.column_names):
+    if len(columns) != len(SCHEMA.names):
         raise UsageError(f"{path} is not a table of turns: it needs the columns {', '.join(SCHEMA.names)}.")
-    return [Turn(*row) for row in zip(*(table.column(name).to_pylist() for name in SCHEMA.names), strict=True)]
+    return [Turn(*row) for row in zip(*columns, strict=True)]

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.engine import confined
 from tasks.engine.errors import EngineError
-from tasks.engine.ffmpeg import executable, run_ffmpeg
+from tasks.engine.ffmpeg import executable
+from tasks.engine.limits import MediaLimits
 
 MAX_SEC = 20 * 60.0
 """At 32 kbit/s 4.8 MB, and a third more as text."""
 
 BIT_RATE = "32k"
-TIMEOUT_SEC = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,6 @@ def _compress(raw: Path, target: Path, sample_rate: int) -> None:
     source = ["-f", "f32le", "-ar", str(sample_rate), "-ac", "1", "-i", f"file:{raw}"]
     sink = ["-c:a", "aac", "-b:a", BIT_RATE, "-movflags", "+faststart", "-f", "mp4", f"file:{target}"]
     command = [executable(), "-nostdin", "-hide_banner", "-v", "error", "-y", *source, *sink]
-    finished = run_ffmpeg(command, TIMEOUT_SEC)
+    finished = confined.run(command, MediaLimits().bounds(raw.stat().st_size))
     if finished.returncode:
         raise EngineError(f"ffmpeg could not compress the sound: {finished.stderr.decode(errors='replace')[:200]}")

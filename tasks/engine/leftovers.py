@@ -1,0 +1,37 @@
+"""Names that tell who is at work, so that what a killed process left behind can be recognised and removed."""
+
+import os
+import platform
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+ABANDONED_SEC = 7 * 24 * 3600.0
+"""Of other machines we cannot ask who lives: what nobody touched for a week is nobody's."""
+
+
+def owned_name() -> str:
+    """`machine-pid-random`: unique, and naming its owner."""
+    return f"{platform.node()}-{os.getpid()}-{secrets.token_hex(8)}"
+
+
+def sweep(folder: Path, pattern: str = "*") -> None:
+    """Remove what processes that have ended left under `owned_name`s; what cannot be removed stays."""
+    for path in folder.glob(pattern):
+        if is_left_over(path):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def is_left_over(path: Path) -> bool:
+    """Has the process that this name belongs to ended?"""
+    machine, _, rest = path.name.removesuffix(".part").removeprefix(".step4-").rpartition("-")[0].rpartition("-")
+    if machine == platform.node() and rest.isdigit():
+        return not psutil.pid_exists(int(rest))
+    with suppress(OSError):
+        return time.time() - path.lstat().st_mtime > ABANDONED_SEC
+    return False

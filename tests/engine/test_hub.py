@@ -1,0 +1,173 @@
+"""The hub: a token that goes nowhere, a cache that is not believed, and no network at run time."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.engine import hub, models
+from tasks.engine.environment import TOKEN_VARIABLES
+from tasks.engine.errors import ModelError
+
+SENTINEL = "hf_SentinelThatMustAppearNowhere0123456789"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A hub that refuses everybody, and repeats what it was told."""
+
+    def answer(self) -> None:
+        """401, with the token in the text."""
+        token = self.headers.get("Authorization", "")
+        self.server.seen.append(token)  # type: ignore[attr-defined]  # the fixture's list
+        text = f"Invalid credentials: {token}".encode()
+        self.send_response(401)
+        self.send_header("X-Error-Message", text.decode())
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text if self.command == "GET" else b"")
+
+    do_GET = do_HEAD = answer  # noqa: N815  # names of the standard library
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def refusing_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[str]]:
+    """A local hub, every token variable set to the sentinel; the tokens that the hub saw."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    server.seen = []  # type: ignore[attr-defined]  # for the handler
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name in TOKEN_VARIABLES:
+        monkeypatch.setenv(name, SENTINEL)
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    yield server.seen  # type: ignore[attr-defined]
+    server.shutdown()
+
+
+def test_a_refused_token_is_told_without_it(refusing_hub: list[str]) -> None:
+    """401: the hub saw the token, the error does not have it, nor does anything it was raised from."""
+    with pytest.raises(ModelError, match="token was refused") as caught:
+        models.identity("somebody/gated-pipeline")
+
+    assert any(SENTINEL in token for token in refusing_hub)
+    link: BaseException | None = caught.value
+    while link:
+        assert SENTINEL not in repr(link)
+        link = link.__cause__
+
+
+def test_a_sentinel_token_appears_nowhere(refusing_hub: list[str], tmp_path: Path) -> None:
+    """A whole command against that hub, at DEBUG, with Prefect's own server: not a byte of the token anywhere."""
+    video = tmp_path / "clip.wav"
+    from media_samples import clip
+
+    clip(video)
+    environment = {
+        **os.environ,
+        "AUDIO_LOG_LEVEL": "DEBUG",
+        "PREFECT_LOGGING_LEVEL": "DEBUG",
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "TMPDIR": str(tmp_path / "tmp"),
+        "STEP4_DIAGNOSTICS_DIR": str(tmp_path),
+    }
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "flows.cli", "run", str(video), "--models", "somebody/gated-pipeline", "--json"]
+    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, check=False)
+
+    assert done.returncode == 5, done.stderr.decode()
+    assert any(SENTINEL in token for token in refusing_hub)
+    assert SENTINEL.encode() not in done.stdout + done.stderr
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "prefect.db" for path in files)
+    assert [path for path in files if SENTINEL.encode() in path.read_bytes()] == []
+
+
+def snapshot_with(folder: Path, content: bytes, name: str) -> Path:
+    """A snapshot whose one file is a link to a blob of that name, as the hub's cache has it."""
+    (folder / "blobs").mkdir()
+    (folder / "snapshots").mkdir()
+    (folder / "blobs" / name).write_bytes(content)
+    (folder / "snapshots" / "model.bin").symlink_to(folder / "blobs" / name)
+    return folder / "snapshots"
+
+
+@pytest.mark.parametrize("content", [b"weights", b"weightz"])
+@pytest.mark.parametrize(
+    "name",
+    [hashlib.sha256(b"weights").hexdigest(), hashlib.sha1(b"blob 7\0weights").hexdigest()],  # noqa: S324  # git's own
+    ids=["large", "small"],
+)
+def test_a_blob_is_held_against_its_name(tmp_path: Path, name: str, content: bytes) -> None:
+    """The cache names large files by sha256 and small ones as git does: one changed byte is a refusal."""
+    folder = snapshot_with(tmp_path, content, name)
+    if content == b"weights":
+        hub.verify(folder)
+        return
+    with pytest.raises(ModelError, match=r"model\.bin has the hash"):
+        hub.verify(folder)
+
+
+def test_nothing_is_fetched_while_models_load() -> None:
+    """Inside that block the hub's client refuses to ask, whatever a library wants."""
+    from huggingface_hub import constants, snapshot_download
+
+    before = constants.HF_HUB_OFFLINE
+    with hub.offline(), pytest.raises(Exception, match=r"offline|cache|outgoing"):
+        snapshot_download("nobody/nothing")
+    assert before == constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.parametrize("spoil", ["changed", "missing", "unlisted", "no"])
+def test_a_folder_with_sums_is_held_against_them(tmp_path: Path, spoil: str) -> None:
+    """Every file of a user's folder must stand in its SHA256SUMS, where it has one, and be what stands there."""
+    (tmp_path / "config.yaml").write_text("pipeline: {}")
+    (tmp_path / "model.bin").write_bytes(b"weights")
+    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.name}" for path in sorted(tmp_path.iterdir())]
+    (tmp_path / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    if spoil == "no":
+        assert set(models.checksums(tmp_path)) == {"config.yaml", "model.bin", "SHA256SUMS"}
+        return
+    {
+        "changed": lambda: (tmp_path / "model.bin").write_bytes(b"payload"),
+        "missing": (tmp_path / "model.bin").unlink,
+        "unlisted": lambda: (tmp_path / "extra.bin").write_bytes(b"payload"),
+    }[spoil]()
+    with pytest.raises(ModelError, match="SHA256SUMS says"):
+        models.checksums(tmp_path)
+
+
+TELEMETRY = """
+import sys
+calls = []
+def watch(event, arguments):
+    if event == "socket.connect" and not str(arguments[1]).startswith(("('127.", "('::1", "/")):
+        calls.append(arguments[1])
+    if event == "socket.getaddrinfo" and arguments[0] not in ("127.0.0.1", "localhost", None):
+        calls.append(arguments[0])
+sys.addaudithook(watch)
+import numpy as np
+from speech import cpu_plan
+from tasks.engine.diarizer import Parameters, diarize
+diarize(np.random.default_rng(0).normal(size=32000).astype(np.float32), cpu_plan(), Parameters())
+sys.exit(str(calls) if calls else None)
+"""
+
+
+@pytest.mark.slow
+def test_loading_and_running_models_asks_nobody(tmp_path: Path) -> None:
+    """A whole inference with the real models opens no connection and looks up no name: no telemetry, no downloads."""
+    paths = os.pathsep.join(str(Path(__file__).parents[n]) for n in (1, 2))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PYANNOTE_"))}
+    environment |= {"PYTHONPATH": paths, "HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", TELEMETRY], env=environment, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr.decode()[-500:]

@@ -1,0 +1,39 @@
+"""Runs of the whole recipe with scripted networks, for tests of what surrounds them."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.audio_analysis import analyse
+from profiles.settings import Configuration
+from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
+from tasks.engine.seams import Seams
+from tasks.engine.turns import Turn
+from tasks.publish import Published
+
+TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
+
+
+def seams(diarizer: Any, *, gpu: bool = False) -> Seams:
+    """Everything real but the networks and the card."""
+    facts = ONE_GPU if gpu else CPU_ONLY
+    return Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+
+
+def publish(
+    video: Path, diarizer: Any = None, output: Path | None = None, *, gpu: bool = False, **settings: Any
+) -> Published:
+    """Run the recipe inside a flow of its own."""
+    chosen = diarizer or ScriptedDiarizer(TURNS)
+
+    @flow(name="test")
+    def run() -> Published:
+        return analyse(video, output or video.parent, Configuration.resolve(settings), seams(chosen, gpu=gpu))
+
+    return run()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every published file, the workspace left out."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
