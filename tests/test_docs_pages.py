@@ -138,7 +138,8 @@ def test_both_languages_have_the_same_parts(name: str) -> None:
 @pytest.mark.parametrize("name", ["operators.md", "operators.fr.md"])
 def test_operators_find_every_verdict_and_exit_code(name: str) -> None:
     """Each with its remedy: a row of three or four filled cells."""
-    codes = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)} - {1}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Step4Error)]
+    codes = {kind.exit_code for kind in kinds} - {1}
     rows = [
         [part.strip() for part in line.strip("|").split("|")] for line in PAGES[name].splitlines() if line[:1] == "|"
     ]
@@ -155,7 +156,8 @@ def test_every_old_variable_is_still_read(name: str) -> None:
     told = set(re.findall(r"`([A-Z][A-Z0-9]+_[A-Z0-9_]+)`", PAGES[name]))
 
     assert told <= known | set(TOKEN_VARIABLES)
-    assert known | set(TOKEN_VARIABLES) == told
+    old = {variable for variable in known if not variable.startswith("STEP4_")}
+    assert old | set(TOKEN_VARIABLES) <= told
 
 
 def test_the_profile_of_the_guide_is_one(tmp_path: Path) -> None:
