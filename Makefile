@@ -62,7 +62,8 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@touch $@
 
 # Hashes for every platform and Python, no registry addresses.
-lock: $(STAMP)
+lock:
+	@test -x $(BIN)/uv || $(MAKE) $(STAMP)
 	@$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --output-file requirements.txt
 	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \

@@ -15,11 +15,11 @@ from media_samples import clip
 from flows.cli import main
 from profiles.settings import Environment
 from tasks.engine import errors
+from tasks.engine.environment import TOKEN_VARIABLES
 from tasks.engine.fakes import ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.formats.timeline_parquet import write_timeline
 from tasks.engine.gate.report import Verdict
-from tasks.engine.models import TOKEN_VARIABLES
 from tasks.engine.seams import Seams, seams_in_force
 from tasks.engine.turns import Turn
 
