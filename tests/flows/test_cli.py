@@ -220,9 +220,8 @@ def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, 
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "batch", "audit", "compare", "export", "import", "selfcheck", "config", "profiles"]
+    "name", ["run", "batch", "audit", "compare", "export", "import", "report", "selfcheck", "config", "profiles"]
 )
-@pytest.mark.parametrize("name", ["run", "compare", "export", "import", "report", "selfcheck", "config", "profiles"])
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` of a command tells what it does."""
     assert step4(name, "--help") == 0
