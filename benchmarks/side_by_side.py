@@ -180,20 +180,23 @@ def alternate(files: dict[str, np.ndarray], sides: list[str], repeats: int, plac
 def clip_table(runs: dict[str, list[Any]], clips: dict[str, np.ndarray], paths: dict[str, Path]) -> None:
     """Medians over all clips, ratios within a repeat, error rates."""
     seconds = sum(len(samples) for samples in clips.values()) / RATE
-    print("| side | wall s | CPU s | real time, wall | CPU, of stock | peak MiB | DER, pooled | worst | as stock |")
+    first = next(iter(runs))
+    print(
+        f"| side | wall s | CPU s | real time, wall | CPU, of {first} | peak MiB | DER, pooled | worst | as {first} |"
+    )
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |")
     for side, each in runs.items():
         totals = {kind: [sum(one[kind] for one in r["files"].values()) for r in each] for kind in ("wall", "cpu")}
-        base = [sum(one["cpu"] for one in r["files"].values()) for r in runs.get("stock", each)]
-        ratio = median(stock / mine for stock, mine in zip(base, totals["cpu"], strict=True))
+        base = [sum(one["cpu"] for one in r["files"].values()) for r in runs[first]]
+        ratio = median(mine / other for other, mine in zip(base, totals["cpu"], strict=True))
         found = each[0]["files"]
         parts = {name: errors(paths[name], found[name]["turns"], len(clips[name]) / RATE) for name in clips}
         worst = max(parts, key=lambda name: parts[name][0] / parts[name][1])
         pooled = sum(wrong for wrong, _ in parts.values()) / sum(total for _, total in parts.values())
-        alike = sum(sorted(found[n]["turns"]) == runs.get("stock", each)[0]["files"][n]["turns"] for n in clips)
+        alike = sum(sorted(found[n]["turns"]) == runs[first][0]["files"][n]["turns"] for n in clips)
         print(
             f"| {side} | {median(totals['wall']):.1f} | {median(totals['cpu']):.1f} "
-            f"| {seconds / median(totals['wall']):.1f} x | 1/{ratio:.2f} | {median(r['mib'] for r in each):.0f} "
+            f"| {seconds / median(totals['wall']):.1f} x | {ratio:.3f} | {median(r['mib'] for r in each):.0f} "
             f"| {100 * pooled:.1f} % | {worst} {100 * parts[worst][0] / parts[worst][1]:.1f} % "
             f"| {alike} of {len(clips)} |"
         )
