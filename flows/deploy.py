@@ -79,6 +79,8 @@ def main() -> None:
     """Deploy everything."""
     os.environ.setdefault("STEP4_HOME", str(ROOT))
     os.environ.setdefault("STEP4_INBOX", str(ROOT / "inbox"))
+    # The nightly batch and the audit look through it: where it is missing they fail.
+    Path(os.environ["STEP4_INBOX"]).mkdir(parents=True, exist_ok=True)
     make_pools()
     make_gpu_limit()
     deploy_flows()

@@ -45,6 +45,7 @@ def serve(
     os.environ.update(environment(port, home.absolute(), inbox.absolute()))
     logs = home.absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
+    inbox.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         children = {"server": running.enter_context(child("server", ("server", "start"), logs))}
         if not answers(f"http://{HOST}:{port}/api/health", children["server"], stop):

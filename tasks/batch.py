@@ -17,6 +17,7 @@ from tasks.engine.inbox import Found, find_videos, refuse_shared_names, require_
 from tasks.engine.models import identity
 from tasks.engine.publications import mark_current, refusal_excess
 from tasks.engine.runs import request_key
+from tasks.server import never_failing
 
 log = logging.getLogger("step4.batch")
 
@@ -116,11 +117,12 @@ def publish_table(report: Mapping[str, Any]) -> None:
     ]
     published = ", ".join(f"{count} {verdict}" for verdict, count in report["published"].items()) or "none"
     counts = f"{report['videos']} videos: {report['current']} current before, published now: {published}, "
-    create_table_artifact(
-        table=rows or [{"video": "", "exit code": 0, "error": "none failed", "run": ""}],
-        key="step4-batch",
-        description=f"{counts}{report['failed']} failed, the worst first.",
-    )
+    with never_failing("The table of the batch"):
+        create_table_artifact(
+            table=rows or [{"video": "", "exit code": 0, "error": "none failed", "run": ""}],
+            key="step4-batch",
+            description=f"{counts}{report['failed']} failed, the worst first.",
+        )
 
 
 conclude_task = task(name="conclude", cache_policy=NO_CACHE)(conclude)

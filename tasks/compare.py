@@ -70,12 +70,15 @@ def decide(report: DriftReport, on_drift: str, rate: Rate = Rate.USUAL) -> Decis
     """What a verdict leads to.
 
     Only a measured drift can be waved through, and only a reference that repeats itself can be published instead.
-    Where the detection rate was too low to be believed, the CPU agreed, and it is the CPU's answer that is published.
+    Where the detection rate was too low to be believed, it is the CPU's answer that is published, or none.
     """
     if report.verdict not in FAILED:
         return Decision.SUBSTITUTE if rate is Rate.TOO_LOW else Decision.PUBLISH
     if on_drift == "substitute" and report.verdict is not Verdict.REFERENCE_NOT_REPEATABLE:
         log.warning("La référence CPU est publiée à la place du candidat")
+        return Decision.SUBSTITUTE
+    if on_drift == "warn" and report.verdict is Verdict.DRIFT and rate is Rate.TOO_LOW:
+        log.warning("La référence CPU est publiée: le taux de détection du candidat n'est pas crédible")
         return Decision.SUBSTITUTE
     if on_drift == "warn" and report.verdict is Verdict.DRIFT:
         log.warning("Publication malgré la divergence (on_drift=warn)")

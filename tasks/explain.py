@@ -50,7 +50,8 @@ def explain(
     stretch = report.agreement.worst_stretch
     try:
         found = explainer(samples(), (stretch.start_sec + stretch.end_sec) / 2, outcome.plan, parameters)
-    except EngineError as error:
+    except Exception as error:  # whatever it is, it must not cost the refusal
+        log.warning("The drift could not be located", exc_info=not isinstance(error, EngineError))
         return replace(report, notes=(*report.notes, f"The drift could not be located: {error}"))
     if not found.repeatable:
         reason = "the reference run twice does not equal itself on this machine, so nothing can be held against it"

@@ -211,7 +211,7 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
         run.samples_path.unlink(missing_ok=True)
         # Moved, not copied: a refusal needs no space.
         disk_in_force().replace(run.staging, run.refused)
-        retire_publication_of_other_content(run)
+        retire_what_is_not_proved(run)
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
     located = f" {report.localisation.sentence}" if report.localisation else ""
@@ -226,20 +226,22 @@ def page_of(run: Run) -> dict[str, Path]:
     return {f"_{PAGE}": page} if page.is_file() else {}
 
 
-def retire_publication_of_other_content(run: Run) -> None:
-    """Move an earlier publication of what the video was before out of readers' sight.
+def retire_what_is_not_proved(run: Run) -> None:
+    """Move an earlier publication out of readers' sight, unless it was proved and still describes the video.
 
-    While the video is unchanged its earlier publication stays: it was proved, and still describes it.
+    What the video was before describes something else; what was published unverified, or in spite of a drift, was
+    never proved, and now there is reason to doubt it.
     """
     path = run.published(MANIFEST)
     manifest = read_manifest(path)
-    if manifest is None or manifest["source"]["sha256"] == run.media.sha256:
+    proved = manifest is not None and manifest["verdict"] in {Verdict.COHERENT, Verdict.REFERENCE}
+    if manifest is None or (proved and manifest["source"]["sha256"] == run.media.sha256):
         return
     retired = run.refused / "previous"
     make_folder(retired)
     for name in (path.name, *manifest["files"]):
         disk_in_force().replace(run.output / name, retired / name)
-    log.warning("La publication précédente décrivait un autre contenu, déplacée dans %s", retired)
+    log.warning("La publication précédente n'était pas vérifiée pour ce contenu, déplacée dans %s", retired)
 
 
 find_published_task = task(name="find-published", cache_policy=NO_CACHE)(find_published)

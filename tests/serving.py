@@ -124,7 +124,6 @@ def start_serving(home: Path) -> tuple[subprocess.Popen[str], int]:
         "PYTHONUNBUFFERED": "1",
     }
     inbox = home / "inbox"
-    inbox.mkdir(parents=True)
     remember_that_this_machine_is_coherent(home / "cache")
     command = [sys.executable, "-m", "flows.serve", "--port", str(port), "--home", home, "--inbox", inbox]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)

@@ -190,6 +190,7 @@ def request_key(configuration: Configuration, models: dict[str, str]) -> str:
             "engine": ENGINE_VERSION,
             "schema": SCHEMA_VERSION,
             "models": models,
+            "method": [chosen.engine, chosen.segmentation_step],
             "precision": [chosen.precision, chosen.half, chosen.level],
             "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
             "proof": [chosen.reference, chosen.on_drift],

@@ -371,11 +371,12 @@ def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) 
     assert beside(video) == set()
 
 
-def test_a_failing_experiment_does_not_soften_a_refusal(video: Path) -> None:
-    """When the drift cannot be located the run still fails for drift, and the report says why."""
+@pytest.mark.parametrize("error", [DeviceError("out of memory"), ValueError("out of memory")])
+def test_a_failing_experiment_does_not_soften_a_refusal(video: Path, error: Exception) -> None:
+    """When the drift cannot be located, for whatever reason, the run still fails for drift and the report says why."""
 
     def broken(*_: Any) -> Explanation:
-        raise DeviceError("out of memory")
+        raise error
 
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
     with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=broken)):
@@ -384,6 +385,19 @@ def test_a_failing_experiment_does_not_soften_a_refusal(video: Path) -> None:
     report = json.loads((video.parent / ".step4" / "refused" / "clip" / "drift.json").read_text())
     assert state.is_failed()
     assert any("could not be located: out of memory" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(("first", "verdict"), [({"reference": "none"}, "unverified"), ({"on_drift": "warn"}, "drift")])
+def test_a_drift_takes_back_what_was_published_without_proof(video: Path, first: dict[str, str], verdict: str) -> None:
+    """Unverified or published in spite of a drift: once the gate refuses it, no reader finds it any more."""
+    diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
+    assert start(video, diarizer, gpu=True, **first).manifest["verdict"] == verdict
+
+    with pytest.raises(DriftError):
+        start(video, diarizer, gpu=True)
+
+    assert beside(video) == set()
+    assert (video.parent / ".step4" / "refused" / "clip" / "previous" / "clip_step4.json").is_file()
 
 
 def test_substitute_publishes_the_reference(video: Path) -> None:
