@@ -48,8 +48,9 @@ def explain(
     if report.verdict is not Verdict.DRIFT or report.agreement is None:
         return report
     stretch = report.agreement.worst_stretch
+    middle = (stretch.start_sec + stretch.end_sec) / 2
     try:
-        found = explainer(samples(), (stretch.start_sec + stretch.end_sec) / 2, outcome.plan, parameters)
+        found = explainer(samples(), middle, outcome.plan, parameters, report.tolerance)
     except Exception as error:  # whatever it is, it must not cost the refusal
         log.warning("The drift could not be located", exc_info=not isinstance(error, EngineError))
         return replace(report, notes=(*report.notes, f"The drift could not be located: {error}"))

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
 
 T = TypeVar("T")
 
@@ -15,6 +18,13 @@ def wait_for(ask: Callable[[], T], seconds: float = 60) -> T:
     while not (answer := ask()) and time.monotonic() < until:
         time.sleep(0.2)
     return answer
+
+
+def newest_artifact(key: str) -> Artifact:
+    """The artifact of that key that was made last; without a filter the server answers with any 200."""
+    with get_client(sync_client=True) as client:
+        mine = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        return client.read_artifacts(artifact_filter=mine, sort=ArtifactSort.CREATED_DESC, limit=1)[0]
 
 
 def events(name: str, resource: str, count: int = 1) -> list[dict[str, Any]]:

@@ -132,9 +132,7 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
 
 
 @lru_cache(maxsize=4)
-def pipeline_for(
-    models_name: str, device: str, precision: str, engine: str = "exact"
-) -> tuple["ExactSpeakerDiarization", Lock]:
+def pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
     """A loaded pipeline per device, precision and engine, with the lock that its one user at a time holds."""
     del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
     return models.load(models_name, engine), Lock()

@@ -1,7 +1,7 @@
 """Why a candidate drifted: both sides computed again on an excerpt, stage by stage."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +12,9 @@ from tasks.engine.devices import DevicePlan
 from tasks.engine.diarizer import SAMPLE_RATE, Diarization, Parameters, diarize, pipeline_for
 from tasks.engine.frames import FrameGrid
 from tasks.engine.gate.report import Verdict
+from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
+from tasks.engine.level import gain
 from tasks.engine.localise import Localisation, localise
 from tasks.engine.stages import Stage, Tap, Value
 from tasks.engine.timeline import Timeline, timeline_of
@@ -34,11 +36,15 @@ class Explanation:
     flips: tuple[Flips, ...] = ()
 
 
-Explainer = Callable[[NDArray[np.float32], float, DevicePlan, Parameters], Explanation]
+Explainer = Callable[[NDArray[np.float32], float, DevicePlan, Parameters, Tolerance], Explanation]
 
 
 def explain(
-    samples: NDArray[np.float32], around_sec: float, candidate: DevicePlan, parameters: Parameters
+    samples: NDArray[np.float32],
+    around_sec: float,
+    candidate: DevicePlan,
+    parameters: Parameters,
+    tolerance: Tolerance,
 ) -> Explanation:
     """Compute the reference twice and the candidate once on an excerpt, then hand stages over until it drifts.
 
@@ -47,6 +53,7 @@ def explain(
         around_sec: middle of the excerpt, where the two differ most.
         candidate: the plan that drifted.
         parameters: as in the run.
+        tolerance: the limits that were exceeded.
 
     Returns:
         An explanation; without a localisation where the excerpt alone does not drift.
@@ -54,20 +61,21 @@ def explain(
     Raises:
         DeviceError: the candidate's device failed this time.
     """
-    piece = excerpt(samples, around_sec)
     reference_plan = candidate.as_reference()
+    piece = heard(samples, around_sec, reference_plan)
+    reference_plan = replace(reference_plan, level="none")
     trusted, reference = traced(piece, reference_plan, parameters, {})
     again, _ = traced(piece, reference_plan, parameters, {})
     if not same(trusted, again):
         return Explanation(repeatable=False, localisation=None)
-    drifted, outputs = traced(piece, candidate, parameters, {})
+    drifted, outputs = traced(heard(samples, around_sec, candidate), replace(candidate, level="none"), parameters, {})
     grid = FrameGrid(int(len(piece) / SAMPLE_RATE * GRID_FPS), GRID_FPS)
     flipped = hard_decisions(parameters, reference, outputs)
-    if not drifts(trusted, drifted, grid):
+    if not drifts(trusted, drifted, grid, tolerance):
         return Explanation(repeatable=True, localisation=None, flips=flipped)
 
     def drifts_with(given: Mapping[Stage, Value]) -> bool:
-        return drifts(trusted, traced(piece, reference_plan, parameters, given)[0], grid)
+        return drifts(trusted, traced(piece, reference_plan, parameters, given)[0], grid, tolerance)
 
     return Explanation(
         repeatable=True, localisation=localise(reference, outputs, drifts_with, candidate), flips=flipped
@@ -80,8 +88,14 @@ def hard_decisions(
     """Which hard decisions differ between two runs, and were they near things?"""
     from tasks.engine.margins import decisions_of  # noqa: PLC0415  # pyannote takes seconds
 
-    pipeline, _ = pipeline_for(parameters.models, "cpu", "fp32")
+    pipeline, _ = pipeline_for(parameters.models, "cpu", "fp32", "exact")
     return flips(decisions_of(pipeline, reference), decisions_of(pipeline, candidate))
+
+
+def heard(samples: NDArray[np.float32], around_sec: float, plan: DevicePlan) -> NDArray[np.float32]:
+    """The excerpt at the level it has in the whole file under this plan: a quiet part keeps the loud one's gain."""
+    factor = gain(samples) if plan.level == "rms" else 1.0
+    return excerpt(samples, around_sec) * np.float32(factor)
 
 
 def excerpt(samples: NDArray[np.float32], around_sec: float) -> NDArray[np.float32]:
@@ -105,9 +119,10 @@ def same(one: Diarization, other: Diarization) -> bool:
     return one.turns == other.turns and np.array_equal(one.scores.values, other.scores.values)
 
 
-def drifts(reference: Diarization, candidate: Diarization, grid: FrameGrid) -> bool:
+def drifts(reference: Diarization, candidate: Diarization, grid: FrameGrid, tolerance: Tolerance) -> bool:
     """Would the gate refuse it?"""
-    return compare(on_frames(reference, grid), on_frames(candidate, grid)).verdict is not Verdict.COHERENT
+    verdict = compare(on_frames(reference, grid), on_frames(candidate, grid), tolerance).verdict
+    return verdict is not Verdict.COHERENT
 
 
 def on_frames(found: Diarization, grid: FrameGrid) -> Timeline:

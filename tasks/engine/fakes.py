@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tasks.engine.devices import GIB, CudaDevice, DeviceFacts, DevicePlan
 from tasks.engine.diarizer import Diarization, Parameters, Progress
 from tasks.engine.experiment import Explanation
+from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.turns import SpeechScores, Turn
 
 STEP_SEC = 0.016875
@@ -62,7 +63,11 @@ def no_trouble(_device: str, _half: str) -> None:
 
 
 def no_experiments(
-    _samples: NDArray[np.float32], _around_sec: float, _plan: DevicePlan, _parameters: Parameters
+    _samples: NDArray[np.float32],
+    _around_sec: float,
+    _plan: DevicePlan,
+    _parameters: Parameters,
+    _tolerance: Tolerance,
 ) -> Explanation:
     """An explainer that runs no networks and locates nothing."""
     return Explanation(repeatable=True, localisation=None)

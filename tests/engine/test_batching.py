@@ -109,7 +109,7 @@ def test_memory_that_ran_out_is_recognised(error: Exception) -> None:
 @pytest.fixture
 def cramped() -> Iterator[list[int]]:
     """The loaded pipeline on a machine where three windows fit; gives the batch sizes that were tried."""
-    pipeline, _ = pipeline_for("offline", "cpu", "fp32")
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
     tried: list[int] = []
 
     def guard(_model: object, inputs: tuple[torch.Tensor]) -> None:
@@ -140,7 +140,7 @@ def test_a_run_survives_memory_that_is_too_small(cramped: list[int]) -> None:
 @pytest.mark.slow
 def test_a_run_that_never_fits_is_a_device_failure() -> None:
     """The retry on CPU waits for this very error."""
-    pipeline, _ = pipeline_for("offline", "cpu", "fp32")
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
 
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -106,7 +106,7 @@ def test_the_margin_of_the_cut_is_the_distance_of_the_nearest_merge() -> None:
 @pytest.fixture(scope="module")
 def run() -> tuple[Any, dict[Stage, Any]]:
     """The pipeline and every stage's output on the shipped recording."""
-    pipeline, _ = pipeline_for("offline", "cpu", "fp32")
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
     return pipeline, traced(recording(), cpu_plan(), Parameters(), {})[1]
 
 

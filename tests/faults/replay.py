@@ -66,13 +66,12 @@ class Memory:
 
     @staticmethod
     def _layers() -> Iterator[tuple[object, str]]:
-        pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32")
-        segmentation, embedding = pipeline._segmentation.model, pipeline._embedding.model_
+        pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32", "exact")
+        segmentation = pipeline._segmentation.model
         yield segmentation.sincnet, "forward"
         yield segmentation.lstm, "forward"
         yield from ((layer, "forward") for layer in segmentation.linear)
-        yield embedding, "compute_fbank"
-        yield embedding.resnet, "forward_frames"
+        yield pipeline, "_frames"
         yield pipeline, "_embed"
 
     def _remembering(self, compute: Callable[..., Any], place: tuple[object, ...]) -> Callable[..., Any]:

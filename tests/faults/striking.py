@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from trial import Mutation, Size
 
 from tasks.engine.diarizer import pipeline_for
+from tasks.engine.folded import Convolution
 from tasks.engine.stages import Stage, Value
 from tasks.engine.timeline import Timeline
 
@@ -65,7 +66,7 @@ def layer(find: Callable[[Any], nn.Module], hook: Callable[[Any], Hook]) -> Muta
     """
 
     def mutate(reference: Reference, size: Size, _rng: np.random.Generator) -> Run:
-        pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32")
+        pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32", "exact")
         with removed(find(pipeline).register_forward_hook(hook(size), with_kwargs=True)):
             return reference.compute(reference.samples, plan_of())
 
@@ -90,15 +91,16 @@ def rounded(values: Tensor, bits: int) -> Tensor:
 
 def rounded_everywhere(reference: Reference, bits: Size, _rng: np.random.Generator) -> Run:
     """TF32 emulated: inputs and weights of every convolution, product and LSTM of both networks lose mantissa bits."""
-    pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32")
+    pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32", "exact")
 
     def lose(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(rounded(one, int(bits)) if isinstance(one, Tensor) else one for one in inputs)
 
     with ExitStack() as stack, torch.no_grad():
-        for model in (pipeline._segmentation.model, pipeline._embedding.model_):
+        # The folded trunk has weights of its own, made from the embedding network's.
+        for model in (pipeline._segmentation.model, pipeline._embedding.model_, pipeline._folded):
             for module in model.modules():
-                if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.LSTM):
+                if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.LSTM | Convolution):
                     stack.enter_context(removed(module.register_forward_pre_hook(lose)))
                     stack.enter_context(rounded_weights(module, int(bits)))
         return reference.compute(reference.samples, plan_of())

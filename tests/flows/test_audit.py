@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from media_samples import clip
-from prefect.client.orchestration import get_client
+from served import newest_artifact
 
 from flows.audit import audit
 from flows.batch import batch
@@ -146,9 +146,7 @@ def test_the_findings_are_a_table_on_the_server(archive: Path) -> None:
     """The artifact stands before the run fails, the worst first."""
     findings(archive, ScriptedDiarizer(TURNS[:1]))
 
-    with get_client(sync_client=True) as client:
-        tables = [one for one in client.read_artifacts() if one.key == "step4-audit"]
-    latest = max(tables, key=lambda one: str(one.created))
+    latest = newest_artifact("step4-audit")
     assert [row["exit code"] for row in json.loads(str(latest.data))] == [3, 3]
     assert "2 of 3" in str(latest.description)
 

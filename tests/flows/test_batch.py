@@ -16,6 +16,7 @@ import pytest
 from media_samples import clip, cut
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
+from served import newest_artifact
 
 from flows.batch import batch
 from flows.cli import main
@@ -158,9 +159,7 @@ def test_the_failures_are_a_table_on_the_server(inbox: Path, networks: ScriptedD
     with pytest.raises(BatchError):
         batch([inbox], here=True)
 
-    with get_client(sync_client=True) as client:
-        found = [one for one in client.read_artifacts() if one.key == "step4-batch"]
-    rows = json.loads(str(max(found, key=lambda one: str(one.created)).data))
+    rows = json.loads(str(newest_artifact("step4-batch").data))
     assert [(row["video"], row["exit code"]) for row in rows] == [(str(inbox / "b.mp4"), 4)]
     assert networks.calls
 
