@@ -10,7 +10,6 @@ from typing import Any
 
 # First: it quietens Prefect before Prefect is imported.
 from flows.in_process import log_to_stderr  # isort: skip
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from flows.terminal import progress
 from profiles.settings import Configuration
 from tasks.engine.errors import BatchError
 from tasks.engine.seams import current_seams, seams_in_force
+from tasks.server import in_this_process
 
 WORST = 20
 """Failures in the summary; `--json` has all of them."""
@@ -65,8 +65,7 @@ def run_and_show(
 def run_quietly(flow: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """A flow's report, whether it came as a result or on an error; stdout stays clean."""
     with (
-        # A flow that ends with its process needs no heartbeat; stopping the heartbeat costs a second per run.
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        in_this_process(),
         redirect_stdout(sys.stderr),
         progress(Console(stderr=True, markup=False, highlight=False)) as bars,
         seams_in_force(replace(current_seams(), progress=bars)),

@@ -14,7 +14,6 @@ from typing import Any
 # Before Prefect is imported: what it says of a failed run, tracebacks included, is said below in one sentence.
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from rich.console import Console
 
 from flows.audio_analysis import audio_analysis
@@ -25,6 +24,7 @@ from tasks.engine.errors import DriftError, Step4Error, UsageError
 from tasks.engine.failures import in_our_words
 from tasks.engine.runs import WORKSPACE
 from tasks.engine.seams import current_seams, seams_in_force
+from tasks.server import in_this_process
 
 log = logging.getLogger("step4")
 
@@ -87,8 +87,7 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
 def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
     """The flow, with progress on a console."""
     with (
-        # A flow that ends with its process needs no heartbeat; stopping the heartbeat costs a second.
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        in_this_process(),
         # Libraries print; stdout is for the result alone.
         redirect_stdout(sys.stderr),
         progress(console) as report,
@@ -100,7 +99,7 @@ def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[
 def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
     """Run the self-check flow and show its answers; 3 where the profile's own plan diverged."""
     log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}), redirect_stdout(sys.stderr):
+    with in_this_process(), redirect_stdout(sys.stderr):
         answers = selfcheck(**options)
     if as_json:
         print(json.dumps({"checks": answers}, ensure_ascii=False, indent=2))  # noqa: T201  # the product

@@ -1,24 +1,50 @@
 """What a run says of itself to a Prefect server: nothing at all where none was set up to listen."""
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
+import psutil
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from profiles.profile import DEFAULT
 from tasks.engine.environment import from_environment
+from tasks.engine.leftovers import is_left_over, owned_name
 
 log = logging.getLogger("step4.server")
+
+OWNER = "STEP4_OWNER"
+"""In the environment of the server that Prefect starts for a process that named none: whose it is."""
 
 
 def connected() -> bool:
     """Is this a flow run on a server that was named? `step4 run` alone has one of its own, which nobody looks at."""
     return bool(PREFECT_API_URL.value() and flow_run.id)
+
+
+@contextmanager
+def in_this_process() -> Iterator[None]:
+    """For flows that end with their process: no heartbeat, and the server that Prefect may start bears its owner."""
+    stop_abandoned_servers()
+    os.environ[OWNER] = owned_name()
+    # Stopping the heartbeat would cost a second per flow.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
+
+
+def stop_abandoned_servers() -> None:
+    """Stop the temporary servers of processes that were killed: nobody else ends them."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            environment = process.environ() if "uvicorn" in process.cmdline() else {}
+            owner = environment.get(OWNER)
+            if owner and "PREFECT__SERVER_EPHEMERAL" in environment and is_left_over(Path(owner)):
+                process.terminate()
 
 
 def log_at(level: str) -> None:
