@@ -62,6 +62,25 @@ def test_an_accessibility_checker_finds_nothing_serious(browser: "Browser", drif
     assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in {"serious", "critical"}] == []
 
 
+@pytest.mark.parametrize("language", ["en-GB", "fr-FR"])
+def test_paper_shows_everything(browser: "Browser", drift: Path, language: str) -> None:
+    """On A4 less its margins nothing is cut off at the right, and what can only be clicked is left out."""
+    visit = Visit(browser, drift, viewport={"width": 1200, "height": 900}, locale=language)
+    visit.page.emulate_media(media="print")
+    visit.page.set_viewport_size({"width": 718, "height": 1047})
+    visit.page.wait_for_timeout(300)  # the pictures follow the width
+    right = visit.page.evaluate(
+        "Math.max(...[...document.querySelectorAll('main *')].map("
+        "one => one.checkVisibility() ? one.getBoundingClientRect().right : 0))"
+    )
+
+    assert right <= 718
+    assert not visit.page.is_visible("button")
+    assert visit.page.evaluate(
+        "[...document.querySelectorAll('.wide')].every(one => one.scrollWidth <= one.clientWidth)"
+    )
+
+
 def test_the_worst_stretch_is_shown_first(browser: "Browser", drift: Path) -> None:
     """The view that opens is the worst 30 s; the differing frames are marked there."""
     visit = Visit(browser, drift)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import RATE, pair, timeline, tone
 
+from tasks.engine.decisions import Flips
 from tasks.engine.frames import FrameGrid
 from tasks.engine.gate.report import DriftReport, Verdict
 from tasks.engine.gate.tolerance import Tolerance
@@ -149,6 +150,27 @@ def test_where_a_drift_began_is_told() -> None:
     assert "Première étape divergente : étage d&#39;entrée" in plain(text, "fr")
     assert "à partir de 3 s ; plus grand écart 0,25 ; 50 %" in plain(text, "fr")
     assert text.count("Check that TF32 is off.") == 2
+
+
+def test_the_hard_decisions_that_differ_are_listed() -> None:
+    """Kind by kind, with the ties among them, in either language's part; a report without any shows no list."""
+    flipped = Flips(
+        "number of speakers",
+        total=1779,
+        differing=1189,
+        ties=119,
+        clearest=4.0,
+        closest=(0.1, 0.2),
+        unit="windows",
+        tie=0.1,
+    )
+    found = Localisation(Stage.SCORES, (Difference(Stage.SCORES, 0.5, 0.5, 0, 0.0, drifts=True),), "Look.")
+    report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localisation=found, flips=(flipped,), reason="x")
+    sides = timeline([], 10), timeline([], 10)
+
+    assert page(*sides, report).count(f"<li>{flipped}</li>") == 2
+    assert str(flipped) == "number of speakers: 1189 of 1779 differ, 119 of them ties, the clearest by 4 windows"
+    assert "windows</li>" not in page(*sides, replace(report, flips=()))
 
 
 def test_bars_show_the_limit_in_their_middle() -> None:
