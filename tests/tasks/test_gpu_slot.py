@@ -103,6 +103,10 @@ def test_a_finished_inference_is_kept_though_the_place_cannot_be_given_back(
 
 def test_a_failed_inference_is_what_is_told_where_both_fail(limit: str) -> None:
     """The retry on the CPU goes by the device's error, which the server's must not hide."""
-    with ExitStack() as away, pytest.raises(DeviceError, match="lost"), slot(limit):
+
+    def lose_card_and_server(away: ExitStack) -> None:
         away.enter_context(temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}))
         raise DeviceError("the card was lost")
+
+    with ExitStack() as away, pytest.raises(DeviceError, match="lost"), slot(limit):
+        lose_card_and_server(away)
