@@ -21,12 +21,14 @@ demo: $(STAMP) models
 
 # The Prefect UI on this machine, with every deployment and two workers, until Ctrl-C.
 PORT ?= 4200
+# How many of its runs infer at a time.
+GPUS ?= 1
 serve: $(STAMP) models
-	@exec $(BIN)/python -m flows.serve --port $(PORT)
+	@exec $(BIN)/python -m flows.serve --port $(PORT) --gpus $(GPUS)
 
 # Everything onto the server that PREFECT_API_URL names.
 deploy: $(STAMP)
-	@$(BIN)/python -m flows.deploy
+	@$(BIN)/python -m flows.deploy --gpus $(GPUS)
 
 test: $(STAMP) models
 	@$(BIN)/python -m pytest

@@ -18,7 +18,7 @@ from typing import Any
 from prefect import flow
 
 from flows import audio_analysis as one_video
-from tasks.engine.diarizer import Diarization, diarize
+from tasks.engine.diarizer import Diarization, device_failures, diarize
 from tasks.engine.fakes import ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
 from tasks.engine.seams import Seams, seams_in_force
 from tasks.engine.turns import Turn
@@ -53,6 +53,9 @@ def watched(device: str, samples: str) -> Iterator[None]:
 def marked(*arguments: Any) -> Diarization:  # noqa: ANN401  # as `Diarizer`
     """Compute on the CPU what was planned for either device, and say so in the marks."""
     samples, plan, parameters, progress = arguments
+    if os.environ.get("SCALE_OUT_GPU_FAILS") and plan.device != "cpu":
+        with device_failures():
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
     with watched(plan.device, hashlib.sha256(samples.tobytes()).hexdigest()[:12]):
         if os.environ.get("SCALE_OUT_SCRIPTED"):
             time.sleep(SCRIPTED_SEC if plan.device != "cpu" else 0.0)

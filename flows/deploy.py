@@ -8,14 +8,16 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Annotated
 
+import typer
 import yaml
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 from prefect.workers.process import ProcessWorker
 
-from tasks.engine.errors import UsageError
+from tasks.engine.errors import Step4Error, UsageError
 from tasks.gpu_slot import VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -39,8 +41,8 @@ def make_pools() -> None:
             client.create_work_pool(pool, overwrite=True)
 
 
-def make_gpu_limit(gpus: int = 1) -> None:
-    """As many places as this machine has GPUs."""
+def make_gpu_limit(gpus: int) -> None:
+    """As many places as this machine has GPUs; where the limit exists, it has that many from now on."""
     with get_client(sync_client=True) as client:
         client.upsert_global_concurrency_limit_by_name(gpu_slot_of_this_machine(), gpus)
 
@@ -75,16 +77,25 @@ def deploy_flows() -> None:
         raise UsageError(f"prefect deploy --all failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def main() -> None:
-    """Deploy everything."""
+def deploy(gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on this machine.")] = 1) -> None:
+    """Put pools, GPU limit, deployments and automations onto the server that PREFECT_API_URL names."""
     os.environ.setdefault("STEP4_HOME", str(ROOT))
     os.environ.setdefault("STEP4_INBOX", str(ROOT / "inbox"))
     # The nightly batch and the audit look through it: where it is missing they fail.
     Path(os.environ["STEP4_INBOX"]).mkdir(parents=True, exist_ok=True)
     make_pools()
-    make_gpu_limit()
+    make_gpu_limit(gpus)
     deploy_flows()
     make_automations()
+
+
+def main() -> None:
+    """Deploy; an error is one sentence and an exit code."""
+    try:
+        typer.run(deploy)
+    except Step4Error as error:
+        typer.echo(f"step4: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

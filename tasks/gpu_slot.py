@@ -15,6 +15,7 @@ from tasks.engine.devices import DevicePlan
 from tasks.engine.environment import from_environment
 from tasks.engine.errors import UsageError
 from tasks.engine.seams import Seams
+from tasks.server import never_failing
 
 VARIABLE = "STEP4_GPU_SLOT"
 LEASE_SEC = 60.0
@@ -44,16 +45,22 @@ def _waiting(infer: Callable[..., Any], limit: str) -> Callable[..., Any]:
 
 @contextmanager
 def slot(limit: str) -> Iterator[None]:
-    """Hold one place of a limit. A server that goes away meanwhile does not end the work.
+    """Hold one place of a limit. A server that goes away meanwhile does not end the work, nor hide how it ended.
 
     Raises:
         UsageError: the server knows no such limit.
     """
+    # Without `strict` a misspelt limit would let everybody in.
+    place = concurrency(limit, lease_duration=LEASE_SEC, strict=True, raise_on_lease_renewal_failure=False)
     try:
-        # Without `strict` a misspelt limit would let everybody in.
-        with concurrency(limit, lease_duration=LEASE_SEC, strict=True, raise_on_lease_renewal_failure=False):
-            yield
+        place.__enter__()
     except ConcurrencySlotAcquisitionError as error:
         raise UsageError(
             f"{VARIABLE} = {limit}: {error}; where there is none yet: prefect gcl create {limit} --limit 1"
         ) from error
+    try:
+        yield
+    finally:
+        # A place that could not be given back is free again when its lease ends.
+        with never_failing("The return of the place on the GPU"):
+            place.__exit__(None, None, None)

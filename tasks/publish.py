@@ -21,6 +21,7 @@ from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.registry import load_timeline
 from tasks.engine.gate.report import DriftReport, Verdict
 from tasks.engine.publication import switch
+from tasks.engine.publications import fell_back
 from tasks.engine.runs import MANIFEST, Run
 from tasks.engine.timeline import Timeline, rows
 from tasks.timeline import StagedTimeline
@@ -41,7 +42,7 @@ class Published:
 
 
 def find_published(run: Run) -> Published | None:
-    """The publication this run would make, if it is there, whole, and not the product of a failed device.
+    """The publication this run would make, if it is there, whole, and no device failed while it was made.
 
     Raises:
         UsageError: the names belong to another file that still exists.
@@ -49,7 +50,7 @@ def find_published(run: Run) -> Published | None:
     path = run.published(MANIFEST)
     manifest = read_manifest(path)
     require_own_names(run, manifest)
-    if manifest is None or manifest.get("run_key") != run.key or manifest["device"].get("fallback_reason"):
+    if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
         return None
     log.info("Déjà publié avec la même entrée, les mêmes paramètres et modèles: aucune inférence (%s)", path)
     return Published(path, manifest, already=True)

@@ -1,4 +1,8 @@
-"""Does this machine's accelerator agree with its CPU? Asked before videos are, and remembered."""
+"""Does this machine's accelerator agree with its CPU? Asked before videos are, and remembered.
+
+A device that fails instead of answering, out of memory because another process holds it, is no answer to remember:
+what was known of it stays, the next check asks again, and a run on it has its own second attempt on the CPU.
+"""
 
 import logging
 from collections.abc import Callable
@@ -11,7 +15,7 @@ from prefect.events import emit_event
 
 from tasks.engine.devices import DeviceFacts, DevicePlan
 from tasks.engine.diarizer import Diarizer, Parameters
-from tasks.engine.errors import EngineError
+from tasks.engine.errors import EngineError, NonFiniteError
 from tasks.engine.gate.report import Verdict
 from tasks.engine.selfcheck import SelfCheck, check, degrade, remember, remembered
 
@@ -47,7 +51,7 @@ def selfcheck(
     def ask(chosen: DevicePlan) -> SelfCheck:
         known = None if fresh else remembered(chosen, facts, models)
         answer = known or examine(chosen, parameters, diarizer)
-        if not known:
+        if not known and not answer.transient:
             remember(answer, chosen, facts, models)
         answers.append(answer)
         return answer
@@ -59,13 +63,19 @@ def selfcheck(
 
 
 def examine(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
-    """`check`, where a failing device or a NaN is an answer like any other."""
+    """`check`, where a failing device or a NaN is an answer too; only the NaN is one for good."""
     try:
         return check(plan, parameters, diarizer)
     except EngineError as error:
         log.warning("%s (%s): %s", plan.device, plan.precision, error)
         return SelfCheck(
-            plan.device, plan.device_name, plan.precision, str(Verdict.NOT_COMPARABLE), (), note=str(error)
+            plan.device,
+            plan.device_name,
+            plan.precision,
+            str(Verdict.NOT_COMPARABLE),
+            (),
+            note=str(error),
+            transient=not isinstance(error, NonFiniteError),
         )
 
 

@@ -47,6 +47,12 @@ class Served:
         answer.raise_for_status()
         return answer.json()
 
+    def look(self, path: str) -> Any:
+        """Get an answer."""
+        answer = httpx.get(f"{self.api}/{path}", timeout=120)
+        answer.raise_for_status()
+        return answer.json()
+
     def wait_for(self, ask: Callable[[], Any]) -> Any:
         """The first answer that is true.
 

@@ -1,5 +1,7 @@
 """The files for servers: nothing here can be run by the tests, so everything that can be checked is."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -91,3 +93,49 @@ def test_every_pool_has_a_worker() -> None:
     }
 
     assert {f"step4-{device}" for device in devices} == set(POOLS)
+
+
+LOCAL_SELFCHECK = "env -u PREFECT_API_URL -u STEP4_GPU_SLOT "
+"""A check that asks neither the server, which may not be up yet, nor for a place, which a dead run may still hold."""
+
+
+@pytest.mark.parametrize("pool", ["step4-gpu", "step4-cpu"])
+@pytest.mark.parametrize("code", [0, 3, 5, 139])
+def test_the_image_checks_the_gpu_and_starts_its_worker_whatever_that_says(
+    pool: str, code: int, tmp_path: Path
+) -> None:
+    """The command of the image, run by a real shell with programs that only say that they were started."""
+    command = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[0])
+    for name, body in {
+        "step4": f'echo "step4 $@ [$PREFECT_API_URL]"; exit {code}',
+        "prefect": 'echo "prefect $@"',
+    }.items():
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{body}\n")
+        program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STEP4_POOL": pool, "PREFECT_API_URL": "http://server"}
+    done = subprocess.run(["/bin/sh", "-c", *command], env=environment, capture_output=True, text=True, check=True)
+    checked = ["step4 selfcheck []"] if pool == "step4-gpu" else []
+
+    assert done.stdout.splitlines() == [*checked, f"prefect worker start --type process --pool {pool} --limit 1"]
+
+
+def test_the_unit_of_the_gpus_worker_checks_it_first() -> None:
+    """Its failure is ignored (`-`), and it may take its time; the CPU's worker asks nothing."""
+    unit = (DEPLOY / "systemd" / "step4-worker@.service").read_text(encoding="utf-8")
+    checks = [line for line in unit.splitlines() if line.startswith("ExecStartPre") and "selfcheck" in line]
+
+    assert len(checks) == 1
+    assert checks[0].startswith("ExecStartPre=-/bin/sh -c 'test %i != gpu || exec " + LOCAL_SELFCHECK)
+    assert "TimeoutStartSec=30min" in unit
+
+
+def test_every_machine_has_a_limit_of_its_own() -> None:
+    """A name that a machine does not set itself would be shared by all of them: there is no default for it."""
+    workers = [COMPOSE["services"][name] for name in ("deploy", "worker-cpu", "worker-gpu")]
+    names = {one["environment"]["STEP4_GPU_SLOT"] for one in workers}
+
+    assert len(names) == 1
+    assert names.pop().startswith("gpu:${STEP4_MACHINE:?")
+    assert "--gpus ${STEP4_GPUS:-1}" in COMPOSE["services"]["deploy"]["command"][0]
+    assert COMPOSE["services"]["worker-gpu"]["environment"]["STEP4_RUNS"] == "${STEP4_GPUS:-1}"

@@ -37,9 +37,10 @@ def is_current(video: Path, output: Path | None, request_key: str) -> bool:
     """Would a run of this video only find what it once published?
 
     Asked without reading any video: the manifest must answer the same request, name this file (or one that has since
-    been moved here), come from no failed device, and every file in it must be there in its recorded size. The video
-    itself counts as unchanged while its size and time of change are the recorded ones; where only the time differs its
-    sha256 decides. A change that keeps size and time of change is not seen here, only by a run, which reads everything.
+    been moved here), come from no device that failed in its run (`fell_back`), and every file in it must be there in
+    its recorded size. The video itself counts as unchanged while its size and time of change are the recorded ones;
+    where only the time differs its sha256 decides. A change that keeps size and time of change is not seen here, only
+    by a run, which reads everything.
     """
     path = manifest_path(video, output)
     manifest = manifest_of(path)
@@ -48,13 +49,22 @@ def is_current(video: Path, output: Path | None, request_key: str) -> bool:
             manifest is not None
             and manifest["request_key"] == request_key
             and manifest["source"]["name"] == video.name
-            and not manifest["device"].get("fallback_reason")
+            and not fell_back(manifest["device"])
             and is_own(Path(manifest["video"]), video)
             and all((path.parent / name).stat().st_size == one["bytes"] for name, one in manifest["files"].items())
             and is_unchanged(video, manifest)
         )
     except (OSError, KeyError, TypeError, AttributeError, StorageError):
         return False
+
+
+def fell_back(device: Mapping[str, Any]) -> bool:
+    """Did the device fail in the run that published? Such a publication is made anew: the device may work again.
+
+    A plan that a self-check had moved to the CPU before the run began is no failure: the next run would plan the same.
+    """
+    reason = device.get("fallback_reason")
+    return bool(reason) and reason != device.get("planned", {}).get("fallback_reason")
 
 
 def is_own(named: Path, video: Path) -> bool:

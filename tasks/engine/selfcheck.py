@@ -52,6 +52,8 @@ class SelfCheck:
     cached: bool = False
     note: str | None = None
     """Why there is no comparison."""
+    transient: bool = False
+    """Did the device fail rather than answer? It may not the next time, so this is nothing to remember."""
 
     @property
     def passed(self) -> bool:

@@ -43,6 +43,15 @@ def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dic
     assert reason in run["state"]["message"]
 
 
+def test_a_path_that_names_no_video_is_a_failed_run(served: Served) -> None:
+    """Any string starts a run, since only the worker can look: the run fails, and says what it did not find."""
+    served.hand_over("nowhere", video="no video at all")
+    run = served.finished("after-step3", video="no video at all")
+
+    assert run["state_type"] == "FAILED"
+    assert "no video at all" in run["state"]["message"]
+
+
 def test_drift_ends_failed_with_the_criteria_in_its_artifacts(served: Served, tmp_path: Path) -> None:
     """The incident itself, on a worker: nothing is published, and the operator sees value and limit of each rule."""
     video = speech(tmp_path / "quiet.mkv", gain=1e-4)

@@ -59,6 +59,7 @@ def test_a_video_with_its_publication_is_current(video: Path) -> None:
         lambda video: (video.write_bytes(b"MOVING PICTURES"), os.utime(video, (1, 1))),
         lambda video: edit(video, request_key="other"),
         lambda video: edit(video, device={"fallback_reason": "out of memory"}),
+        lambda video: edit(video, device={"fallback_reason": "lost", "planned": {"fallback_reason": None}}),
         lambda video: edit(video, device=None),
         lambda video: edit(video, source={"name": "clip.mkv", "sha256": sha256_of(video)}),
         lambda video: edit(video, video=str(Path(__file__))),
@@ -73,6 +74,7 @@ def test_a_video_with_its_publication_is_current(video: Path) -> None:
         "video of the same size",
         "other request",
         "after a device failure",
+        "after a device failure that was not planned",
         "no device",
         "another name",
         "of another video that exists",
@@ -83,6 +85,14 @@ def test_anything_else_needs_a_run(video: Path, spoil: Callable[[Path], Any]) ->
     spoil(video)
 
     assert not is_current(video, None, REQUEST)
+
+
+def test_what_a_self_check_had_moved_to_the_cpu_is_current(video: Path) -> None:
+    """The plan was the CPU before the run began, and no device failed in it: the next run would plan the same."""
+    reason = "the self-check of fp32 on Fake GPU ended in drift"
+    edit(video, device={"fallback_reason": reason, "planned": {"fallback_reason": reason}})
+
+    assert is_current(video, None, REQUEST)
 
 
 def test_a_touched_video_is_recognised_by_its_content(video: Path) -> None:

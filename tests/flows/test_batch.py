@@ -18,11 +18,16 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 from served import newest_artifact
 
+from flows.audio_analysis import audio_analysis
 from flows.batch import batch
 from flows.cli import main
+from profiles.settings import Configuration
+from tasks.device import plan_device
 from tasks.engine.errors import BatchError, UsageError
 from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
+from tasks.engine.models import identity
 from tasks.engine.seams import Seams, current_seams, seams_in_force
+from tasks.engine.selfcheck import SelfCheck, remember
 from tasks.engine.turns import Turn
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
@@ -91,6 +96,24 @@ def test_a_batch_does_what_is_missing_and_nothing_else(inbox: Path, networks: Sc
     again = batch([inbox], here=True)
 
     assert (again["current"], again["published"]) == (2, {"reference": 2})
+
+
+def test_what_a_self_check_moved_to_the_cpu_is_not_done_again(inbox: Path) -> None:
+    """A card that does not bear the profile makes no batch repeat the last one's work, nor a single run."""
+    plan = plan_device(Configuration.resolve({}), ONE_GPU)
+    found = SelfCheck(plan.device, plan.device_name, plan.precision, "drift", ())
+    remember(found, plan, ONE_GPU, identity("offline"))
+    networks = ScriptedDiarizer(TURNS)
+    seams = Seams(device_facts=lambda: ONE_GPU, diarizer=networks, half_trouble=no_trouble)
+    with seams_in_force(seams):
+        assert batch([inbox], here=True)["published"] == {"reference": 3}
+        assert {one.on_cpu for one in networks.calls} == {True}
+        networks.calls.clear()
+        assert batch([inbox], here=True)["current"] == 3
+        again = audio_analysis(inbox / "a.mp4")
+
+    assert "self-check" in again["device"]["fallback_reason"]
+    assert networks.calls == []
 
 
 def test_another_request_is_another_publication(inbox: Path, networks: ScriptedDiarizer) -> None:

@@ -12,11 +12,11 @@ from profiles.settings import Configuration
 from tasks.device import plan_device
 from tasks.engine.devices import DevicePlan
 from tasks.engine.diarizer import Parameters
-from tasks.engine.errors import DeviceError
+from tasks.engine.errors import DeviceError, NonFiniteError
 from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_trouble
 from tasks.engine.half import trouble
 from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.selfcheck import remembered
+from tasks.engine.selfcheck import SelfCheck, remembered
 from tasks.engine.turns import Turn
 from tasks.selfcheck import selfcheck as check_plan
 from tasks.selfcheck import trusted_plan
@@ -79,15 +79,48 @@ def test_fp32_that_diverges_too_leads_to_the_cpu() -> None:
     assert safe.batch_size == gpu_plan().batch_size
 
 
-def test_a_failing_device_is_an_answer() -> None:
-    """A kernel that fails in the self-check degrades like a drift."""
+class FailsWith:
+    """A diarizer whose GPU raises."""
 
-    def failing(*arguments: Any) -> Any:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Raise on the GPU, answer on the CPU."""
         if not arguments[1].on_cpu:
-            raise DeviceError("CUDA error: an illegal instruction was encountered")
+            raise self.error
         return ScriptedDiarizer(TURNS)(*arguments)
 
-    assert [verdict for _, _, verdict in answers(failing)] == ["not_comparable", "not_comparable"]
+
+def known(plan: DevicePlan) -> SelfCheck | None:
+    """What this machine remembers of a plan."""
+    return remembered(plan, ONE_GPU, MODELS)
+
+
+def test_a_failing_device_degrades_this_once() -> None:
+    """A card that somebody else's process fills is no verdict: nothing is remembered, and the next check asks again."""
+    full = FailsWith(DeviceError("out of memory"))
+
+    assert [verdict for _, _, verdict in answers(full)] == ["not_comparable", "not_comparable"]
+    assert known(gpu_plan()) is None
+    assert trusted_plan(gpu_plan(), known, no_trouble) == gpu_plan()
+    assert answers(ScriptedDiarizer(TURNS)) == [("cuda:0", "mixed", "coherent")]
+
+
+def test_a_failing_device_does_not_unsay_what_was_found() -> None:
+    """A fresh check that could not be made leaves the remembered answer, good or bad, as it was."""
+    answers(DriftsIn("mixed"))
+    failed = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), FailsWith(DeviceError("lost")), fresh=True)
+
+    assert not failed[0].passed
+    assert (known(gpu_plan()) or failed[0]).verdict == "drift"
+
+
+def test_numbers_that_are_none_are_a_verdict() -> None:
+    """NaN comes from the arithmetic, not from the moment: it is remembered and heeded."""
+    assert len(answers(FailsWith(NonFiniteError("NaN in segmentation")))) == 2
+
+    assert trusted_plan(gpu_plan(), known, no_trouble).is_reference
 
 
 def test_answers_are_remembered_for_the_same_machine_only() -> None:

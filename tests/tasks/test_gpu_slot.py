@@ -1,5 +1,7 @@
 """The place on the GPU: only GPU inference waits for one, and a misspelt limit lets nobody in."""
 
+import logging
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -8,13 +10,14 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine.errors import UsageError
+from tasks.engine.errors import DeviceError, UsageError
 from tasks.engine.fakes import ONE_GPU
 from tasks.engine.seams import Seams
-from tasks.gpu_slot import in_gpu_slot
+from tasks.gpu_slot import in_gpu_slot, slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -81,3 +84,29 @@ def test_a_misspelt_limit_is_an_error_that_says_how_to_make_it(limit: str, monke
 
     with pytest.raises(UsageError, match="prefect gcl create"):
         held_during_inference(limit)
+
+
+def test_a_finished_inference_is_kept_though_the_place_cannot_be_given_back(
+    limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server goes away during the inference: a warning, and the place is free again when its lease ends."""
+    results = []
+    with ExitStack() as away, caplog.at_level(logging.WARNING, logger="step4"):
+        with slot(limit):
+            results.append("found")
+            away.enter_context(temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}))
+        results.append("kept")
+
+    assert results == ["found", "kept"]
+    assert "place on the GPU" in caplog.text
+
+
+def test_a_failed_inference_is_what_is_told_where_both_fail(limit: str) -> None:
+    """The retry on the CPU goes by the device's error, which the server's must not hide."""
+
+    def lose_card_and_server(away: ExitStack) -> None:
+        away.enter_context(temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}))
+        raise DeviceError("the card was lost")
+
+    with ExitStack() as away, pytest.raises(DeviceError, match="lost"), slot(limit):
+        lose_card_and_server(away)
