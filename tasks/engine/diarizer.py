@@ -16,6 +16,7 @@ from tasks.engine.batching import is_out_of_memory
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
 from tasks.engine.level import gain
+from tasks.engine.meter import LOADING, stage_done
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores, Turn
 
@@ -86,6 +87,7 @@ def diarize(
 
     started = time.perf_counter()
     with device_failures(), pipeline_on(plan, parameters) as pipeline:
+        stage_done(LOADING)
         pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
         pipeline.tap = tap
         level_gain = pipeline.gain
@@ -147,6 +149,8 @@ def apply(
     def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
         if completed is not None and total:
             progress(stage, completed, total)
+        elif completed is None:
+            stage_done(stage)
 
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
     annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization
