@@ -16,6 +16,7 @@ from tasks.engine.batching import is_out_of_memory
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
 from tasks.engine.level import gain
+from tasks.engine.mapped import forget
 from tasks.engine.meter import LOADING, stage_done
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores, Turn
@@ -83,6 +84,7 @@ def diarize(
         ModelError: the models are missing, altered or do not load.
         NonFiniteError: a stage produced NaN or Inf.
     """
+    from tasks.engine.frugal import linked_by  # noqa: PLC0415
     from tasks.engine.precision import backend_flags  # noqa: PLC0415
 
     started = time.perf_counter()
@@ -104,6 +106,7 @@ def diarize(
             "threads": plan.threads,
             "level_gain": level_gain,
             "arithmetic": backend_flags(),
+            "linkage": linked_by(),
             "engine": pipeline.engine if pipeline.shares_passes else "stock",
             "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
@@ -148,6 +151,7 @@ def apply(
 
     def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
         if completed is not None and total:
+            forget(samples)
             progress(stage, completed, total)
         elif completed is None:
             stage_done(stage)
