@@ -31,6 +31,7 @@ from tasks.events import announce_drift, announce_fallback, announce_published, 
 from tasks.explain import explain_task
 from tasks.gpu_slot import in_gpu_slot
 from tasks.media import listen_task, probe_task
+from tasks.metrics import profiled
 from tasks.publish import Published, find_published_task, publish_task, refuse_task
 from tasks.report import page_task
 from tasks.selfcheck import trusted_plan_task
@@ -75,6 +76,7 @@ def audio_analysis(
             return dict(analyse(video, output or video.parent, configuration, seams).manifest)
 
 
+@profiled
 def analyse(video: Path, output: Path, configuration: Configuration, seams: Seams) -> Published:
     """The recipe, with the outside world passed in."""
     media = probe_task(video, configuration.limits)

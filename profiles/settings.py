@@ -61,6 +61,11 @@ class Environment(LimitVariables):
     partial_success_ok: bool = variable(
         "AUDIO_PARTIAL_SUCCESS_OK", default=False, description="A batch with some timelines and some failures is done."
     )
+    profiling: bool = variable(
+        "ENABLE_AUDIO_PROFILING",
+        default=False,
+        description="Write logs/audio_metrics_*.csv, profiling/audio_perf_*.json.",
+    )
     log_level: LogLevel = variable("AUDIO_LOG_LEVEL", default="INFO", description="Least severe level to log.")
 
     @field_validator("log_level", mode="before")
@@ -93,6 +98,7 @@ class Configuration(BaseModel):
     on_drift: Literal["fail", "substitute", "warn"]
     num_speakers: int | None
     partial_success_ok: bool
+    profiling: bool
     log_level: LogLevel
     limits: MediaLimits
 

@@ -16,6 +16,8 @@ from tasks.engine.batching import is_out_of_memory
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
 from tasks.engine.level import gain
+from tasks.engine.mapped import forget
+from tasks.engine.meter import LOADING, stage_done
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores, Turn
 
@@ -82,10 +84,12 @@ def diarize(
         ModelError: the models are missing, altered or do not load.
         NonFiniteError: a stage produced NaN or Inf.
     """
+    from tasks.engine.frugal import linked_by  # noqa: PLC0415
     from tasks.engine.precision import backend_flags  # noqa: PLC0415
 
     started = time.perf_counter()
     with device_failures(), pipeline_on(plan, parameters) as pipeline:
+        stage_done(LOADING)
         pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
         pipeline.tap = tap
         level_gain = pipeline.gain
@@ -102,6 +106,7 @@ def diarize(
             "threads": plan.threads,
             "level_gain": level_gain,
             "arithmetic": backend_flags(),
+            "linkage": linked_by(),
             "engine": pipeline.engine if pipeline.shares_passes else "stock",
             "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
@@ -146,7 +151,10 @@ def apply(
 
     def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
         if completed is not None and total:
+            forget(samples)
             progress(stage, completed, total)
+        elif completed is None:
+            stage_done(stage)
 
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
     annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization

@@ -17,6 +17,7 @@ from tasks.engine.confined import Finished, Runner, ended_by
 from tasks.engine.containers import DECODERS, AudioTrack, Media
 from tasks.engine.errors import EngineError, MediaError, StorageError
 from tasks.engine.limits import Bounds, MediaLimits
+from tasks.engine.mapped import stretches
 
 SAMPLE_RATE = 16_000
 FILL_SEC = 0.04
@@ -187,8 +188,7 @@ def _refuse_incomplete(media: Media, track: AudioTrack, count: int, complaint: s
 def _checksum(media: Media, samples: NDArray[np.float32]) -> str:
     """Hexadecimal sha256 of (samples,) float32, in one pass that also refuses NaN and infinity."""
     digest = hashlib.sha256()
-    for start in range(0, len(samples), BLOCK_SAMPLES):
-        block = samples[start : start + BLOCK_SAMPLES]
+    for start, block in stretches(samples, BLOCK_SAMPLES):
         if not np.isfinite(block).all():
             at = (start + int(np.flatnonzero(~np.isfinite(block))[0])) / SAMPLE_RATE
             raise MediaError(

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.engine.mapped import stretches
+
 TARGET_RMS = 1.0
 """Full scale. Nothing clips in float, and what is 30 dB quieter in the same file still lies 20 dB above the epsilon."""
 
@@ -52,7 +54,6 @@ def block_levels(samples: NDArray[np.float32]) -> Iterator[float]:
     """
     size = min(BLOCK, len(samples)) or BLOCK
     whole = len(samples) // size * size
-    for first in range(0, whole, size * BLOCKS_AT_ONCE):
-        stretch = samples[first : min(first + size * BLOCKS_AT_ONCE, whole)]
+    for _, stretch in stretches(samples[:whole], size * BLOCKS_AT_ONCE):
         with np.errstate(invalid="ignore"):
             yield from stretch.reshape(-1, size).std(axis=1, dtype=np.float64)

@@ -8,7 +8,7 @@ argmax, speaker count, clustering, reconstruction) is pyannote's own code, so tu
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from threading import local
 from time import perf_counter
 from typing import Any, TypeVar, cast
@@ -22,6 +22,7 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
+from tasks.engine import frugal
 from tasks.engine.batching import BatchSize
 from tasks.engine.campplus import CampPlusNetwork
 from tasks.engine.folded import FoldedFrames
@@ -29,9 +30,11 @@ from tasks.engine.precision import Arithmetic, Precision, fix_filters
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
 from tasks.engine.windows import (
+    STOCK_THRESHOLD,
     cut_windows,
     nearest_instead,
     overlap_add,
+    overrule,
     pad_to,
     pooling_masks,
     require_finite,
@@ -39,10 +42,9 @@ from tasks.engine.windows import (
     window_starts,
 )
 
-STOCK_THRESHOLD = 0.5
-"""At this threshold the decisions are pyannote's own."""
-
 Result = TypeVar("Result")
+Masks = Callable[[NDArray[Any]], NDArray[np.float32]]
+"""From places of windows to their (windows, speakers, frames) weights for pooling."""
 
 
 class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyannote ships no types
@@ -108,6 +110,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
                 hook("segmentation", None, completed=last, total=len(starts))
         decisions = np.vstack(batches)
         self.speech_scores = overlap_add(np.vstack(speech), windows, inference.model.receptive_field)
+        del batches, speech  # 140 MiB for four hours
         if self.tap:
             self.tap.finish(Stage.FRONT_END, len(starts))
             self.tap.finish(Stage.SCORES, len(starts))
@@ -130,9 +133,10 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         if not self.shares_passes:
             return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
         shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
-        masks = pooling_masks(binary_segmentations, shortest)
-        embeddings = np.tile(self._idle_embedding(masks.shape[-1]), (*masks.shape[:2], 1))
-        busy = np.flatnonzero(masks.any(axis=(1, 2)))
+        masks = partial(pooling_masks, binary_segmentations, shortest)
+        windows, frames, speakers = binary_segmentations.data.shape
+        embeddings = np.tile(self._idle_embedding(frames), (windows, speakers, 1))
+        busy = np.flatnonzero((binary_segmentations.data > 0).any(axis=(1, 2)))
         for chosen, output in self._embedded(file, masks, busy):
             require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
             embeddings[chosen] = output.float().cpu().numpy()
@@ -143,12 +147,12 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         require_finite(torch.from_numpy(embeddings), Stage.EMBEDDINGS, range(len(embeddings)), self._windows)
         return embeddings
 
-    def _embedded(self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
+    def _embedded(self, file: dict[str, Any], masks: Masks, busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
         """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass each."""
 
         def embed(numbers: range, batch: Tensor) -> tuple[NDArray[Any], Tensor]:
             chosen = busy[numbers.start : numbers.stop]
-            return chosen, self._embed(batch, pad_to(torch.from_numpy(masks[chosen]), len(batch)))[: len(chosen)]
+            return chosen, self._embed(batch, pad_to(torch.from_numpy(masks(chosen)), len(batch)))[: len(chosen)]
 
         starts = np.array(self._starts(file))[busy].tolist()
         return (found for _, found in self._passes(embed, file["waveform"], starts, self.embedding_batch_size))
@@ -164,13 +168,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         Where pyannote finds nobody in the whole file there is nobody to give more speech to.
         """
         count = super().speaker_count(binarized, frames, **options)
-        scores = self.speech_scores.values[:, None]
-        self._added = np.zeros(len(scores), dtype=bool)
-        if self.speech_threshold > STOCK_THRESHOLD:
-            count.data[scores < self.speech_threshold] = 0
-        elif self.speech_threshold < STOCK_THRESHOLD and binarized.data.any():
-            self._added = ((count.data == 0) & (scores >= self.speech_threshold))[:, 0]
-            count.data[self._added] = 1
+        threshold = self.speech_threshold if binarized.data.any() else max(self.speech_threshold, STOCK_THRESHOLD)
+        self._added = overrule(count.data, self.speech_scores.values, threshold)
         return count
 
     def reconstruct(
@@ -178,7 +177,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     ) -> SlidingWindowFeature:
         """(frames, speakers) 0 or 1: pyannote's own, frames added by a low threshold given to the nearest speaker."""
         hard_clusters = self.tap.whole(Stage.CLUSTERS, hard_clusters) if self.tap else hard_clusters
-        diarization = super().reconstruct(segmentations, hard_clusters, count)
+        diarization = self.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
         if self._added.any():
             diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
         return diarization

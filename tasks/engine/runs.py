@@ -172,7 +172,7 @@ class Run:
             "profile": self.configuration.profile,
             "models": self.models,
             "parameters": self.configuration.model_dump(
-                exclude={"log_level", "profile", "partial_success_ok", "limits"}
+                exclude={"log_level", "profile", "partial_success_ok", "profiling", "limits"}
             ),
             "versions": {"step4-audio": version("step4-audio"), **library_versions()},
         }

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tasks.engine.pipeline import ExactSpeakerDiarization
+from tasks.engine.pipeline import ExactSpeakerDiarization, Masks
 
 PORTION = 32
 """Blocks whose frames are held at once, 1 MiB each: four hours are 1440 blocks."""
@@ -80,7 +80,7 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
 
     engine = "shared"
 
-    def _embedded(self, file: dict[str, Any], masks: NDArray[Any], busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
+    def _embedded(self, file: dict[str, Any], masks: Masks, busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
         """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass per block."""
         waveform, starts = file["waveform"], self._starts(file)
         length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
@@ -96,7 +96,7 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
                 chosen = np.array(block.windows)
                 offsets = [round(starts[i] / period) - held_from for i in block.windows]
                 cuts = torch.stack([held[..., i : i + count] for i in offsets])
-                yield chosen, self._pool(cuts, torch.from_numpy(masks[chosen]))
+                yield chosen, self._pool(cuts, torch.from_numpy(masks(chosen)))
             spent = max(0, held.shape[-1] - round(length / period) - 1)
             held, held_from = held[..., spent:], held_from + spent
 

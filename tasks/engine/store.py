@@ -24,7 +24,7 @@ from tasks.engine.turns import SpeechScores, Turn
 ENGINE_VERSION = 1
 """Bump when the same inputs give other turns or scores: every older entry is then ignored."""
 
-LIBRARIES = ("torch", "pyannote.audio", "numpy", "scipy")
+LIBRARIES = ("torch", "pyannote.audio", "numpy", "scipy", "fastcluster")
 
 
 def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameters: Parameters) -> str:

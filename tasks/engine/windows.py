@@ -13,6 +13,24 @@ from torch import Tensor
 from tasks.engine.errors import NonFiniteError
 from tasks.engine.turns import SpeechScores
 
+STOCK_THRESHOLD = 0.5
+"""At this speech threshold the decisions are pyannote's own."""
+
+
+def overrule(count: NDArray[Any], scores: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """Have the speech score overrule (frames, 1) counts of speakers, in place.
+
+    Returns:
+        (frames,) where a threshold below pyannote's own has added a speaker.
+    """
+    if threshold > STOCK_THRESHOLD:
+        count[scores[:, None] < threshold] = 0
+    if threshold >= STOCK_THRESHOLD:
+        return np.zeros(len(scores), dtype=bool)
+    added = (count[:, 0] == 0) & (scores >= threshold)
+    count[added] = 1
+    return np.asarray(added)
+
 
 def nearest_instead(active: NDArray[Any], replaced: NDArray[np.bool_]) -> NDArray[Any]:
     """(frames, speakers) with each replaced frame taken from the nearest one that is not replaced and has a speaker."""
@@ -78,17 +96,20 @@ def require_finite(output: Tensor, stage: str, numbers: Sequence[int], windows: 
         )
 
 
-def pooling_masks(decisions: SlidingWindowFeature, shortest_sec: float | None) -> NDArray[np.float32]:
+def pooling_masks(
+    decisions: SlidingWindowFeature, shortest_sec: float | None, chosen: NDArray[Any] | slice = slice(None)
+) -> NDArray[np.float32]:
     """(windows, speakers, frames) weights for pooling, from (windows, frames, speakers) decisions.
 
     Args:
         decisions: who is active.
         shortest_sec: leave overlapped frames out where more than this many seconds of others remain, as pyannote's
             `embedding_exclude_overlap`; None keeps every frame.
+        chosen: the windows that are wanted.
     """
-    active = np.nan_to_num(decisions.data, nan=0.0).astype(np.float32)
+    active = np.nan_to_num(decisions.data[chosen], nan=0.0).astype(np.float32)
     if shortest_sec is not None:
-        alone = decisions.data.sum(axis=2, keepdims=True) <= 1
+        alone = decisions.data[chosen].sum(axis=2, keepdims=True) <= 1
         clean = active * alone
         minimum = np.ceil(active.shape[1] * shortest_sec / decisions.sliding_window.duration)
         active = np.where(clean.sum(axis=1, keepdims=True) > minimum, clean, active)

@@ -54,6 +54,7 @@ def test_a_parameter_beats_the_environment_which_beats_dotenv_which_beats_the_pr
         ("STEP4_ON_DRIFT", "warn", "on_drift", "warn"),
         ("STEP4_MODELS", "/srv/models/community-1", "models", "/srv/models/community-1"),
         ("STEP4_NUM_SPEAKERS", "2", "num_speakers", 2),
+        ("ENABLE_AUDIO_PROFILING", "1", "profiling", True),
         ("AUDIO_PARTIAL_SUCCESS_OK", "true", "partial_success_ok", True),
     ],
 )
