@@ -83,7 +83,7 @@ def show_batch(report: Mapping[str, Any], seconds: float) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_row("videos", str(report["videos"]))
-    table.add_row("current", f"{report['current']}, nothing to do")
+    table.add_row("current", f"{report['current']} published before")
     table.add_row("published", published or "none")
     table.add_row("failed", str(report["failed"]))
     table.add_row("time", f"{seconds:.1f} s")

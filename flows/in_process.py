@@ -8,11 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 # Before Prefect is imported: what it says of a failed run, tracebacks included, is said below in one sentence.
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+# The temporary server is stopped in the middle of its book-keeping, and would print a traceback of that.
+os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 
 from rich.console import Console
 
@@ -61,7 +64,7 @@ def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
 
 def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Run the flow on one video and tell how it ended, whatever happened: the next video must have its turn."""
-    started = time.perf_counter()
+    started, began = time.perf_counter(), datetime.now(UTC)
     console = Console(stderr=True, markup=False, highlight=False)
     try:
         manifest = run_flow(video, options, console)
@@ -80,7 +83,8 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
         return {"video": str(video), "exit_code": code, "error": str(known or repr(error))}
     seconds = time.perf_counter() - started
     if not quiet:
-        show_run(manifest, options["output"] or video.parent, seconds)
+        already = datetime.fromisoformat(manifest["published_at"]) < began.replace(microsecond=0)
+        show_run(manifest, options["output"] or video.parent, seconds, already=already)
     return {"video": str(video), "exit_code": 0, "seconds": round(seconds, 3), "manifest": manifest}
 
 

@@ -60,7 +60,7 @@ def lines_per_tenth() -> "Progress":
     return report
 
 
-def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
+def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, already: bool) -> None:
     """The summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
     from tasks.engine.formats import turns_parquet  # noqa: PLC0415
 
@@ -69,12 +69,15 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for label, value in summary_rows(manifest, seconds):
+    for label, value in summary_rows(manifest, seconds, already=already):
         table.add_row(
             label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict"))
         )
-    table.add_row("files", Text(f"{folder}/ " + ", ".join(manifest["files"])))
+    table.add_row("beside it", Text(", ".join(manifest["files"])))
     console.rule(Text(source["name"]), align="left")
+    # Alone on its line, however long, so that it can be copied.
+    path = folder / f"{Path(source['name']).stem}_step4.json"
+    console.print(Text.assemble(("manifest      ", "bold"), str(path)), soft_wrap=True)
     console.print(table)
     turns = next(folder / name for name in manifest["files"] if name.endswith("_turns.parquet"))
     for speaker, lane in lanes(turns_parquet.read(turns), source["duration_sec"]):
@@ -83,7 +86,7 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float) -> None:
         console.print(f"  {'':<12} 0 s{source['duration_sec']:>{LANE_WIDTH - 5}.0f} s")
 
 
-def summary_rows(manifest: Mapping[str, Any], seconds: float) -> Iterator[tuple[str, str]]:
+def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) -> Iterator[tuple[str, str]]:
     """(label, value) of each line."""
     source, summary, device = manifest["source"], manifest["summary"], manifest["device"]
     yield "verdict", manifest["verdict_sentence"]
@@ -99,7 +102,8 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float) -> Iterator[tuple[
     else:
         details = f"{device['precision'].upper()}, batch {device['batch_size']}"
         yield "device", f"{device['device']} ({device['device_name']}), {details}: {device['reason']}"
-    yield "time", f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video"
+    spent = f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video"
+    yield "time", f"{seconds:.1f} s: published before, nothing computed" if already else spent
 
 
 def show_refused(video: Path, refused: Path, console: Console) -> bool:

@@ -48,6 +48,7 @@ def explain(
     if report.verdict is not Verdict.DRIFT or report.agreement is None:
         return report
     stretch = report.agreement.worst_stretch
+    log.info("Looking for the first stage that diverged: both sides are computed again on an excerpt")
     middle = (stretch.start_sec + stretch.end_sec) / 2
     try:
         found = explainer(samples(), middle, outcome.plan, parameters, report.tolerance)

@@ -66,7 +66,7 @@ def require_own_names(run: Run, manifest: Mapping[str, Any] | None) -> None:
     if other != run.media.path and other.exists():
         raise UsageError(
             f"{run.published(MANIFEST).name} in {run.output} was published for {other}: "
-            f"choose another --output for {run.media.path}"
+            f"for {run.media.path} choose another output folder, or remove that manifest if the files were copied here"
         )
 
 

@@ -1,6 +1,7 @@
 """The command line: what each command prints, and the exit codes that scripts rely on."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from tasks.engine.turns import Turn
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
+ROOT = Path(__file__).parents[2]
 HEADLESS = {
     "frames_analysis": [
         {"frame": n, "audio_info": {"is_speech_present": n > 10, "active_speaker_labels": ["A"] * (n > 10)}}
@@ -249,6 +251,20 @@ def test_run_ends_with_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Film [x264] [fin]" in shown.out
     assert "SPEAKER_01" in shown.out
     assert "Timeline audio: 75/125 frames avec parole (60.0%)" in shown.err
+    assert f"manifest      {video.parent / video.stem}_step4.json\n" in shown.out
+    assert "published before" not in shown.out
+
+
+def test_the_temporary_server_says_nothing_of_its_end() -> None:
+    """Prefect stops it in the middle of its book-keeping: a traceback of that would look like a failed run."""
+    setting = "from prefect.settings import PREFECT_SERVER_LOGGING_LEVEL as level"
+    code = f"import flows.in_process; {setting}; print(level.value())"
+    clean = {name: value for name, value in os.environ.items() if "LOGGING" not in name}
+
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == "CRITICAL"
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def test_a_very_short_turn_is_still_visible() -> None:
 
 def test_the_summary_says_what_matters() -> None:
     """Verdict, speech, first speech, speakers, device and why, time."""
-    rows = dict(summary_rows(MANIFEST, 12.3))
+    rows = dict(summary_rows(MANIFEST, 12.3, already=False))
 
     assert rows["verdict"] == "reference: computed on CPU in FP32"
     assert rows["speech"] == "550 of 750 frames, 73.3 %"
@@ -74,11 +74,16 @@ def test_the_summary_says_what_matters() -> None:
     assert rows["time"] == "12.3 s for 30.0 s of video"
 
 
+def test_a_run_that_found_its_publication_says_so() -> None:
+    """Seconds without inference are not to be taken for the engine's speed."""
+    assert dict(summary_rows(MANIFEST, 12.3, already=True))["time"] == "12.3 s: published before, nothing computed"
+
+
 def test_silence_and_missing_audio_are_said() -> None:
     """No speech has no first second, and no audio stream needed no device."""
     silent = {**MANIFEST, "source": {**MANIFEST["source"], "audio": "no_audio_stream", "fps_assumed": True}}
     silent["summary"] = {**MANIFEST["summary"], "first_speech_sec": None, "speakers": []}
-    rows = dict(summary_rows(silent, 1.0))
+    rows = dict(summary_rows(silent, 1.0, already=False))
 
     assert rows["first speech"] == "none"
     assert rows["speakers"] == "none"

@@ -76,9 +76,11 @@ def _not_finite(side: str, timeline: Timeline) -> str | None:
 def _notes(reference: Timeline, candidate: Timeline) -> tuple[str, ...]:
     """What a reader should know beside the criteria."""
     notes = []
-    if _audio(reference) is None or _audio(candidate) is None:
-        notes.append("That both come from the same audio could not be checked: a file does not state its sha256.")
-    for side, timeline in (("reference", reference), ("candidate", candidate)):
+    sides = (("reference", reference), ("candidate", candidate))
+    silent = " and ".join(side for side, timeline in sides if _audio(timeline) is None)
+    if silent:
+        notes.append(f"That both come from the same audio could not be checked: no sha256 of it in the {silent}.")
+    for side, timeline in sides:
         voices = np.count_nonzero(timeline.active, axis=1)
         contradictions = np.count_nonzero((voices != timeline.count) | ((voices > 0) & ~timeline.speech))
         if contradictions:
