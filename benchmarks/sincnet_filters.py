@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from tasks.engine import level, models
-from tasks.engine.precision import FixedFilters, enforce_fp32, fix_filters
+from tasks.engine.precision import enforce_fp32
 from tasks.engine.recording import recording
+from tasks.engine.sincnet import FixedFilters, fix_filters
 
 WINDOW, STEP = 160_000, 16_000
 

@@ -26,7 +26,8 @@ from tasks.engine import frugal
 from tasks.engine.batching import BatchSize
 from tasks.engine.campplus import CampPlusNetwork
 from tasks.engine.folded import FoldedFrames
-from tasks.engine.precision import Arithmetic, Precision, fix_filters
+from tasks.engine.precision import Arithmetic, Precision
+from tasks.engine.sincnet import fix_filters, share_front_end
 from tasks.engine.stages import Stage, Tap
 from tasks.engine.turns import SpeechScores
 from tasks.engine.windows import (
@@ -69,8 +70,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # pyannote's own, from code or a config file
         super().__init__(**options)
         self._at = local()  # which windows each thread has in segmentation
-        front_end = getattr(self._segmentation.model, "sincnet", None)
-        if front_end is not None:
+        if front_end := share_front_end(self._segmentation.model):
             front_end.register_forward_hook(lambda _layer, _inputs, output: self._checked(Stage.FRONT_END, output))
 
     def compute_as(self, arithmetic: Arithmetic) -> None:

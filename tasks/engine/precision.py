@@ -10,11 +10,9 @@ frames by precision"). All of that stays in FP32.
 
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
-from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 
 class Precision(StrEnum):
@@ -81,33 +79,3 @@ class Arithmetic:
     def settle(self, tensor: Tensor) -> Tensor:
         """What leaves a trunk, as the next stage takes it: FP32, or untouched under the naive precision."""
         return tensor if self.precision is Precision.NAIVE else tensor.float()
-
-
-class FixedFilters(nn.Module):
-    """The band-pass filters of SincNet's first layer, computed once instead of in every forward pass.
-
-    They are sines of a float32 product that TF32 or half precision would ruin, and that each device rounds in its own
-    way. Computed once, on the CPU and in FP32, they are bit for bit what stock pyannote.audio uses there, and both
-    sides of a comparison share them. Float64 would be closer to exact arithmetic, but not to stock's answers:
-    docs/measurements.md, "SincNet's filters".
-    """
-
-    filters: Tensor
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        bank = encoder.get_submodule("filterbank").cpu()
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            self.register_buffer("filters", cast(Any, bank).filters().detach())
-        self.stride = int(cast(Any, bank).stride)
-
-    def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, 1, samples) to (batch, filters, frames)."""
-        return functional.conv1d(waveform, self.filters, stride=self.stride)
-
-
-def fix_filters(model: nn.Module) -> None:
-    """Give a PyanNet fixed filters, once; to be called while it is still on the CPU."""
-    layers = cast(Any, model).sincnet.conv1d
-    if not isinstance(layers[0], FixedFilters):
-        layers[0] = FixedFilters(layers[0])

@@ -54,15 +54,27 @@ def window_starts(samples: int, length: int, step: int) -> list[int]:
 
 
 def cut_windows(waveform: Tensor, starts: list[int], length: int, size: int, gain: float) -> Tensor:
-    """(1, samples) to (size, 1, length): the windows that begin at `starts`, amplified, with empty ones behind.
+    """(1, samples) to (size, 1, length): the windows that begin at `starts`, amplified, with others behind to fill up.
 
-    A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory.
+    A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory. Where
+    windows overlap evenly, they are views on one stretch of samples, so that `OverlappingSincNet` can filter it once.
     """
+    steps = set(np.diff(starts).tolist()) or {length}
+    if len(steps) == 1 and (step := steps.pop()) < length:
+        stretch = amplified(waveform, starts[0], (size - 1) * step + length, gain)
+        return stretch.unfold(0, length, step)[:, None]
     batch = torch.zeros((size, 1, length), dtype=torch.float32)
     for row, start in enumerate(starts):
-        piece = waveform[:, start : start + length]
-        torch.mul(piece, gain, out=batch[row, :, : piece.shape[1]])
+        batch[row, 0] = amplified(waveform, start, length, gain)
     return batch
+
+
+def amplified(waveform: Tensor, start: int, length: int, gain: float) -> Tensor:
+    """(length,): a piece of (1, samples), amplified, with zeros behind the last sample."""
+    piece = waveform[0, start : start + length]
+    stretch = torch.zeros(length, dtype=torch.float32)
+    torch.mul(piece, gain, out=stretch[: len(piece)])
+    return stretch
 
 
 def pad_to(masks: Tensor, batch: int) -> Tensor:

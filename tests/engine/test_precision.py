@@ -11,7 +11,8 @@ from torch import nn
 
 from tasks.engine import models
 from tasks.engine.pipeline import ExactSpeakerDiarization
-from tasks.engine.precision import Arithmetic, FixedFilters, Precision, fix_filters
+from tasks.engine.precision import Arithmetic, Precision
+from tasks.engine.sincnet import FixedFilters, fix_filters
 
 pytestmark = pytest.mark.slow
 
