@@ -16,7 +16,7 @@ from rich.text import Text
 
 from flows.audit import audit
 from flows.batch import batch
-from flows.terminal import progress
+from flows.terminal import progress, screen
 from profiles.settings import Configuration
 from tasks.engine.errors import BatchError
 from tasks.engine.seams import current_seams, seams_in_force
@@ -67,7 +67,7 @@ def run_quietly(flow: Callable[..., Any], options: Mapping[str, Any]) -> dict[st
     with (
         in_this_process(),
         redirect_stdout(sys.stderr),
-        progress(Console(stderr=True, markup=False, highlight=False)) as bars,
+        progress(screen(stderr=True)) as bars,
         seams_in_force(replace(current_seams(), progress=bars)),
     ):
         try:
@@ -78,7 +78,7 @@ def run_quietly(flow: Callable[..., Any], options: Mapping[str, Any]) -> dict[st
 
 def show_batch(report: Mapping[str, Any], seconds: float) -> None:
     """Counts, then the failures, the worst first."""
-    console = Console(highlight=False, markup=False)
+    console = screen()
     published = ", ".join(f"{count} {verdict}" for verdict, count in report["published"].items())
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
@@ -93,7 +93,7 @@ def show_batch(report: Mapping[str, Any], seconds: float) -> None:
 
 def show_audit(report: Mapping[str, Any], seconds: float) -> None:
     """The bound, what was drawn from where, then the findings, the worst first."""
-    console = Console(highlight=False, markup=False)
+    console = screen()
     console.print(report["sentence"], style="bold red" if report["failed"] else "bold green", soft_wrap=True)
     console.print(f"seed {report['seed']}, {seconds:.1f} s")
     table = Table("device", "profile", "published", "audited", box=None, header_style="bold")

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from flows.audio_analysis import audio_analysis
 from flows.selfcheck import selfcheck
-from flows.terminal import progress, show_refused, show_run, show_selfcheck
+from flows.terminal import progress, screen, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
 from tasks.engine.errors import DriftError, Step4Error, UsageError
 from tasks.engine.failures import in_our_words
@@ -65,7 +65,7 @@ def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
 def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Run the flow on one video and tell how it ended, whatever happened: the next video must have its turn."""
     started, began = time.perf_counter(), datetime.now(UTC)
-    console = Console(stderr=True, markup=False, highlight=False)
+    console = screen(stderr=True)
     try:
         manifest = run_flow(video, options, console)
     except Step4Error as error:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +20,20 @@ if TYPE_CHECKING:
     from tasks.engine.turns import Turn
 
 LANE_WIDTH = 60
+PIPED_WIDTH = 200
+"""Characters to a line where nobody says how wide the reader is: rich would fold tables at 80."""
 PASSED = {True: "[green]pass[/]", False: "[bold red]FAIL[/]", None: "not measured"}
 
 VERDICT_STYLES = {"coherent": "bold green", "drift": "bold red", "unverified": "yellow"}
 
 log = logging.getLogger("step4")
+
+
+def screen(*, stderr: bool = False, markup: bool = False) -> Console:
+    """The terminal, or the file or pipe in its place."""
+    stream = sys.stderr if stderr else sys.stdout
+    told = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, markup=markup, highlight=False, width=None if told else PIPED_WIDTH)
 
 
 @contextmanager
@@ -64,7 +75,7 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, alrea
     """The summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
     from tasks.engine.formats import turns_parquet  # noqa: PLC0415
 
-    console = Console(highlight=False, markup=False)
+    console = screen()
     source, summary = manifest["source"], manifest["summary"]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
@@ -159,7 +170,7 @@ def lanes(turns: Iterable["Turn"], duration: float) -> Iterator[tuple[str, str]]
 
 def show_report(report: "DriftReport") -> None:
     """Verdict first, then each criterion with value and limit."""
-    console = Console(highlight=False)
+    console = screen(markup=True)
     console.print(Text(report.sentence), style="bold green" if not report.failed and not report.reason else "bold red")
     if report.criteria:
         table = Table("criterion", "value", "limit", "", "detail", box=None, header_style="bold")
@@ -181,12 +192,12 @@ def show_profiles(profiles: Iterable["Profile"]) -> None:
     table = Table("profile", "aliases", "device", "precision", "batch", "for", box=None, header_style="bold")
     for one in profiles:
         table.add_row(one.name, ", ".join(one.aliases), one.device, one.precision, str(one.batch_size), one.description)
-    Console(highlight=False).print(table)
+    screen(markup=True).print(table)
 
 
 def show_selfcheck(answers: Iterable[Mapping[str, Any]]) -> None:
     """Each plan that was tried, and what each level said."""
-    console = Console(highlight=False, markup=False)
+    console = screen()
     for answer in answers:
         known = " (known)" if answer["cached"] else ""
         style = "bold green" if answer["passed"] else "bold red"

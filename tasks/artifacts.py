@@ -81,7 +81,7 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
         f"**{plain(report.localisation.sentence)}**" if report.localisation else "",
         image(picture),
         table(report.criteria) if report.criteria else "",
-        f"{speech}, {len(summary.speakers)} speakers. Planned on {device}: {plain(plan.reason)}.",
+        f"{speech}, speakers: {len(summary.speakers)}. Planned on {device}: {plain(plan.reason)}.",
         *(f"Note: {plain(note)}" for note in report.notes),
         f"Files: `{where}`",
     ]

@@ -9,7 +9,8 @@ import pytest
 from pages import pair
 from rich.console import Console
 
-from flows.terminal import LANE_WIDTH, lanes, lines_per_tenth, progress, show_refused, summary_rows
+from flows.terminal import LANE_WIDTH, lanes, lines_per_tenth, progress, show_profiles, show_refused, summary_rows
+from profiles.profile import all_profiles
 from tasks.engine.gate.verdict import compare
 from tasks.engine.turns import Turn
 
@@ -114,3 +115,15 @@ def test_a_refusal_without_its_files_is_left_to_the_error(tmp_path: Path) -> Non
     (tmp_path / "drift.json").write_text('{"criteria": 3}')
     assert not show_refused(Path("clip.mp4"), tmp_path, Console(file=screen))
     assert screen.getvalue() == ""
+
+
+def test_a_pipe_gets_whole_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Off a terminal a table's row is one line, unless COLUMNS says how wide the reader is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    profiles = all_profiles().values()
+    show_profiles(profiles)
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(profiles)
+
+    monkeypatch.setenv("COLUMNS", "60")
+    show_profiles(profiles)
+    assert len(capsys.readouterr().out.splitlines()) > 1 + len(profiles)
