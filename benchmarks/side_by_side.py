@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from operator import add, truediv
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -182,13 +183,17 @@ def clip_table(runs: dict[str, list[Any]], clips: dict[str, np.ndarray], paths: 
     seconds = sum(len(samples) for samples in clips.values()) / RATE
     first = next(iter(runs))
     print(
-        f"| side | wall s | CPU s | real time, wall | CPU, of {first} | peak MiB | DER, pooled | worst | as {first} |"
+        f"| side | wall s | CPU s | real time, wall | wall, {first} / side | CPU, {first} / side | peak MiB "
+        f"| DER, pooled | worst | as {first} |"
     )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- | --- |")
+    spent = {
+        side: {kind: [sum(one[kind] for one in r["files"].values()) for r in each] for kind in ("wall", "cpu")}
+        for side, each in runs.items()
+    }
     for side, each in runs.items():
-        totals = {kind: [sum(one[kind] for one in r["files"].values()) for r in each] for kind in ("wall", "cpu")}
-        base = [sum(one["cpu"] for one in r["files"].values()) for r in runs[first]]
-        ratio = median(mine / other for other, mine in zip(base, totals["cpu"], strict=True))
+        totals = spent[side]
+        faster = {kind: median(map(truediv, spent[first][kind], totals[kind])) for kind in totals}
         found = each[0]["files"]
         parts = {name: errors(paths[name], found[name]["turns"], len(clips[name]) / RATE) for name in clips}
         worst = max(parts, key=lambda name: parts[name][0] / parts[name][1])
@@ -196,10 +201,16 @@ def clip_table(runs: dict[str, list[Any]], clips: dict[str, np.ndarray], paths: 
         alike = sum(sorted(found[n]["turns"]) == runs[first][0]["files"][n]["turns"] for n in clips)
         print(
             f"| {side} | {median(totals['wall']):.1f} | {median(totals['cpu']):.1f} "
-            f"| {seconds / median(totals['wall']):.1f} x | {ratio:.3f} | {median(r['mib'] for r in each):.0f} "
+            f"| {seconds / median(totals['wall']):.1f} x | {faster['wall']:.2f} | {faster['cpu']:.2f} "
+            f"| {median(r['mib'] for r in each):.0f} "
             f"| {100 * pooled:.1f} % | {worst} {100 * parts[worst][0] / parts[worst][1]:.1f} % "
             f"| {alike} of {len(clips)} |"
         )
+    if {"stock", "exact", "shared"} <= runs.keys():
+        for kind in ("wall", "cpu"):
+            both = map(add, spent["exact"][kind], spent["shared"][kind])
+            share = median(map(truediv, both, spent["stock"][kind]))
+            print(f"\nCandidate (shared) and reference (exact), {kind}: {share:.2f} of a stock run.")
 
 
 def main() -> None:
