@@ -53,7 +53,7 @@ class Profile:
 
         @wraps(work)
         def measured(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  # stands for any
-            with metered("cpu") as meter:
+            with metered("cpu", told=False) as meter:
                 result = work(*arguments, **named)
                 meter.mark(stage)
             self.stages += map(asdict, meter.measures)

@@ -83,12 +83,12 @@ def stage_done(stage: str) -> None:
 
 
 @contextmanager
-def metered(device: str) -> Iterator[Meter]:
-    """Measure the stages that this block marks."""
+def metered(device: str, *, told: bool = True) -> Iterator[Meter]:
+    """Measure the stages that this block marks; those that `stage_done` tells of too, unless the block is one stage."""
     device_peak(device)  # what came before is not ours
     meter = Meter(device)
     watcher = Thread(target=meter.watch, name="meter", daemon=True)
-    token = _RUNNING.set(meter)
+    token = _RUNNING.set(meter if told else None)
     watcher.start()
     try:
         yield meter

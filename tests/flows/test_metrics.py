@@ -14,8 +14,10 @@ from scripted_runs import TURNS, publish, seams
 from flows.audio_analysis import audio_analysis
 from tasks.engine.errors import DeviceError, DriftError
 from tasks.engine.fakes import ScriptedDiarizer
+from tasks.engine.meter import stage_done
 from tasks.engine.recording import recording_path
 from tasks.engine.seams import Seams, seams_in_force
+from tasks.metrics import Profile
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -119,3 +121,12 @@ def test_real_networks_are_measured_stage_by_stage(tmp_path: Path, monkeypatch: 
     assert all(one["rss_mib"] > 100 for one in inference["stages"])
     assert max(one["rss_mib"] for one in inference["stages"]) == float(row["peak_rss_mib"])
     assert float(row["real_time_factor"]) == pytest.approx(inference["seconds"] / inference["audio_sec"], rel=0.01)
+
+
+def test_the_experiments_on_a_drift_are_one_stage() -> None:
+    """Diarizations inside `explain` mark stages of their own: they are neither the run's, nor taken off `explain`."""
+    profile = Profile()
+
+    profile.staged("explain", lambda: stage_done("segmentation"))()
+
+    assert [one["stage"] for one in profile.stages] == ["explain"]
