@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine import models
-from tasks.engine.batching import is_out_of_memory
+from tasks.engine.batching import SEGMENTED_ON_CPU, is_out_of_memory
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
 from tasks.engine.level import gain
@@ -127,7 +127,8 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
     pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision, plan.engine)
     with lock:
         pipeline.compute_as(Arithmetic(Precision(plan.precision), torch.device(plan.device), HALF_TYPES[plan.half]))
-        pipeline.segmentation_batch_size = pipeline.embedding_batch_size = plan.batch_size
+        pipeline.embedding_batch_size = plan.batch_size
+        pipeline.segmentation_batch_size = plan.batch_size * (SEGMENTED_ON_CPU if plan.on_cpu else 1)
         pipeline.workers = plan.threads if plan.on_cpu else 1
         pipeline.adapts = not plan.on_cpu
         pipeline.speech_threshold = parameters.speech_threshold
