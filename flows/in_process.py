@@ -23,7 +23,7 @@ from flows.audio_analysis import audio_analysis
 from flows.selfcheck import selfcheck
 from flows.terminal import progress, screen, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
-from tasks.engine.errors import DriftError, Step4Error, UsageError
+from tasks.engine.errors import DriftError, EngineError, Step4Error, UsageError
 from tasks.engine.failures import in_our_words
 from tasks.engine.runs import WORKSPACE
 from tasks.engine.seams import current_seams, seams_in_force
@@ -101,7 +101,7 @@ def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[
 
 
 def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
-    """Run the self-check flow and show its answers; 3 where the profile's own plan diverged."""
+    """Run the self-check flow and show its answers; 3 where the profile's own plan diverged, 5 where it failed."""
     log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
     with in_this_process(), redirect_stdout(sys.stderr):
         answers = selfcheck(**options)
@@ -109,7 +109,8 @@ def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
         print(json.dumps({"checks": answers}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
     else:
         show_selfcheck(answers)
-    return 0 if answers[0]["passed"] else DriftError.exit_code
+    codes = {"passed": 0, "diverged": DriftError.exit_code, "failed": EngineError.exit_code}
+    return codes[answers[0]["outcome"]]
 
 
 class OurHandler(logging.StreamHandler):  # type: ignore[type-arg]  # a class of the standard library, to be recognised

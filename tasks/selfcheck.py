@@ -1,7 +1,8 @@
 """Does this machine's accelerator agree with its CPU? Asked before videos are, and remembered.
 
-A device that fails instead of answering, out of memory because another process holds it, is no answer to remember:
-what was known of it stays, the next check asks again, and a run on it has its own second attempt on the CPU.
+A device that is out of memory, because another process holds it, has given no answer to remember: what was known of it
+stays, the next check asks again, and a run on it has its own second attempt on the CPU. Any other failure is remembered
+like a divergence: runs then take the CPU at once, until a check finds the device repaired.
 """
 
 import logging
@@ -13,9 +14,10 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from tasks.engine.batching import is_out_of_memory
 from tasks.engine.devices import DeviceFacts, DevicePlan
 from tasks.engine.diarizer import Diarizer, Parameters
-from tasks.engine.errors import EngineError, NonFiniteError
+from tasks.engine.errors import EngineError
 from tasks.engine.gate.report import Verdict
 from tasks.engine.selfcheck import SelfCheck, check, degrade, remember, remembered
 
@@ -63,7 +65,7 @@ def selfcheck(
 
 
 def examine(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
-    """`check`, where a failing device or a NaN is an answer too; only the NaN is one for good."""
+    """`check`, where a failing device or a NaN is an answer too, unless it had no memory just now."""
     try:
         return check(plan, parameters, diarizer)
     except EngineError as error:
@@ -75,7 +77,7 @@ def examine(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> Sel
             str(Verdict.NOT_COMPARABLE),
             (),
             note=str(error),
-            transient=not isinstance(error, NonFiniteError),
+            transient=is_out_of_memory(error),
         )
 
 
@@ -101,14 +103,14 @@ def trusted_plan(
 
 
 def announce(answers: tuple[SelfCheck, ...]) -> list[dict[str, Any]]:
-    """Emit the outcome as a Prefect event, `step4.selfcheck.passed` or `.diverged`, for automations to hang on.
+    """Emit the outcome as a Prefect event for automations to hang on: `step4.selfcheck.passed`, `.diverged`, `.failed`.
 
     Returns:
         The answers, as they stand in the event's payload.
     """
     found = [answer.to_dict() for answer in answers]
     emit_event(
-        event="step4.selfcheck.passed" if answers[0].passed else "step4.selfcheck.diverged",
+        event=f"step4.selfcheck.{answers[0].outcome}",
         resource={"prefect.resource.id": "step4.device", "prefect.resource.name": answers[0].device_name},
         payload={"checks": found},
     )

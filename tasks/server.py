@@ -40,21 +40,11 @@ def in_this_process() -> Iterator[None]:
 def stop_abandoned_servers() -> None:
     """Stop the temporary servers of processes that were killed: nobody else ends them."""
     for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
+        with suppress(psutil.Error):
             environment = process.environ() if "uvicorn" in process.cmdline() else {}
             owner = environment.get(OWNER) if "PREFECT__SERVER_EPHEMERAL" in environment else None
-            if owner and numbered_as_here(process.pid) and is_left_over(Path(owner)):
+            if owner and is_left_over(Path(owner)):
                 process.terminate()
-
-
-def numbered_as_here(pid: int) -> bool:
-    """Does the process count processes as we do? A container on the host's network has its name, but other numbers.
-
-    Raises:
-        OSError: it has ended, or is somebody else's.
-    """
-    ours = Path("/proc/self/ns/pid")
-    return not ours.exists() or ours.samefile(f"/proc/{pid}/ns/pid")
 
 
 def log_at(level: str) -> None:

@@ -95,7 +95,7 @@ def test_every_pool_has_a_worker() -> None:
     assert {f"step4-{device}" for device in devices} == set(POOLS)
 
 
-LOCAL_SELFCHECK = "env -u PREFECT_API_URL -u STEP4_GPU_SLOT "
+LOCAL_SELFCHECK = "env -u STEP4_GPU_SLOT PREFECT_API_URL= "
 """A check that asks neither the server, which may not be up yet, nor for a place, which a dead run may still hold."""
 
 

@@ -14,9 +14,18 @@ ABANDONED_SEC = 7 * 24 * 3600.0
 """Of other machines we cannot ask who lives: what nobody touched for a week is nobody's."""
 
 
+def machine() -> str:
+    """Where process numbers mean what they mean here: the host's name, and the space that numbers are counted in.
+
+    A container on the host's network has the host's name, but numbers of its own.
+    """
+    space = Path("/proc/self/ns/pid")
+    return f"{platform.node()}.{space.stat().st_ino}" if space.exists() else platform.node()
+
+
 def owned_name() -> str:
     """`machine-pid-random`: unique, and naming its owner."""
-    return f"{platform.node()}-{os.getpid()}-{secrets.token_hex(8)}"
+    return f"{machine()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def sweep(folder: Path, pattern: str = "*") -> None:
@@ -29,9 +38,9 @@ def sweep(folder: Path, pattern: str = "*") -> None:
 
 def is_left_over(path: Path) -> bool:
     """Has the process that this name belongs to ended?"""
-    machine, _, rest = path.name.removesuffix(".part").removeprefix(".step4-").rpartition("-")[0].rpartition("-")
-    if machine == platform.node() and rest.isdigit():
-        return not psutil.pid_exists(int(rest))
+    where, _, pid = path.name.removesuffix(".part").removeprefix(".step4-").rpartition("-")[0].rpartition("-")
+    if where == machine() and pid.isdigit():
+        return not psutil.pid_exists(int(pid))
     with suppress(OSError):
         return time.time() - path.lstat().st_mtime > ABANDONED_SEC
     return False

@@ -53,16 +53,27 @@ class SelfCheck:
     note: str | None = None
     """Why there is no comparison."""
     transient: bool = False
-    """Did the device fail rather than answer? It may not the next time, so this is nothing to remember."""
+    """Had the device no memory just now? It may the next time, so this is nothing to remember."""
 
     @property
     def passed(self) -> bool:
         """May this device compute this way?"""
         return self.verdict in {Verdict.COHERENT, Verdict.REFERENCE}
 
+    @property
+    def outcome(self) -> str:
+        """In one word: passed, diverged, or failed where the device gave nothing to compare."""
+        if self.passed:
+            return "passed"
+        return "diverged" if self.levels else "failed"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
-        return asdict(self) | {"levels": [asdict(level) for level in self.levels], "passed": self.passed}
+        return asdict(self) | {
+            "levels": [asdict(level) for level in self.levels],
+            "passed": self.passed,
+            "outcome": self.outcome,
+        }
 
 
 def check(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
@@ -119,7 +130,8 @@ def remembered(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> 
     try:
         content = json.loads(cache_path(plan, facts, models).read_text(encoding="utf-8"))
         levels = tuple(LevelCheck(**level) for level in content.pop("levels"))
-        content.pop("passed", None)
+        for derived in ("passed", "outcome"):
+            content.pop(derived, None)
         return SelfCheck(**{**content, "levels": levels, "cached": True})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import platform
 import shutil
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from tasks.engine.experiment import Explanation
 from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.registry import load_timeline
+from tasks.engine.leftovers import machine
 from tasks.engine.seams import Seams, seams_in_force
 from tasks.engine.store import Store
 from tasks.engine.turns import Turn
@@ -266,8 +266,7 @@ def test_staging_of_a_killed_process_is_swept_and_a_live_ones_is_left(video: Pat
     """Only what belongs to no living process of this machine goes."""
     staging = video.parent / ".step4" / "staging"
     dead, alive, elsewhere = (
-        staging / f"{node}-{pid}-abc"
-        for node, pid in ((platform.node(), 2**22 + 1), (platform.node(), 1), ("other", 1))
+        staging / f"{node}-{pid}-abc" for node, pid in ((machine(), 2**22 + 1), (machine(), 1), ("other", 1))
     )
     for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)

@@ -15,7 +15,7 @@ from scripted_runs import TURNS, contents, publish
 from tasks.engine.atomic import Disk, disk_replaced
 from tasks.engine.errors import StorageError
 from tasks.engine.fakes import ScriptedDiarizer
-from tasks.engine.leftovers import is_left_over, sweep
+from tasks.engine.leftovers import is_left_over, machine, sweep
 from tasks.engine.turns import Turn
 from tasks.publish import read_manifest
 
@@ -138,8 +138,8 @@ def test_leftovers_of_the_dead_are_swept(video: Path) -> None:
     dead, alive, elsewhere = (
         folder / f".step4-{node}-{pid}-0123456789abcdef.part"
         for folder, node, pid in (
-            (store, platform.node(), 2**22 + 1),
-            (video.parent, platform.node(), os.getpid()),
+            (store, machine(), 2**22 + 1),
+            (video.parent, machine(), os.getpid()),
             (store, "other-machine", 1),
         )
     )
@@ -148,6 +148,14 @@ def test_leftovers_of_the_dead_are_swept(video: Path) -> None:
     publish(video)
 
     assert [path.exists() for path in (dead, alive, elsewhere)] == [False, True, True]
+
+
+def test_a_container_with_this_machines_name_is_another_machine(tmp_path: Path) -> None:
+    """On the host's network a container has the host's name, but counts processes anew: its dead are not ours."""
+    path = tmp_path / f"{platform.node()}.1-{2**22 + 1}-0123456789abcdef"
+    path.mkdir()
+
+    assert not is_left_over(path)
 
 
 def test_what_another_machine_left_is_swept_after_a_week(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 
+from flows.in_process import run_selfcheck
 from flows.selfcheck import selfcheck
 from profiles.settings import Configuration
 from tasks.device import plan_device
@@ -110,10 +111,22 @@ def test_a_failing_device_degrades_this_once() -> None:
 def test_a_failing_device_does_not_unsay_what_was_found() -> None:
     """A fresh check that could not be made leaves the remembered answer, good or bad, as it was."""
     answers(DriftsIn("mixed"))
-    failed = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), FailsWith(DeviceError("lost")), fresh=True)
+    failed = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), FailsWith(DeviceError("out of memory")), fresh=True)
 
     assert not failed[0].passed
     assert (known(gpu_plan()) or failed[0]).verdict == "drift"
+
+
+def test_a_device_that_cannot_is_remembered() -> None:
+    """A build without kernels for the card fails in every run: they take the CPU at once, until it is repaired."""
+    broken = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), FailsWith(DeviceError("no kernel image")))
+
+    assert [one.outcome for one in broken] == ["failed", "failed"]
+    assert trusted_plan(gpu_plan(), known, no_trouble).is_reference
+
+    repaired = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), ScriptedDiarizer(TURNS), fresh=True)
+    assert [one.outcome for one in repaired] == ["passed"]
+    assert trusted_plan(gpu_plan(), known, no_trouble) == gpu_plan()
 
 
 def test_numbers_that_are_none_are_a_verdict() -> None:
@@ -170,11 +183,20 @@ def events_named(name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize(("drifts", "event"), [((), "passed"), (("mixed",), "diverged")])
-def test_the_flow_announces_the_outcome(drifts: tuple[str, ...], event: str) -> None:
-    """Either way a Prefect event with the answers as payload."""
-    seams = Seams(device_facts=lambda: ONE_GPU, diarizer=DriftsIn(*drifts), half_trouble=no_trouble)
+@pytest.mark.parametrize(
+    ("diarizer", "event", "code"),
+    [
+        pytest.param(DriftsIn(), "passed", 0, id="passed"),
+        pytest.param(DriftsIn("mixed"), "diverged", 3, id="diverged"),
+        pytest.param(FailsWith(DeviceError("no kernel image")), "failed", 5, id="failed"),
+    ],
+)
+def test_the_outcome_is_announced_and_ends_the_command(diarizer: Any, event: str, code: int) -> None:
+    """Each outcome has an event of its own, with the answers as payload, and an exit code of its own."""
+    seams = Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, half_trouble=no_trouble)
     with seams_in_force(seams):
-        found = selfcheck(profile="gpu_optimized")
+        found = selfcheck(profile="gpu_optimized", fresh=True)
+        ended = run_selfcheck({"profile": "gpu_optimized", "models": None, "fresh": False}, as_json=True)
 
-    assert events_named(f"step4.selfcheck.{event}")[0]["payload"]["checks"] == found
+    assert ended == code
+    assert found in [one["payload"]["checks"] for one in events_named(f"step4.selfcheck.{event}")]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from serving import ROOT
 
 from tasks.server import OWNER, stop_abandoned_servers
 
@@ -11,8 +12,9 @@ UNSHARED = ("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$0" "$@"
 """Through a shell: the first process of a container ignores SIGTERM, whoever sends it."""
 
 SERVER = f"""
-import os, platform, subprocess, sys
-owner = f"{{platform.node()}}-{2**22 + 1}-0"  # no process here has such a number
+import os, sys
+from tasks.engine.leftovers import machine
+owner = f"{{machine()}}-{2**22 + 1}-0"  # no process here has such a number
 env = {{**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "{OWNER}": owner}}
 print("started", flush=True)
 work = "import sys; print('up', flush=True); sys.stdin.read()"
@@ -38,7 +40,7 @@ def unshares() -> bool:
 def test_only_servers_whose_processes_are_counted_as_here_are_stopped(before: tuple[str, ...]) -> None:
     """Here a number without a process is a dead owner; in a container with this machine's name it says nothing."""
     command = [*before, sys.executable, "-c", SERVER]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert [process.stdout.readline(), process.stdout.readline()] == ["started\n", "up\n"]
 
