@@ -204,25 +204,28 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     def _passes(
         self, work: Callable[[range, Tensor], Result], waveform: Tensor, starts: list[int], size: int
     ) -> Iterator[tuple[int, Result]]:
-        """(windows done, result) of each batch, in order; work takes the windows' numbers and the batch, padded.
+        """(windows done, result) of each batch, in order; work takes the windows' numbers and the batch.
 
         Each worker has batches of its own: sharing one between threads has them wait for each other at every layer.
+        The batches are as even as can be, and as many as give every worker its share.
         """
-        workers = 1 if self.tap else self.workers
         length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
-        planned = max(1, min(size, -(-len(starts) // workers)))
+        turns = -(-len(starts) // (size * self.workers))  # that each worker has
+        bounds = [len(starts) * i // (turns * self.workers) for i in range(turns * self.workers + 1)]
+        planned = max(1, -(-len(starts) // (turns * self.workers)))
         self.batch = batches = BatchSize(planned, adapts=self.adapts and not self.tap, clock=perf_counter)
 
         def run(first: int, count: int, size: int) -> tuple[int, Result]:
+            rows = count if self.arithmetic.device.type == "cpu" else size
             with torch.inference_mode(), self.arithmetic.sensitive():
-                batch = cut_windows(waveform, starts[first : first + count], length, size, self.gain)
+                batch = cut_windows(waveform, starts[first : first + count], length, rows, self.gain)
                 return first + count, work(range(first, first + count), batch.to(self._segmentation.device))
 
-        def share(first: int) -> list[tuple[int, Result]]:
-            return list(batches.pieces(first, min(first + planned, len(starts)), run))
+        def share(first: int, stop: int) -> list[tuple[int, Result]]:
+            return list(batches.pieces(first, stop, run))
 
-        with ThreadPoolExecutor(workers) as pool:
-            for results in pool.map(share, range(0, len(starts), planned)):
+        with ThreadPoolExecutor(1 if self.tap else self.workers) as pool:
+            for results in pool.map(share, bounds[:-1], bounds[1:]):
                 yield from results
 
     def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:

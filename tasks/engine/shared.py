@@ -12,7 +12,7 @@ exact engine.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
             if block.windows:
                 chosen = np.array(block.windows)
                 offsets = [round(starts[i] / period) - held_from for i in block.windows]
-                cuts = torch.stack([held[..., i : i + count] for i in offsets])
+                cuts = [held[..., i : i + count] for i in offsets]
                 yield chosen, self._pool(cuts, torch.from_numpy(masks(chosen)))
             spent = max(0, held.shape[-1] - round(length / period) - 1)
             held, held_from = held[..., spent:], held_from + spent
@@ -113,10 +113,13 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
             yield from zip(portion, (frames for _, batch in passes for frames in batch), strict=True)
             size = self.batch.size if self.batch.reduced else size
 
-    def _pool(self, frames: Tensor, masks: Tensor) -> Tensor:
-        """(windows, channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension)."""
+    def _pool(self, frames: list[Tensor], masks: Tensor) -> Tensor:
+        """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension)."""
+        pool, size = self._embedding.model_.forward_embedding, self.embedding_batch_size
         with torch.inference_mode(), self.arithmetic.sensitive():
-            return cast(Tensor, self._embedding.model_.forward_embedding(frames, weights=masks.to(frames.device)))
+            pieces = [torch.stack(frames[i : i + size]) for i in range(0, len(frames), size)]
+            weights = torch.split(masks.to(frames[0].device), size)
+            return torch.cat([pool(piece, weights=some) for piece, some in zip(pieces, weights, strict=True)])
 
     def _period(self, length: int, frames: int) -> int:
         """Samples from one frame of the embedding network to the next: a whole number of the filter bank's."""

@@ -56,7 +56,8 @@ def window_starts(samples: int, length: int, step: int) -> list[int]:
 def cut_windows(waveform: Tensor, starts: list[int], length: int, size: int, gain: float) -> Tensor:
     """(1, samples) to (size, 1, length): the windows that begin at `starts`, amplified, with others behind to fill up.
 
-    A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory. Where
+    A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory: there
+    `size` is always the same. Where
     windows overlap evenly, they are views on one stretch of samples, so that `OverlappingSincNet` can filter it once.
     """
     steps = set(np.diff(starts).tolist()) or {length}
