@@ -38,6 +38,16 @@ def auto_batch_size(free_memory: int, *, on_cpu: bool) -> int:
     return size
 
 
+def even_bounds(windows: int, size: int, workers: int) -> list[int]:
+    """Where batches begin, and where the last one ends: of at most `size` windows, equal but for one window.
+
+    There are as many as give every worker as many as the others: 21 windows in batches of 8 would keep one of two
+    workers busy with 16 of them. Fewer windows than workers are a batch each.
+    """
+    batches = min(windows, workers * -(-windows // (size * workers)))
+    return [windows * i // batches for i in range(batches + 1)] if windows else [0, 0]
+
+
 SLOW_SEC = 0.1
 """Per window: a batch that takes longer is tried at half its size."""
 

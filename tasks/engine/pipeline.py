@@ -9,6 +9,7 @@ argmax, speaker count, clustering, reconstruction) is pyannote's own code, so tu
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from operator import sub
 from threading import local
 from time import perf_counter
 from typing import Any, TypeVar, cast
@@ -23,7 +24,7 @@ from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
 from tasks.engine import frugal
-from tasks.engine.batching import BatchSize
+from tasks.engine.batching import BatchSize, even_bounds
 from tasks.engine.campplus import CampPlusNetwork
 from tasks.engine.folded import FoldedFrames
 from tasks.engine.precision import Arithmetic, Precision
@@ -75,9 +76,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def compute_as(self, arithmetic: Arithmetic) -> None:
         """Move to the arithmetic's device, taking along filters that were computed once, unless it is the naive one."""
-        model = self._segmentation.model
-        if arithmetic.precision is not Precision.NAIVE and isinstance(model, PyanNet):
-            fix_filters(model)
+        if arithmetic.precision is not Precision.NAIVE and isinstance(self._segmentation.model, PyanNet):
+            fix_filters(self._segmentation.model)
         self.to(arithmetic.device)
         self.arithmetic = arithmetic
 
@@ -207,12 +207,10 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """(windows done, result) of each batch, in order; work takes the windows' numbers and the batch.
 
         Each worker has batches of its own: sharing one between threads has them wait for each other at every layer.
-        The batches are as even as can be, and as many as give every worker its share.
         """
         length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
-        turns = -(-len(starts) // (size * self.workers))  # that each worker has
-        bounds = [len(starts) * i // (turns * self.workers) for i in range(turns * self.workers + 1)]
-        planned = max(1, -(-len(starts) // (turns * self.workers)))
+        bounds = even_bounds(len(starts), size, self.workers)
+        planned = max(1, *map(sub, bounds[1:], bounds))
         self.batch = batches = BatchSize(planned, adapts=self.adapts and not self.tap, clock=perf_counter)
 
         def run(first: int, count: int, size: int) -> tuple[int, Result]:

@@ -1,5 +1,6 @@
 """Batch sizes: planned from memory, halved where it runs out or where smaller is faster, never back and forth."""
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from speech import cpu_plan, recording
 
-from tasks.engine.batching import BatchSize, auto_batch_size, is_out_of_memory
+from tasks.engine.batching import BatchSize, auto_batch_size, even_bounds, is_out_of_memory
 from tasks.engine.diarizer import Parameters, diarize, pipeline_for
 from tasks.engine.errors import DeviceError
 
@@ -151,3 +152,18 @@ def test_a_run_that_never_fits_is_a_device_failure() -> None:
             diarize(recording()[:160_000], cpu_plan(), Parameters())
     finally:
         handle.remove()
+
+
+def test_batches_are_even() -> None:
+    """Every worker gets as many batches as the others, none above the size, sizes at most one window apart."""
+    assert even_bounds(21, 8, 2) == [0, 5, 10, 15, 21]
+    assert even_bounds(3, 4, 2) == [0, 1, 3]
+    assert even_bounds(1, 4, 2) == [0, 1]
+    assert even_bounds(0, 4, 2) == [0, 0]
+    for windows, size, workers in itertools.product(range(1, 70), (1, 2, 7, 32), (1, 2, 3)):
+        bounds = even_bounds(windows, size, workers)
+        counts = [after - before for before, after in itertools.pairwise(bounds)]
+        assert (bounds[0], bounds[-1]) == (0, windows)
+        assert max(counts) <= size
+        assert max(counts) - min(counts) in {0, 1}
+        assert len(counts) % workers == 0 or len(counts) == windows
