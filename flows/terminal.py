@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 LANE_WIDTH = 60
 PIPED_WIDTH = 200
 """Characters to a line where nobody says how wide the reader is: rich would fold tables at 80."""
+PAGE_WIDTH = 80
 PASSED = {True: "[green]pass[/]", False: "[bold red]FAIL[/]", None: "not measured"}
 
 VERDICT_STYLES = {"coherent": "bold green", "drift": "bold red", "unverified": "yellow"}
@@ -34,6 +36,11 @@ def screen(*, stderr: bool = False, markup: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     told = stream.isatty() or "COLUMNS" in os.environ
     return Console(stderr=stderr, markup=markup, highlight=False, width=None if told else PIPED_WIDTH)
+
+
+def heading(console: Console, name: str, style: str = "rule.line") -> None:
+    """A video's name on a line across the terminal, or across a page."""
+    console.print(Rule(Text(name), align="left", style=style), width=min(console.width, PAGE_WIDTH))
 
 
 @contextmanager
@@ -85,7 +92,7 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, alrea
             label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict"))
         )
     table.add_row("beside it", Text(", ".join(manifest["files"])))
-    console.rule(Text(source["name"]), align="left")
+    heading(console, source["name"])
     # Alone on its line, however long, so that it can be copied.
     path = folder / f"{Path(source['name']).stem}_step4.json"
     console.print(Text.assemble(("manifest      ", "bold"), str(path)), soft_wrap=True)
@@ -129,7 +136,7 @@ def show_refused(video: Path, refused: Path, console: Console) -> bool:
     table.add_column(overflow="fold")
     for label, value in rows:
         table.add_row(label, Text(value, style="bold red" if label == "verdict" else ""))
-    console.rule(Text(video.name), align="left", style="red")
+    heading(console, video.name, style="red")
     console.print(table)
     return True
 
