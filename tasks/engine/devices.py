@@ -39,6 +39,8 @@ class DeviceFacts:
     """CUDA version of the driver, as an integer: 13000 is 13.0."""
     cuda_error: str | None = None
     """Why a CUDA build of torch sees no device."""
+    cpu_bfloat16: bool = False
+    """Has the processor instructions for BF16? Without them it is emulated, and slower than FP32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,14 @@ def probe(torch: Any = None, ask_driver: Callable[[], str | None] = driver.troub
         cuda=tuple(devices),
         driver=driver_version() if devices else None,
         cuda_error=error,
+        cpu_bfloat16=has_bfloat16(torch),
     )
+
+
+def has_bfloat16(torch: Any) -> bool:  # noqa: ANN401  # the library, or a test's
+    """Does the processor multiply in BF16? No, where torch cannot tell (it can since 2.11)."""
+    known: dict[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 def cuda_device(torch: Any, index: int) -> CudaDevice:  # noqa: ANN401  # the library, or a test's

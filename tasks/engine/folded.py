@@ -1,6 +1,6 @@
-"""CAM++ for FP32 on a CPU: the layers of `campplus`, rearranged so that memory is touched as little as possible.
+"""CAM++ for a CPU, in FP32 or BF16: the layers of `campplus`, rearranged to touch memory as little as possible.
 
-Four things, none of which changes a result by more than rounding:
+Four things, none of which changes a result by more than the rounding of the type:
 
 - Batch norms are folded into the convolutions before them, in float64; those in front are one `addcmul`.
 - Tensors are 4-D and channels last, which oneDNN's AVX-512 kernels read without reordering.
@@ -8,6 +8,7 @@ Four things, none of which changes a result by more than rounding:
 - The head, whose tensors are largest, takes one window at a time.
 """
 
+from copy import deepcopy
 from typing import Any, cast
 
 import torch
@@ -107,8 +108,7 @@ class Mask(nn.Module):
     def __init__(self, layer: ContextAwareMask) -> None:
         super().__init__()
         self.local = Convolution(layer.linear_local)
-        self.inner = layer.linear1
-        self.outer = layer.linear2
+        self.inner, self.outer = deepcopy((layer.linear1, layer.linear2))
 
     def forward(self, x: Tensor, out: Tensor) -> None:
         """(batch, bottleneck, 1, frames) to (batch, growth, 1, frames), the latter given."""
@@ -135,7 +135,7 @@ class Dense(nn.Module):
         """Each layer reads the channels before its own, all in one buffer."""
         batch, channels, _, frames = x.shape
         whole = channels + len(self.masks) * self.growth
-        buffer = torch.empty((batch, whole, 1, frames), memory_format=torch.channels_last)
+        buffer = torch.empty((batch, whole, 1, frames), dtype=x.dtype, memory_format=torch.channels_last)
         buffer[:, :channels] = x
         for bottleneck, mask in zip(self.bottlenecks, self.masks, strict=True):
             mask(bottleneck(buffer[:, :channels]).relu_(), out=buffer[:, channels : channels + self.growth])
@@ -144,9 +144,9 @@ class Dense(nn.Module):
 
 
 class FoldedFrames(nn.Module):
-    """`CampPlusNetwork.forward_frames`, with weights of its own made from the network's."""
+    """`CampPlusNetwork.forward_frames` computed in `dtype`, with weights of its own made from the network's."""
 
-    def __init__(self, network: CampPlusNetwork) -> None:
+    def __init__(self, network: CampPlusNetwork, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         stages: dict[str, Any] = dict(network.xvector.named_children())
         delay, transits = stages["tdnn"], [stages[f"transit{i}"] for i in (1, 2, 3)]
@@ -160,10 +160,12 @@ class FoldedFrames(nn.Module):
             Convolution(transit.linear, before=norm_of(transit.nonlinear), after=after)
             for transit, after in zip(transits, behind, strict=True)
         )
+        self.dtype = dtype
+        self.to(dtype)
 
     def forward(self, fbank: Tensor) -> Tensor:
-        """(batch, fbank_frames, mel) to (batch, channels, frames), contiguous."""
-        x = fbank.transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
+        """(batch, fbank_frames, mel) to (batch, channels, frames) of the type, contiguous."""
+        x = fbank.to(self.dtype).transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
         x = self.delay(self.head(x)).relu_()
         for block, transition in zip(self.blocks, self.transitions, strict=True):
             x = transition(block(x))

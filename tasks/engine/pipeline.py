@@ -25,11 +25,10 @@ from torch import Tensor
 
 from tasks.engine import frugal
 from tasks.engine.batching import BatchSize, even_bounds
-from tasks.engine.campplus import CampPlusNetwork
-from tasks.engine.folded import FoldedFrames
 from tasks.engine.precision import Arithmetic, Precision
 from tasks.engine.sincnet import fix_filters, share_front_end
 from tasks.engine.stages import Stage, Tap
+from tasks.engine.trunk import Trunk
 from tasks.engine.turns import SpeechScores
 from tasks.engine.windows import (
     STOCK_THRESHOLD,
@@ -135,8 +134,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
         masks = partial(pooling_masks, binary_segmentations, shortest)
         windows, frames, speakers = binary_segmentations.data.shape
-        embeddings = np.tile(self._idle_embedding(frames), (windows, speakers, 1))
-        busy = np.flatnonzero((binary_segmentations.data > 0).any(axis=(1, 2)))
+        embeddings = np.empty((windows, speakers, self._embedding.dimension), dtype=np.float32)
+        talk = (binary_segmentations.data > 0).any(axis=(1, 2))
+        busy = np.flatnonzero(talk)
+        if len(busy) < windows:
+            embeddings[~talk] = self._idle_embedding(frames)
         for chosen, output in self._embedded(file, masks, busy):
             require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
             embeddings[chosen] = output.float().cpu().numpy()
@@ -233,15 +235,11 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
 
     def _frames(self, batch: Tensor) -> Tensor:
         """(batch, 1, samples) to the embedding network's frames, (batch, ..., frames), ready for pooling."""
-        network, fbank = self._embedding.model_.resnet, self._embedding.model_.compute_fbank(batch)
-        plain = batch.device.type == "cpu" and self.arithmetic.precision is Precision.FP32
-        trunk = self._folded if plain and isinstance(network, CampPlusNetwork) else network.forward_frames
-        with self.arithmetic.trunk():
-            return self.arithmetic.settle(trunk(fbank))
+        return self._trunk.frames(batch, self.arithmetic)
 
     @cached_property
-    def _folded(self) -> FoldedFrames:
-        return FoldedFrames(self._embedding.model_.resnet)
+    def _trunk(self) -> Trunk:
+        return Trunk(self._embedding.model_)
 
     def _idle_embedding(self, frames: int) -> NDArray[np.float32]:
         """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""

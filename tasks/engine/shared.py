@@ -106,7 +106,8 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         def work(numbers: range, batch: Tensor) -> Tensor:
             return self._frames(batch)[: len(numbers)]
 
-        size = self.embedding_batch_size
+        # On the CPU one by one, which costs no time: windows are pooled here while workers embed the next blocks.
+        size = 1 if self.arithmetic.device.type == "cpu" else self.embedding_batch_size
         for i in range(0, len(blocks), PORTION):
             portion = blocks[i : i + PORTION]
             passes = self._passes(work, waveform, [block.start for block in portion], size)

@@ -72,6 +72,7 @@ def torch_like(**cuda: Any) -> Any:
     return SimpleNamespace(
         __version__="2.11.0+cu130",
         version=SimpleNamespace(cuda="13.0"),
+        cpu=SimpleNamespace(get_capabilities=lambda: {"avx512_bf16": True}),
         backends=SimpleNamespace(cudnn=SimpleNamespace(version=lambda: 91900)),
         ones=cuda.pop("ones", sums_to(16.0)),
         cuda=SimpleNamespace(**{**parts, **cuda}),

@@ -102,6 +102,20 @@ def test_the_folded_network_is_the_network(offline: ExactSpeakerDiarization, sec
     assert (folded - exact).abs().max() < 1e-5
 
 
+def test_the_folded_network_in_bf16_is_near_it_and_leaves_it_alone(offline: ExactSpeakerDiarization) -> None:
+    """BF16 carries 8 bits: embeddings within 0.001 in cosine distance; the network that it is made from stays."""
+    model = offline._embedding.model_
+    with torch.inference_mode():
+        fbank = model.compute_fbank(torch.from_numpy(recording()[None, None, :160000]))
+        expected = model.resnet.forward_frames(fbank)
+        found = FoldedFrames(model.resnet, torch.bfloat16)(fbank)
+        rough, exact = (model.forward_embedding(frames.float()) for frames in (found, expected))
+
+    assert found.dtype is torch.bfloat16
+    assert 0 < 1 - float(torch.cosine_similarity(rough, exact)) < 1e-3
+    assert {one.dtype for one in model.resnet.parameters()} == {torch.float32}
+
+
 def test_every_clip_at_hand_equals_stock(offline: ExactSpeakerDiarization) -> None:
     """Overlap, noise and quiet speech: the same turns as stock on each clip."""
     clips = {name: samples for name, samples in available_clips().items() if name in {"dev00", "tst00", "trn06"}}

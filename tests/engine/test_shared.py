@@ -182,10 +182,11 @@ def test_segmentation_is_the_exact_engine_s_and_the_manifest_says_shared() -> No
 
 
 @pytest.mark.slow
-def test_mixed_precision_serves_it_too() -> None:
-    """The network's trunk under autocast: finite embeddings near those of FP32."""
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_mixed_precision_serves_it_too(half: str) -> None:
+    """The network's trunk in 16 bits, under autocast or folded: finite embeddings near those of FP32."""
     samples = recording()[:SHORT]
-    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared"))
+    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared", half=half))
 
     assert cosine(mixed, embeddings(samples, shared_plan())).min() > 0.98
 

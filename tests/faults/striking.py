@@ -98,7 +98,7 @@ def rounded_everywhere(reference: Reference, bits: Size, _rng: np.random.Generat
 
     with ExitStack() as stack, torch.no_grad():
         # The folded trunk has weights of its own, made from the embedding network's.
-        for model in (pipeline._segmentation.model, pipeline._embedding.model_, pipeline._folded):
+        for model in (pipeline._segmentation.model, pipeline._embedding.model_, pipeline._trunk.folded(torch.float32)):
             for module in model.modules():
                 if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.LSTM | Convolution):
                     stack.enter_context(removed(module.register_forward_pre_hook(lose)))

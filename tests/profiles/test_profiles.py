@@ -19,6 +19,7 @@ def test_the_documented_profiles_are_there() -> None:
         "gpu_amp_unsafe",
         "gpu_optimized",
         "shared",
+        "shared_amp",
     ]
 
 

@@ -1,6 +1,7 @@
 """The device plan: what is there, what the profile asks, what will be used and why."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,16 @@ def test_auto_takes_the_cpu_where_there_is_none_and_computes_like_the_reference(
     assert plan.on_cpu
     assert plan.is_reference
     assert "CUDA" in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("native", "engine", "expected"), [(True, "shared", "mixed"), (False, "shared", "fp32"), (True, "exact", "fp32")]
+)
+def test_bf16_on_a_cpu_only_where_it_pays(native: bool, engine: str, expected: str) -> None:
+    """shared_amp without a GPU: BF16 where the CPU has it; the exact engine in FP32 is the reference itself."""
+    plan = plan_device(configured(profile="shared_amp", engine=engine), replace(CPU_ONLY, cpu_bfloat16=native))
+
+    assert (plan.on_cpu, plan.precision, plan.half) == (True, expected, "bfloat16")
 
 
 def test_cuda_asked_for_and_absent_is_an_error() -> None:

@@ -1,0 +1,46 @@
+"""From waveforms to the embedding network's frames: the trunk, where nearly all of the time goes."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from tasks.engine.campplus import CampPlusNetwork
+from tasks.engine.folded import FoldedFrames
+from tasks.engine.precision import Arithmetic, Precision
+
+
+class Trunk:
+    """A WeSpeaker-like model up to its frames: CAM++ folded on the CPU, any other as it is.
+
+    FP16 is left to autocast there: hardly a CPU multiplies in it.
+
+    Args:
+        model: with `compute_fbank` and a network that has `forward_frames`, as `BaseWeSpeakerResNet`.
+    """
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401  # pyannote ships no types
+        self.model = model
+        self._folded: dict[torch.dtype, FoldedFrames] = {}
+
+    def frames(self, batch: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """(batch, 1, samples) to (batch, channels, frames) ready for pooling: FP32, except in naive precision."""
+        fbank = self.model.compute_fbank(batch)
+        if dtype := self._folds(batch, arithmetic):
+            return cast(Tensor, self.folded(dtype)(fbank).float())
+        with arithmetic.trunk():
+            return arithmetic.settle(cast(Tensor, self.model.resnet.forward_frames(fbank)))
+
+    def folded(self, dtype: torch.dtype) -> FoldedFrames:
+        """The folded network of one type, made when it is first asked for."""
+        if dtype not in self._folded:
+            self._folded[dtype] = FoldedFrames(self.model.resnet, dtype)
+        return self._folded[dtype]
+
+    def _folds(self, batch: Tensor, arithmetic: Arithmetic) -> torch.dtype | None:
+        """The type to compute in with folded layers, or None where they do not serve."""
+        if batch.device.type != "cpu" or not isinstance(self.model.resnet, CampPlusNetwork):
+            return None
+        kinds = {Precision.FP32: torch.float32, Precision.MIXED: arithmetic.half}
+        dtype = kinds.get(arithmetic.precision)
+        return None if dtype is torch.float16 else dtype
