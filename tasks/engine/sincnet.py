@@ -68,7 +68,9 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
         stretch = waveforms.as_strided((1, (batch - 1) * hop * self.stride + length), (length, 1))
         filtered, frames = first(stretch), (length - first.filters.shape[-1]) // self.stride + 1
         norm = self.wav_norm1d
-        variance, mean = torch.var_mean(waveforms, dim=-1, correction=0)
+        # Two plain passes: torch's one-pass `var_mean` takes ten times as long, a millisecond per window.
+        mean = waveforms.mean(dim=-1, keepdim=True)
+        variance, mean = (waveforms - mean).square_().mean(dim=-1), mean[..., 0]
         scale = norm.weight * (variance + norm.eps).rsqrt()
         offsets = (norm.bias - mean * scale) * first.filters.double().sum(dim=(1, 2)).to(scale.dtype)
         return torch.stack(
