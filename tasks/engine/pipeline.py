@@ -77,7 +77,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         """Move to the arithmetic's device, taking along filters that were computed once, unless it is the naive one."""
         if arithmetic.precision is not Precision.NAIVE and isinstance(self._segmentation.model, PyanNet):
             fix_filters(self._segmentation.model)
-        self.to(arithmetic.device)
+        if getattr(self, "device", None) != arithmetic.device:  # pyannote's walk over all layers takes 20 ms a file
+            self.to(arithmetic.device)
         self.arithmetic = arithmetic
 
     @property
