@@ -3,8 +3,9 @@
 Usage: python benchmarks/run_overhead.py VIDEO [REPEATS] [PROFILE]
 
 One process takes REPEATS copies of the video with `step4 run`, held against nothing (`cpu` is the reference itself).
-From one publication to the next is a whole run; what its inference took, by the run's own profile, is taken off. The
-first run is left out: it imports and loads. Prints the table of docs/measurements.md, "A warm run".
+From one publication to the next is a whole run. The copies are alike, so the first run's inference serves them all;
+where one is inferred again, what that took, by the run's own profile, is taken off. The first run is left out: it
+imports and loads. Prints the table of docs/measurements.md, "A warm run".
 """
 
 import json
