@@ -39,13 +39,14 @@ def broken_pooling(value: float) -> Any:
     """The pooling of one window gives NaN or Inf."""
 
     def make(window: int) -> Any:
-        seen = [-1]  # the first call is for the speaker who says nothing
+        seen = [0]
 
-        def hook(_pool: nn.Module, _inputs: Any, _named: Any, output: Tensor) -> Tensor:
-            row = window - seen[0]
-            if seen[0] >= 0 and 0 <= row < len(output):
+        def hook(_pool: nn.Module, _inputs: Any, named: Any, output: Tensor) -> Tensor:
+            if not named["weights"].any():
+                return output  # that of the speaker who says nothing
+            if 0 <= (row := window - seen[0]) < len(output):
                 output[row] = value
-            seen[0] += len(output) if seen[0] >= 0 else 1
+            seen[0] += len(output)
             return output
 
         return hook
