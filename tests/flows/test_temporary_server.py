@@ -1,0 +1,34 @@
+"""The Prefect server that `step4 run` starts for itself where none was named."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from media_samples import clip
+
+TABLES = ("flow_run", "task_run", "events")
+RUNS = """
+import sys
+from scripted_runs import seams
+from flows.cli import main
+from tasks.engine.fakes import ScriptedDiarizer
+from tasks.engine.seams import seams_in_force
+
+with seams_in_force(seams(ScriptedDiarizer(()))):
+    main(["run", *sys.argv[1:], "--reference", "none"])
+"""
+
+
+def test_it_writes_down_runs_alone(tmp_path: Path) -> None:
+    """No event and no task run: writing those of one video, it refused the next one's run, which then waited 2 s."""
+    videos = [clip(tmp_path / f"{number}.wav") for number in range(2)]
+    tests = Path(__file__).parents[1]
+    environment = {**os.environ, "PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (tests, tests.parent)))
+    subprocess.run([sys.executable, "-c", RUNS, *videos], env=environment, cwd=tmp_path, check=True, timeout=300)
+    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
+        rows = {table: database.execute(f"select count(*) from {table}").fetchone()[0] for table in TABLES}
+
+    assert rows == {"flow_run": 2, "task_run": 0, "events": 0}
