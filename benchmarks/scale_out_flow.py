@@ -26,6 +26,10 @@ from tasks.engine.turns import Turn
 MARKS = Path(os.environ.get("SCALE_OUT_MARKS", "marks"))
 SCRIPTED_SEC = 2.0
 """How long a scripted inference takes: long enough to be killed in."""
+COMPANY = int(os.environ.get("SCALE_OUT_COMPANY", "1"))
+"""A scripted inference on the GPU holds its place until so many runs have begun: runs that take turns show nothing."""
+COMPANY_SEC = 120.0
+"""How long it waits for them: the next run may need a slow machine's half minute to start."""
 
 
 def mark(event: str, **facts: Any) -> None:  # noqa: ANN401
@@ -34,6 +38,24 @@ def mark(event: str, **facts: Any) -> None:  # noqa: ANN401
     handle = os.open(MARKS, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(handle, line.encode())
     os.close(handle)
+
+
+def arrive() -> None:
+    """Write down that another run has begun."""
+    with arrivals().open("a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+
+
+def arrivals() -> Path:
+    """One line for each run that has begun."""
+    return MARKS.with_suffix(".runs")
+
+
+def wait_for_company() -> None:
+    """Until enough runs have begun, or never will."""
+    until = time.monotonic() + COMPANY_SEC
+    while len(arrivals().read_text(encoding="utf-8").splitlines()) < COMPANY and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 @contextmanager
@@ -58,7 +80,9 @@ def marked(*arguments: Any) -> Diarization:  # noqa: ANN401  # as `Diarizer`
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
     with watched(plan.device, hashlib.sha256(samples.tobytes()).hexdigest()[:12]):
         if os.environ.get("SCALE_OUT_SCRIPTED"):
-            time.sleep(SCRIPTED_SEC if plan.device != "cpu" else 0.0)
+            if plan.device != "cpu":
+                wait_for_company()
+                time.sleep(SCRIPTED_SEC)
             return ScriptedDiarizer((Turn(0.5, 2.0, "A"), Turn(1.5, 2.8, "B")))(*arguments)
         found = diarize(samples, plan.as_reference(), parameters, progress)
     return replace(found, facts={**found.facts, "device": plan.device, "device_name": plan.device_name})
@@ -75,6 +99,7 @@ def audio_analysis(
     num_speakers: int | None = None,
 ) -> None:
     """`step4-audio-analysis` on the machine described above."""
+    arrive()
     chosen = (profile, output, reference, on_drift, models, num_speakers)
     world = Seams(device_facts=lambda: ONE_GPU, diarizer=marked, explainer=no_experiments, half_trouble=no_trouble)
     with seams_in_force(world):

@@ -66,6 +66,7 @@ def machine(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "STEP4_DIAGNOSTICS_DIR": home,
         "SCALE_OUT_MARKS": home / "marks",
         "SCALE_OUT_SCRIPTED": "1",
+        "SCALE_OUT_COMPANY": "2",
         "PYTHONPATH": ROOT,
     }
     with (
@@ -106,7 +107,7 @@ def test_a_fallback_on_a_worker_is_a_retry_that_the_ui_shows(machine: Machine, t
     video = speech(tmp_path / "clip.mkv", 3)
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(DEPLOYMENT).id
-        failing = {"env": {"SCALE_OUT_GPU_FAILS": "1"}}
+        failing = {"env": {"SCALE_OUT_GPU_FAILS": "1", "SCALE_OUT_MARKS": str(tmp_path / "marks")}}
         client.create_flow_run_from_deployment(deployment, parameters={"video": str(video)}, job_variables=failing)
     run = machine.served.finished("scripted", video=str(video))
     manifest = json.loads(video.with_name("clip_step4.json").read_text(encoding="utf-8"))
