@@ -16,10 +16,6 @@ from typing import Any
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
 # The temporary server is stopped in the middle of its book-keeping, and would print a traceback of that.
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-# Nobody looks at it. What it writes of the last video meets the request for the next run in SQLite, which refuses one
-# of the two, and Prefect's client waits 2 s before it asks again.
-os.environ.setdefault("PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED", "false")
-os.environ.setdefault("PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED", "false")
 
 from rich.console import Console
 

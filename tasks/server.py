@@ -10,7 +10,13 @@ from uuid import UUID
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED,
+    PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED,
+    temporary_settings,
+)
 
 from profiles.profile import DEFAULT
 from tasks.engine.environment import from_environment
@@ -27,13 +33,23 @@ def connected() -> bool:
     return bool(PREFECT_API_URL.value() and flow_run.id)
 
 
+FOR_RUNS_ALONE = {
+    # Stopping the heartbeat would cost a second per flow.
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,
+    # What the server writes of the last video meets the request for the next run in SQLite, which refuses one of the
+    # two; Prefect's client waits 2 s before it asks again.
+    PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED: False,
+    PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED: False,
+}
+"""Settings of flows that end with their process, and of the server that Prefect may start for them."""
+
+
 @contextmanager
 def in_this_process() -> Iterator[None]:
-    """For flows that end with their process: no heartbeat, and the server that Prefect may start bears its owner."""
+    """For flows that end with their process: the server that Prefect may start bears its owner, and records little."""
     stop_abandoned_servers()
     os.environ[OWNER] = owned_name()
-    # Stopping the heartbeat would cost a second per flow.
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+    with temporary_settings(FOR_RUNS_ALONE):
         yield
 
 
