@@ -42,10 +42,14 @@ def even_bounds(windows: int, size: int, workers: int) -> list[int]:
     """Where batches begin, and where the last one ends: of at most `size` windows, equal but for one window.
 
     There are as many as give every worker as many as the others: 21 windows in batches of 8 would keep one of two
-    workers busy with 16 of them. Fewer windows than workers are a batch each.
+    workers busy with 16 of them. Fewer windows than workers are a batch each. The larger ones come first, so that no
+    worker gets them all.
     """
     batches = min(windows, workers * -(-windows // (size * workers)))
-    return [windows * i // batches for i in range(batches + 1)] if windows else [0, 0]
+    if not windows:
+        return [0, 0]
+    each, larger = divmod(windows, batches)
+    return [i * each + min(i, larger) for i in range(batches + 1)]
 
 
 SLOW_SEC = 0.1
