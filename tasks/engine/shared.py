@@ -10,19 +10,16 @@ What the approximation costs is measured in docs/measurements.md, "The shared en
 exact engine.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pyannote.core import SlidingWindowFeature
 from torch import Tensor
 
 from tasks.engine.pipeline import ExactSpeakerDiarization, Masks
-from tasks.engine.windows import cut_windows
 
 PORTION = 32
 """Blocks whose frames are held at once, 1 MiB each: four hours are 1440 blocks."""
@@ -75,18 +72,6 @@ def cover(stretch: list[int], starts: list[int], length: int) -> Iterator[Block]
         yield Block(head, stop, tuple(ready), opens=head == first)
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """Blocks of one waveform whose frames were embedded before anybody knew whether they would be wanted."""
-
-    waveform: Tensor | None = None
-    frames: dict[int, Future[Tensor]] = field(default_factory=dict)
-
-    def of(self, waveform: Tensor) -> dict[int, Future[Tensor]]:
-        """Frames by the first sample of their block; none of another waveform."""
-        return self.frames if waveform is self.waveform else {}
-
-
 class SharedSpeakerDiarization(ExactSpeakerDiarization):
     """`ExactSpeakerDiarization` with embeddings pooled from frames that windows share.
 
@@ -94,27 +79,11 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
     """
 
     engine = "shared"
-    _ahead = Ahead()
-
-    def get_segmentations(self, file: dict[str, Any], hook: Callable[..., None] | None = None) -> SlidingWindowFeature:
-        """As the exact engine's; meanwhile, on the CPU, the blocks that would keep all workers but a few waiting.
-
-        Three blocks on two workers take the time of four. Which blocks a file needs is known only once its silent
-        windows are: should it have some, a block may have been embedded in vain.
-        """
-        waveform, starts = file["waveform"], self._starts(file)
-        ahead = self.arithmetic.device.type == "cpu" and self.shares_passes and not self.tap
-        blocks = list(blocks_of([*range(len(starts))], starts, self._length, waveform.shape[1])) if ahead else []
-        odd = blocks[: len(blocks) % self.workers]
-        with ThreadPoolExecutor(max(1, len(odd))) as pool:
-            frames = {block.start: pool.submit(self._embed_block, waveform, block.start) for block in odd}
-            self._ahead = Ahead(waveform, frames)
-            return super().get_segmentations(file, hook)
 
     def _embedded(self, file: dict[str, Any], masks: Masks, busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
         """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass per block."""
         waveform, starts = file["waveform"], self._starts(file)
-        length = self._length
+        length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
         blocks = list(blocks_of(busy.tolist(), starts, length, waveform.shape[1]))
         held, held_from = torch.empty(0), 0
         for block, frames in self._block_frames(waveform, blocks):
@@ -137,26 +106,13 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         def work(numbers: range, batch: Tensor) -> Tensor:
             return self._frames(batch)[: len(numbers)]
 
-        ahead = self._ahead.of(waveform)
         # On the CPU one by one, which costs no time: windows are pooled here while workers embed the next blocks.
         size = 1 if self.arithmetic.device.type == "cpu" else self.embedding_batch_size
         for i in range(0, len(blocks), PORTION):
             portion = blocks[i : i + PORTION]
-            passes = self._passes(work, waveform, [block.start for block in portion if block.start not in ahead], size)
-            embedded = (frames for _, batch in passes for frames in batch)
-            for block in portion:
-                yield block, ahead[block.start].result() if block.start in ahead else next(embedded)
+            passes = self._passes(work, waveform, [block.start for block in portion], size)
+            yield from zip(portion, (frames for _, batch in passes for frames in batch), strict=True)
             size = self.batch.size if self.batch.reduced else size
-
-    def _embed_block(self, waveform: Tensor, start: int) -> Tensor:
-        """Frames of the block that begins at a sample, (channels, ..., frames)."""
-        with torch.inference_mode(), self.arithmetic.sensitive():
-            return self._frames(cut_windows(waveform, [start], self._length, 1, self.gain))[0]
-
-    @property
-    def _length(self) -> int:
-        """Of a window and of a block, in samples."""
-        return int(self._segmentation.model.audio.get_num_samples(self._segmentation.duration))
 
     def _pool(self, frames: list[Tensor], masks: Tensor) -> Tensor:
         """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension)."""

@@ -1,9 +1,7 @@
 """The shared engine: equal to the exact one where a window is a block, bounded elsewhere, and never the reference."""
 
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +17,9 @@ from tasks.engine.frames import FrameGrid
 from tasks.engine.gate.report import Verdict
 from tasks.engine.gate.verdict import compare
 from tasks.engine.localise import advice
-from tasks.engine.shared import Ahead, Block, SharedSpeakerDiarization, blocks_of, fitted
+from tasks.engine.shared import Block, blocks_of, fitted
 from tasks.engine.stages import Stage
 from tasks.engine.store import key
-from tasks.engine.trunk import Trunk
 
 SHORT = 14 * 16000
 """14 s: five windows and one block more than one."""
@@ -41,18 +38,6 @@ def embeddings(samples: np.ndarray, plan: DevicePlan) -> np.ndarray:
 def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """(windows, speakers): how much the embeddings point the same way."""
     return (one * other).sum(-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
-
-
-def spied(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[Any]:
-    """What a method returns from now on, call by call."""
-    found, real = [], getattr(owner, name)
-
-    def spy(*arguments: Any, **options: Any) -> Any:
-        found.append(real(*arguments, **options))
-        return found[-1]
-
-    monkeypatch.setattr(owner, name, spy)
-    return found
 
 
 def test_windows_that_overlap_share_blocks() -> None:
@@ -185,31 +170,6 @@ def test_batch_and_threads_change_nothing_beyond_rounding_and_runs_repeat() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("silent_sec", "in_vain"), [(0, 0), (12, 1)], ids=["as foreseen", "in vain"])
-def test_blocks_embedded_ahead_are_the_same_blocks(
-    monkeypatch: pytest.MonkeyPatch, silent_sec: int, in_vain: int
-) -> None:
-    """What is embedded during segmentation is bit for bit what would be after it, once, and unused where silence is."""
-    samples = recording()[: 24 * 16000].copy()
-    samples[: silent_sec * 16000] = 0.0
-    kept, passes = spied(monkeypatch, SharedSpeakerDiarization, "get_embeddings"), spied(monkeypatch, Trunk, "frames")
-
-    diarize(samples, shared_plan(threads=1), Parameters())
-    alone = len(passes)
-    diarize(samples, shared_plan(threads=2), Parameters())
-
-    np.testing.assert_array_equal(kept[0], kept[1])
-    assert len(passes) - alone == alone + in_vain
-
-
-def test_blocks_embedded_ahead_belong_to_one_waveform() -> None:
-    """A pipeline asked for another file's embeddings next computes them."""
-    one, other = torch.zeros(1, 3), torch.zeros(1, 3)
-    ahead = Ahead(one, {0: Future()})
-
-    assert (set(ahead.of(one)), set(ahead.of(other))) == ({0}, set())
-
-
 def test_segmentation_is_the_exact_engine_s_and_the_manifest_says_shared() -> None:
     """Same scores bit for bit, so speech and silence cannot drift; the facts name the engine; the gate compares."""
     samples = recording()
