@@ -165,6 +165,10 @@ class CampPlusNetwork(nn.Module):
         self.xvector = nn.Sequential(stages)
         self.pool = StatsPool()
 
+    def num_frames(self, fbank_frames: int) -> int:
+        """Frames for pooling, of a filter bank of so many: the first layer's stride is two."""
+        return -(-fbank_frames // 2)
+
     def forward_frames(self, fbank: Tensor) -> Tensor:
         """(batch, fbank_frames, mel) to (batch, channels, frames); frames are half as many."""
         x = self.head(fbank.transpose(1, 2))

@@ -205,13 +205,14 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         return window_starts(file["waveform"].shape[1], audio.get_num_samples(windows.duration), step)
 
     def _passes(
-        self, work: Callable[[range, Tensor], Result], waveform: Tensor, starts: list[int], size: int
+        self, work: Callable[[range, Tensor], Result], waveform: Tensor, starts: list[int], size: int, length: int = 0
     ) -> Iterator[tuple[int, Result]]:
         """(windows done, result) of each batch, in order; work takes the windows' numbers and the batch.
 
-        Each worker has batches of its own: sharing one between threads has them wait for each other at every layer.
+        `length`: samples of a window, unless it is segmentation's. Each worker has batches of its own: sharing one
+        between threads has them wait for each other at every layer.
         """
-        length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
+        length = length or self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
         bounds = even_bounds(len(starts), size, self.workers)
         planned = max(1, *map(sub, bounds[1:], bounds))
         self.batch = batches = BatchSize(planned, adapts=self.adapts and not self.tap, clock=perf_counter)

@@ -1,16 +1,16 @@
 """The shared engine: the embedding network once over the audio, every window sliced from it.
 
-Windows overlap, so the exact engine embeds each second of audio ten times. Here the network takes blocks of a window's
-length that do not overlap, and the frames of a window are slices of the one or two blocks that it lies in. Three things
+Windows overlap, so the exact engine embeds each second of audio ten times. Here the network takes blocks of about a
+window's length that do not overlap, and the frames of a window are slices of the blocks that it lies in. Three things
 make this an approximation: the filter bank's mean and CAM++'s context-aware masks are those of the block instead of the
-window, and convolutions end at the block's edges. Where a window is a block, nothing differs: so for a file of one
-window, for the last window of every file, and for every tenth from the first on, unless the last block cuts into it.
+window, and convolutions end at the block's edges. A file of one window is one block, and nothing differs.
 
 What the approximation costs is measured in docs/measurements.md, "The shared engine"; its runs are held against the
 exact engine.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,8 +29,8 @@ PORTION = 32
 class Block:
     """One pass of the embedding network, and the windows that can be pooled once it is done.
 
-    start: first sample. stop: first sample that the next block supplies; that of the block's end where none follows.
-    windows: places in the file of the windows that end in this block. opens: does it share nothing with the last one?
+    start: first sample. stop: first sample that the next block supplies; the last window's end where none follows.
+    windows: places in the file of the windows that end in this block. opens: was the block before it left out?
     """
 
     start: int
@@ -39,37 +39,40 @@ class Block:
     opens: bool
 
 
-def blocks_of(numbers: list[int], starts: list[int], length: int, samples: int) -> Iterator[Block]:
-    """Cover the windows with as few blocks as hold them, each of a window's length.
+def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]:
+    """(samples of a block, first sample of each): the number that comes nearest to a window's length, equally long.
+
+    Rounded to whole frames, so the last one begins a little early. Where the file is one window, the block is it.
+
+    Args:
+        samples: of the file.
+        length: of a window, in samples.
+        period: samples from one frame of the network to the next.
+    """
+    if samples <= length:
+        return length, [0]
+    count = round(samples / length)
+    size = -(-samples // (count * period)) * period
+    return size, [max(0, min(i * size, (samples - size) // period * period)) for i in range(count)]
+
+
+def blocks_of(numbers: list[int], starts: list[int], length: int, heads: list[int]) -> Iterator[Block]:
+    """The blocks that hold the wanted windows: none where nobody speaks.
 
     Args:
         numbers: places in the file of the windows that are wanted, ascending.
-        starts: first sample of every window of the file.
+        starts: first sample of every window of the file. The last window may reach beyond the file.
         length: of a window, in samples.
-        samples: of the file. A window that reaches beyond is padded with zeros, which move the filter bank's mean: it
-            is a block of its own.
+        heads: first sample of every block that the file has room for, ascending.
     """
-    stretch: list[int] = []
-    for number in numbers:
-        padded = starts[number] + length > samples
-        if stretch and (padded or starts[number] >= starts[stretch[-1]] + length):
-            yield from cover(stretch, starts, length)
-            stretch = []
-        stretch.append(number)
-    if stretch:
-        yield from cover(stretch, starts, length)
-
-
-def cover(stretch: list[int], starts: list[int], length: int) -> Iterator[Block]:
-    """Blocks for windows that overlap: one after the other from the first window on, and one at the last window."""
-    first, last = starts[stretch[0]], starts[stretch[-1]]
-    heads = [*range(first, last, length), last]
-    stops = [*heads[1:], last + length]
-    waiting = list(stretch)
-    for head, stop in zip(heads, stops, strict=True):
-        ready = [number for number in waiting if starts[number] + length <= stop]
-        waiting = waiting[len(ready) :]
-        yield Block(head, stop, tuple(ready), opens=head == first)
+    waiting, opens = list(numbers), True
+    for head, stop in zip(heads, [*heads[1:], starts[-1] + length], strict=True):
+        needed = any(starts[number] < stop for number in waiting)
+        if needed:
+            ready = [number for number in waiting if starts[number] + length <= stop]
+            waiting = waiting[len(ready) :]
+            yield Block(head, stop, tuple(ready), opens)
+        opens = not needed
 
 
 class SharedSpeakerDiarization(ExactSpeakerDiarization):
@@ -84,11 +87,12 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass per block."""
         waveform, starts = file["waveform"], self._starts(file)
         length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
-        blocks = list(blocks_of(busy.tolist(), starts, length, waveform.shape[1]))
+        count, period = self._embedding.model_.num_frames(length), self._period(length)
+        size, heads = even_blocks(waveform.shape[1], length, period)
+        blocks = list(blocks_of(busy.tolist(), starts, length, heads))
         held, held_from = torch.empty(0), 0
-        for block, frames in self._block_frames(waveform, blocks):
-            count, period = frames.shape[-1], self._period(length, frames.shape[-1])
-            first, stop = round(block.start / period), round(block.stop / period)
+        for block, frames in self._block_frames(waveform, blocks, size + self._overhang * (len(heads) > 1)):
+            first, stop = block.start // period, block.stop // period
             if block.opens:
                 held, held_from = frames[..., :0], first
             held = torch.cat([held, fitted(frames, stop - first)], dim=-1)
@@ -100,17 +104,25 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
             spent = max(0, held.shape[-1] - round(length / period) - 1)
             held, held_from = held[..., spent:], held_from + spent
 
-    def _block_frames(self, waveform: Tensor, blocks: list[Block]) -> Iterator[tuple[Block, Tensor]]:
-        """Each block with its (channels, ..., frames), a portion after the other: results wait in memory."""
+    def _block_frames(self, waveform: Tensor, blocks: list[Block], length: int) -> Iterator[tuple[Block, Tensor]]:
+        """Each block of `length` samples with its (channels, ..., frames), portion by portion: results wait in memory.
+
+        Where the last blocks are fewer than the workers, idle cores help inside the network's layers. Nowhere else:
+        threads that share a block wait for each other at every layer.
+        """
+        on_cpu = self.arithmetic.device.type == "cpu"
 
         def work(numbers: range, batch: Tensor) -> Tensor:
-            return self._frames(batch)[: len(numbers)]
+            last = len(portion) % self.workers
+            helped = on_cpu and not self.tap and numbers.start >= len(portion) - last
+            with torch_threads(self.workers // last) if helped else nullcontext():
+                return self._frames(batch)[: len(numbers)]
 
         # On the CPU one by one, which costs no time: windows are pooled here while workers embed the next blocks.
-        size = 1 if self.arithmetic.device.type == "cpu" else self.embedding_batch_size
+        size = 1 if on_cpu else self.embedding_batch_size
         for i in range(0, len(blocks), PORTION):
             portion = blocks[i : i + PORTION]
-            passes = self._passes(work, waveform, [block.start for block in portion], size)
+            passes = self._passes(work, waveform, [block.start for block in portion], size, length)
             yield from zip(portion, (frames for _, batch in passes for frames in batch), strict=True)
             size = self.batch.size if self.batch.reduced else size
 
@@ -122,11 +134,27 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
             weights = torch.split(masks.to(frames[0].device), size)
             return torch.cat([pool(piece, weights=some) for piece, some in zip(pieces, weights, strict=True)])
 
-    def _period(self, length: int, frames: int) -> int:
+    def _period(self, length: int) -> int:
         """Samples from one frame of the embedding network to the next: a whole number of the filter bank's."""
         model = self._embedding.model_
         shift = round(model.hparams.sample_rate * model.hparams.frame_shift / 1000)
-        return int(shift * round(length / shift / frames))
+        return int(shift * round(length / shift / model.num_frames(length)))
+
+    @property
+    def _overhang(self) -> int:
+        """Samples that the filter bank's last frame takes beyond the next one's first: with them a block is whole."""
+        model = self._embedding.model_
+        return int(model.hparams.sample_rate * (model.hparams.frame_length - model.hparams.frame_shift) // 1000)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Torch's own threads inside one layer, for the calling thread; one again behind it, as `diarize` has set it."""
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(1)
 
 
 def fitted(frames: Tensor, count: int) -> Tensor:
