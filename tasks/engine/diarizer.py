@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine import models
+from tasks.engine.allocator import keep_freed_memory
 from tasks.engine.batching import SEGMENTED_ON_CPU, is_out_of_memory
 from tasks.engine.devices import DevicePlan
 from tasks.engine.errors import DeviceError, Step4Error
@@ -122,6 +123,7 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
     from tasks.engine.precision import HALF_TYPES, Arithmetic, Precision, enforce_fp32  # noqa: PLC0415
 
     enforce_fp32()
+    keep_freed_memory()
     # On the CPU, threads take windows of their own; each needs no helpers inside torch.
     torch.set_num_threads(1 if plan.on_cpu else plan.threads)
     pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision, plan.engine)

@@ -1,4 +1,7 @@
-"""What pyannote's last steps take in memory, bounded: four hours of audio must not need gigabytes."""
+"""pyannote's last steps, its own results bit for bit: in bounded memory, and without a Python object per frame.
+
+Four hours of audio must not need gigabytes, and have 850,000 frames.
+"""
 
 from collections.abc import Iterator
 from threading import local
@@ -6,8 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pyannote.audio import Inference
 from pyannote.audio.pipelines import clustering
-from pyannote.core import Segment, SlidingWindowFeature
+from pyannote.core import Annotation, Segment, SlidingWindowFeature
+from pyannote.core.utils.generators import string_generator
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 
 LARGEST = 8192
@@ -36,6 +41,54 @@ class ClusteredWindows:
             for cluster in set(assigned[assigned >= 0].tolist()):
                 clustered[:, cluster] = active[:, assigned == cluster].max(axis=1)
             yield window, clustered
+
+
+def to_diarization(segmentations: ClusteredWindows, count: SlidingWindowFeature) -> SlidingWindowFeature:
+    """`SpeakerDiarization.to_diarization`: in each frame the most active speakers, as many as are counted there.
+
+    Args:
+        segmentations: (windows, frames, speakers) activity, NaN where a speaker has none.
+        count: (frames, 1) speakers at a time.
+
+    Returns:
+        (frames, speakers) 0 or 1.
+    """
+    active = Inference.aggregate(segmentations, count.sliding_window, missing=0.0, skip_average=True)
+    lacking = max(0, int(count.data.max()) - active.data.shape[1])
+    active.data = np.pad(active.data, ((0, 0), (0, lacking)))
+    extent = active.extent & count.extent
+    active, count = (whole.crop(extent, return_data=False) for whole in (active, count))
+    frames = min(len(active), len(count))
+    ranked = np.argsort(-active.data[:frames], axis=-1)
+    found = np.zeros_like(active.data)
+    np.put_along_axis(found[:frames], ranked, np.arange(ranked.shape[1]) < count.data[:frames], axis=-1)
+    return SlidingWindowFeature(found, active.sliding_window)
+
+
+def to_annotation(
+    discrete: SlidingWindowFeature, min_duration_on: float = 0.0, min_duration_off: float = 0.0
+) -> Annotation:
+    """`SpeakerDiarization.to_annotation`: turns from the middle of a first frame to that of the next silent one.
+
+    Args:
+        discrete: (frames, speakers) 0 or 1.
+        min_duration_on: seconds; shorter turns are dropped.
+        min_duration_off: seconds; shorter pauses of a speaker are filled.
+    """
+    frames, annotation, track = discrete.sliding_window, Annotation(), string_generator()
+    starts = frames.start + np.arange(len(discrete)) * frames.step
+    middles = 0.5 * (starts + (starts + frames.duration))
+    for speaker, active in enumerate((discrete.data > 0).T):
+        name = next(track)
+        changes = np.flatnonzero(np.diff(active, prepend=False))
+        bounds = [*middles[changes], *middles[-1:][: len(changes) % 2]]
+        for start, end in zip(bounds[::2], bounds[1::2], strict=True):
+            annotation[Segment(start, end), name] = speaker
+    if min_duration_off > 0:
+        annotation = annotation.support(collar=min_duration_off)
+    for segment, name in [one for one in annotation.itertracks() if one[0].duration < min_duration_on]:
+        del annotation[segment, name]
+    return annotation
 
 
 def linkage(embeddings: NDArray[Any], method: str, metric: str = "euclidean") -> NDArray[np.float64]:

@@ -52,12 +52,12 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     """`pyannote.audio.pipelines.SpeakerDiarization` with shared network passes, speech scores and one arithmetic.
 
     Set per run: `arithmetic`, `workers` (threads, each with windows of its own), `adapts` (may speed change the batch
-    size?), `gain` (a factor on the samples), `speech_threshold` (0 to 1, on the speech score). After a run: `batch`
-    and `speech_scores`. A `tap`, where one is set, sees every stage's output and may replace it; windows then pass one
-    batch after the other.
+    size?), `gain` (of the samples), `speech_threshold` (0 to 1, on the score). After a run: `batch`, `speech_scores`.
+    A `tap`, if any, sees every stage's output and may replace it; windows then pass one batch after the other.
     """
 
     engine = "exact"
+    to_annotation = staticmethod(frugal.to_annotation)
     arithmetic = Arithmetic(Precision.FP32, torch.device("cpu"))
     workers: int = 1
     adapts: bool = False
@@ -180,7 +180,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     ) -> SlidingWindowFeature:
         """(frames, speakers) 0 or 1: pyannote's own, frames added by a low threshold given to the nearest speaker."""
         hard_clusters = self.tap.whole(Stage.CLUSTERS, hard_clusters) if self.tap else hard_clusters
-        diarization = self.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
+        diarization = frugal.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
         if self._added.any():
             diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
         return diarization

@@ -12,6 +12,7 @@ exact engine.
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -107,24 +108,26 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
     def _block_frames(self, waveform: Tensor, blocks: list[Block], length: int) -> Iterator[tuple[Block, Tensor]]:
         """Each block of `length` samples with its (channels, ..., frames), portion by portion: results wait in memory.
 
-        Where the last blocks are fewer than the workers, idle cores help inside the network's layers. Nowhere else:
-        threads that share a block wait for each other at every layer.
+        On the CPU one block per worker. Where the last ones are fewer than the workers, idle cores help inside the
+        network's layers, once nobody else computes: threads that share a block wait for each other at every layer.
         """
         on_cpu = self.arithmetic.device.type == "cpu"
-
-        def work(numbers: range, batch: Tensor) -> Tensor:
-            last = len(portion) % self.workers
-            helped = on_cpu and not self.tap and numbers.start >= len(portion) - last
-            with torch_threads(self.workers // last) if helped else nullcontext():
-                return self._frames(batch)[: len(numbers)]
-
-        # On the CPU one by one, which costs no time: windows are pooled here while workers embed the next blocks.
         size = 1 if on_cpu else self.embedding_batch_size
         for i in range(0, len(blocks), PORTION):
             portion = blocks[i : i + PORTION]
-            passes = self._passes(work, waveform, [block.start for block in portion], size, length)
-            yield from zip(portion, (frames for _, batch in passes for frames in batch), strict=True)
-            size = self.batch.size if self.batch.reduced else size
+            last = len(portion) % self.workers if on_cpu and not self.tap else 0
+            found: list[Tensor] = []
+            for some, threads in ((portion[: len(portion) - last], 1), (portion[len(portion) - last :], self.workers)):
+                work = partial(self._frames_with, threads // max(1, len(some)) if threads > 1 else 1)
+                passes = self._passes(work, waveform, [block.start for block in some], size, length)
+                found += [frames for _, batch in passes for frames in batch]
+                size = self.batch.size if self.batch.reduced else size
+            yield from zip(portion, found, strict=True)
+
+    def _frames_with(self, threads: int, numbers: range, batch: Tensor) -> Tensor:
+        """Frames of a batch's first blocks, as many as are numbered, with so many of torch's own threads."""
+        with torch_threads(threads) if threads > 1 else nullcontext():
+            return self._frames(batch)[: len(numbers)]
 
     def _pool(self, frames: list[Tensor], masks: Tensor) -> Tensor:
         """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension)."""

@@ -53,9 +53,9 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
         fixed = isinstance(self.conv1d[0], FixedFilters)
         if not fixed or step >= waveforms.shape[-1] or step % self.stride:
             return cast(Tensor, super().forward(waveforms))
-        features = functional.leaky_relu(self.norm1d[0](self._pooled(waveforms, step // self.stride)))
+        features = activated(self.norm1d[0], self._pooled(waveforms, step // self.stride))
         for convolve, pool, norm in zip(self.conv1d[1:], self.pool1d[1:], self.norm1d[1:], strict=True):
-            features = functional.leaky_relu(norm(pool(convolve(features))))
+            features = activated(norm, pool(convolve(features)))
         return features
 
     def _pooled(self, waveforms: Tensor, hop: int) -> Tensor:
@@ -79,6 +79,17 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
                 for at, factor, offset in zip(range(0, batch * hop, hop), scale[:, 0].tolist(), offsets, strict=True)
             ]
         )
+
+
+def activated(norm: nn.InstanceNorm1d, features: Tensor) -> Tensor:
+    """(batch, channels, frames) normalised, then leaky ReLU, in plain passes.
+
+    On a CPU torch's `instance_norm` goes over the features slowly, as `var_mean` does: 1.1 ms of a window's first ones.
+    """
+    centred = features - features.mean(dim=-1, keepdim=True)
+    variance = centred.square().mean(dim=-1, keepdim=True)
+    scale = norm.weight[:, None] * (variance + norm.eps).rsqrt_()
+    return functional.leaky_relu_(centred.mul_(scale).add_(norm.bias[:, None]))
 
 
 def share_front_end(model: nn.Module) -> OverlappingSincNet | None:

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,10 @@ def reconstructed_by_both(
     windows = SlidingWindowFeature(segmentations, SlidingWindow(start=0.0, duration=10.0, step=1.0))
     count = count_of(windows)
     pipeline._added = np.zeros(len(count.data), dtype=bool)
+    stock = SimpleNamespace(to_diarization=SpeakerDiarization.to_diarization)
     return (
         pipeline.reconstruct(windows, hard_clusters, count),
-        SpeakerDiarization.reconstruct(pipeline, windows, hard_clusters, count),
+        SpeakerDiarization.reconstruct(stock, windows, hard_clusters, count),
     )
 
 
@@ -79,14 +81,37 @@ def test_reconstruction_equals_pyannotes_on_soft_scores() -> None:
     np.testing.assert_array_equal(ours.data, theirs.data)
 
 
+@pytest.mark.parametrize("speakers", [1, 3])
+def test_more_speakers_counted_than_there_are_clusters(speakers: int) -> None:
+    """Where counting finds more speakers than clustering, pyannote makes some up: so do we, and name them alike."""
+    segmentations = np.ones((12, 589, 3), dtype=np.float32)
+    segmentations[4:] = 0
+    hard_clusters = np.tile(np.array([0, speakers - 1, -2], dtype=np.int8), (12, 1))
+    ours, theirs = reconstructed_by_both(segmentations, hard_clusters)
+
+    assert ours.data.shape[1] == 3
+    np.testing.assert_array_equal(ours.data, theirs.data)
+
+
+@pytest.mark.parametrize("durations", [{}, {"min_duration_on": 0.3}, {"min_duration_off": 0.2}])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_turns_equal_pyannotes(durations: dict[str, float], share: float) -> None:
+    """The same segments, tracks and labels to the last bit, whoever speaks first, last, always or never."""
+    changes = np.random.default_rng(3).random((2000, 4)) < share
+    discrete = SlidingWindowFeature((np.cumsum(changes, axis=0) % 2).astype(np.float64), FRAMES)
+    ours, theirs = frugal.to_annotation(discrete, **durations), SpeakerDiarization.to_annotation(discrete, **durations)
+
+    assert list(ours.itertracks(yield_label=True)) == list(theirs.itertracks(yield_label=True))
+
+
 def test_reconstruction_needs_memory_for_frames_and_not_for_windows() -> None:
     """Half an hour with forty clusters: pyannote's arrays would take 340 MB, twice."""
     windows = SlidingWindow(start=0.0, duration=10.0, step=1.0)
     segmentations = SlidingWindowFeature(np.ones((1800, 589, 3), dtype=np.float32), windows)
     hard_clusters = np.tile(np.array([0, 20, 39], dtype=np.int8), (1800, 1))
-    count, pipeline = count_of(segmentations), models.load("offline")
+    count = count_of(segmentations)
     tracemalloc.start()
-    pipeline.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
+    frugal.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
