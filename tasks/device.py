@@ -48,12 +48,13 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
 def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
     """The configured one; FP32 for a profile that would take a GPU and found none, unless 16 bits pay on this CPU.
 
-    They do with the shared engine and native BF16. The exact engine in FP32 is the reference: no second run.
+    They do with the shared engine and native BF16. The exact engine in FP32 is the reference: no second run. A profile
+    for the CPU has 16 bits emulated on purpose; the shared engine's are for speed, wherever it runs.
     """
-    if cuda or configuration.device == "cpu":
+    for_speed = configuration.engine == "shared" and configuration.half == "bfloat16"
+    if cuda or (configuration.device == "cpu" and not for_speed):
         return configuration.precision
-    pays = configuration.engine == "shared" and configuration.half == "bfloat16" and facts.cpu_bfloat16
-    return "mixed" if pays and configuration.precision == "mixed" else "fp32"
+    return "mixed" if for_speed and facts.cpu_bfloat16 and configuration.precision == "mixed" else "fp32"
 
 
 def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice | None:

@@ -47,6 +47,14 @@ def test_bf16_on_a_cpu_only_where_it_pays(native: bool, engine: str, expected: s
     assert (plan.on_cpu, plan.precision, plan.half) == (True, expected, "bfloat16")
 
 
+@pytest.mark.parametrize(("native", "expected"), [(True, "mixed"), (False, "fp32")])
+def test_asking_for_the_cpu_has_no_bf16_emulated_for_speed(native: bool, expected: str) -> None:
+    """shared_amp with AUDIO_DEVICE=cpu: emulated BF16 would take three times as long as FP32."""
+    wanted = configured(profile="shared_amp", device="cpu")
+
+    assert plan_device(wanted, replace(CPU_ONLY, cpu_bfloat16=native)).precision == expected
+
+
 def test_cuda_asked_for_and_absent_is_an_error() -> None:
     """A profile that names cuda never runs elsewhere by itself; the error names profiles that would run."""
     with pytest.raises(DeviceError, match="gpu_fp32") as caught:
