@@ -7,33 +7,31 @@ say so. Needs torch, pyannote.audio and the offline models; neither Prefect nor 
 """
 
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
+from gpu_speed import ANYTHING, clause, judge, measure, release, speed, tiled
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from tasks.engine import diarizer as engine
 from tasks.engine import level
-from tasks.engine.devices import DeviceFacts, DevicePlan, cpu_name, probe
-from tasks.engine.diarizer import Diarization, Parameters, diarize
+from tasks.engine.batching import auto_batch_size
+from tasks.engine.devices import GIB, DeviceFacts, DevicePlan, cpu_name, probe
+from tasks.engine.diarizer import Diarization, diarize
 from tasks.engine.errors import DeviceError, Step4Error
-from tasks.engine.frames import FrameGrid
 from tasks.engine.gate.report import DriftReport
-from tasks.engine.gate.verdict import compare
 from tasks.engine.half import trouble
 from tasks.engine.recording import recording
-from tasks.engine.timeline import timeline_of
 
 LEVELS_DB = (0, -20, -40, -60, -80)
 BATCH_SIZES = (1, 2, 7, 32)
-ANYTHING = Parameters(min_speech_sec=0.0)
+LIMIT_GIB, TARGET_MIB = 4, 1536
+"""A small card, and what FP32 may take of it."""
 
 
 def clips(folder: Path | None) -> dict[str, NDArray[np.float32]]:
@@ -48,13 +46,6 @@ def candidate_plan(facts: DeviceFacts, precision: str) -> DevicePlan:
     device, name = (f"cuda:{facts.cuda[0].index}", facts.cuda[0].name) if facts.cuda else ("cpu", cpu_name())
     batch = 16 if facts.cuda else 4
     return DevicePlan(device, device, name, precision, "float16", batch, facts.cpu_threads, rule, "none", "gpu_check")
-
-
-def judge(reference: Diarization, candidate: Diarization, seconds: float) -> DriftReport:
-    """The gate's report on 25 frames a second."""
-    grid = FrameGrid(int(seconds * 25), Fraction(25))
-    on_frames = (timeline_of(found.turns, found.scores, grid) for found in (reference, candidate))
-    return compare(*on_frames)
 
 
 def row(name: str, report: DriftReport) -> str:
@@ -171,22 +162,41 @@ def with_tf32(samples: NDArray[np.float32], plan: DevicePlan) -> Diarization:
         enforced()
 
 
-def speed(samples: NDArray[np.float32], facts: DeviceFacts) -> Iterator[str]:
-    """Seconds per audio hour and peak device memory of each precision and batch size."""
-    hours = len(samples) / engine.SAMPLE_RATE / 3600
-    yield "| precision | batch | s per audio hour | peak device memory MiB |"
-    yield "| --- | ---: | ---: | ---: |"
-    for precision in ("fp32", "mixed") if facts.cuda else ("fp32",):
-        for size in (1, 8, 32) if facts.cuda else (4,):
-            plan = replace(candidate_plan(facts, precision), batch_size=size)
-            diarize(samples[: 20 * engine.SAMPLE_RATE], plan, ANYTHING)
-            if facts.cuda:
-                torch.cuda.reset_peak_memory_stats()
-            started = time.perf_counter()
-            diarize(samples, plan, ANYTHING)
-            seconds = time.perf_counter() - started
-            peak = torch.cuda.max_memory_allocated() / 1024**2 if facts.cuda else 0
-            yield f"| {precision} | {size} | {seconds / hours:.1f} | {peak:.0f} |"
+def under_limit(samples: NDArray[np.float32], plan: DevicePlan) -> Iterator[str]:
+    """Lines on the memory of both engines in FP32 where torch may take 4 GiB, for ten minutes of (samples,) tiled."""
+    if plan.on_cpu:
+        yield "Not tried without a GPU."
+        return
+    samples = tiled(samples, plan)
+    release(plan)
+    free, total = torch.cuda.mem_get_info(plan.device)
+    limit = LIMIT_GIB * GIB
+    torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total), plan.device)
+    size = auto_batch_size(min(free, limit - torch.cuda.memory_reserved(plan.device)), on_cpu=False)
+    yield f"| side | batch | s per audio hour | allocated MiB | reserved MiB | at most {TARGET_MIB} MiB reserved |"
+    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    try:
+        for name in ("exact", "shared"):
+            yield limited(name, replace(plan, engine=name, batch_size=size), samples)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, plan.device)
+        release(plan)
+    free, total = torch.cuda.mem_get_info(plan.device)
+    beside = (total - free - torch.cuda.memory_reserved(plan.device)) / 1024**2
+    yield f"\nBeside torch's share, for the CUDA context and whoever else is on the card: {beside:.0f} MiB."
+
+
+def limited(name: str, plan: DevicePlan, samples: NDArray[np.float32]) -> str:
+    """One row of the table under the limit."""
+    try:
+        one = measure(name, plan, samples, repeats=1)
+    except (Step4Error, RuntimeError) as error:
+        return f"| {name} | {plan.batch_size} | | | | {clause(error)} |"
+    allocated, reserved = one.peaks or (0.0, 0.0)
+    hourly = one.typical * 3600 * engine.SAMPLE_RATE / len(samples)
+    verdict = "met" if reserved <= TARGET_MIB else "**not met**"
+    batch = one.found.facts["batch_size"]
+    return f"| {name} | {batch} | {hourly:.1f} | {allocated:.0f} | {reserved:.0f} | {verdict} |"
 
 
 def out_of_memory(samples: NDArray[np.float32], facts: DeviceFacts) -> str:
@@ -215,9 +225,11 @@ def main(folder: Path | None) -> None:
     print(f"\nHalf precision: {trouble(device.device, 'float16') or 'sound'}.\n")
     samples = clips(folder)
     for title, lines in (
+        # What users wait for comes first: a run that is cut short has said that.
+        ("Speed, stock pyannote.audio and both engines", speed(samples["sample"], device, facts)),
+        ("Under a 4 GB limit", under_limit(samples["sample"], device)),
         ("Speech frames", speech(samples, facts)),
         ("TF32, batch size and threads", tf32_and_batches(samples["sample"], facts)),
-        ("Speed", speed(np.tile(samples["sample"], 20 if facts.cuda else 1), facts)),
         ("Agreement with CPU FP32, everything", agreement(samples, facts)),
     ):
         print(f"### {title}\n")

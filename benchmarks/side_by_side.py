@@ -84,6 +84,7 @@ def engine_side(name: str) -> Any:  # noqa: ANN401  # a function of (samples,) t
 def stock_side() -> Any:  # noqa: ANN401  # as above
     """pyannote.audio's own pipeline with the offline networks and parameters, on equally levelled samples."""
     import torch
+    from pyannote.audio import Model
     from pyannote.audio.pipelines import SpeakerDiarization
 
     from tasks.engine import models  # first: it silences what pyannote.audio warns of when it is imported
@@ -92,8 +93,9 @@ def stock_side() -> Any:  # noqa: ANN401  # as above
     torch.set_num_threads(cores())
     ours: Any = models.load("offline")
     stock = SpeakerDiarization(
-        segmentation=ours._segmentation.model,  # noqa: SLF001  # the very same networks
-        embedding=ours._embedding.model_,  # noqa: SLF001
+        # Read anew: in our pipeline it has another front end, which checks what it gives.
+        segmentation=Model.from_pretrained(str(models.models_folder() / models.SEGMENTATION.file)),
+        embedding=ours._embedding.model_,  # noqa: SLF001  # pyannote names it so
         clustering="AgglomerativeClustering",
         plda=ours._plda,  # noqa: SLF001
     ).instantiate(models.OFFLINE_PARAMETERS)
