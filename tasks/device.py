@@ -52,9 +52,10 @@ def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice
     for the CPU has 16 bits emulated on purpose; the shared engine's are for speed, wherever it runs.
     """
     for_speed = configuration.engine == "shared" and configuration.half == "bfloat16"
-    if cuda or (configuration.device == "cpu" and not for_speed):
-        return configuration.precision
-    return "mixed" if for_speed and facts.cpu_bfloat16 and configuration.precision == "mixed" else "fp32"
+    wanted = configuration.precision
+    if cuda or (configuration.device == "cpu" and not (for_speed and wanted == "mixed")):
+        return wanted
+    return "mixed" if for_speed and facts.cpu_bfloat16 and wanted == "mixed" else "fp32"
 
 
 def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice | None:

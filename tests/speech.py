@@ -32,3 +32,17 @@ def available_clips() -> dict[str, NDArray[np.float32]]:
 def cpu_plan(precision: str = "fp32", *, level: str = "rms", batch_size: int = 4, half: str = "float16") -> DevicePlan:
     """A plan for the CPU of the machine that runs the tests."""
     return DevicePlan("cpu", "cpu", "CPU", precision, half, batch_size, os.cpu_count() or 1, level, "none", "a test")
+
+
+def with_stock_front_end(network: Any) -> Any:  # pyannote ships no types
+    """A copy of a segmentation network with pyannote's own SincNet, which takes one window after the other."""
+    from copy import deepcopy
+
+    from pyannote.audio.models.blocks.sincnet import SincNet
+
+    found, layers = deepcopy(network), network.sincnet
+    plain = SincNet(layers.sample_rate, layers.stride)
+    plain.conv1d[0] = deepcopy(layers.conv1d[0])
+    plain.load_state_dict(layers.state_dict())
+    found.sincnet = plain
+    return found.eval()

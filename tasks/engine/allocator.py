@@ -13,17 +13,26 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 """Numbers of glibc's malloc.h; mallopt(3) tells what they do."""
 
 SETTINGS = {
-    M_TRIM_THRESHOLD: 256 * MIB,  # what an arena may keep
-    M_TOP_PAD: 64 * MIB,  # a thread's arena is made of heaps of that size, and gives back whole ones unless they are it
+    M_TRIM_THRESHOLD: 256 * MIB,  # free memory at the end of the main thread's arena goes back beyond that
+    M_TOP_PAD: 64 * MIB,  # other threads' arenas are made of heaps of that size, and keep them
     M_MMAP_THRESHOLD: 32 * MIB,  # the networks' tensors are smaller; what is larger goes back at once
 }
 
 
 @cache
-def keep_freed_memory() -> bool:
-    """Set it for this process, once; False where the C library is not glibc, or refuses."""
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    taken = [mallopt(option, value) for option, value in SETTINGS.items()]
-    return all(taken)
+def keep_freed_memory() -> None:
+    """Have this process keep what it frees, where its C library is glibc."""
+    if library := glibc():
+        for option, value in SETTINGS.items():
+            library.mallopt(option, value)
+
+
+def give_memory_back() -> None:
+    """What is free now goes back to the system after all: behind a long file, which leaves more than the next needs."""
+    if library := glibc():
+        library.malloc_trim(0)
+
+
+def glibc() -> ctypes.CDLL | None:
+    """The C library of this process, where it is glibc."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

@@ -1,4 +1,4 @@
-"""pyannote's last steps, its own results bit for bit: in bounded memory, and without a Python object per frame.
+"""pyannote's last steps, with the same results bit for bit: in bounded memory, without a Python object per frame.
 
 Four hours of audio must not need gigabytes, and have 850,000 frames.
 """
@@ -77,17 +77,20 @@ def to_annotation(
     """
     frames, annotation, track = discrete.sliding_window, Annotation(), string_generator()
     starts = frames.start + np.arange(len(discrete)) * frames.step
-    middles = 0.5 * (starts + (starts + frames.duration))
-    for speaker, active in enumerate((discrete.data > 0).T):
+    middles = (0.5 * (starts + (starts + frames.duration))).tolist()
+    for speaker, active in enumerate((discrete.data > 0.5).T):  # noqa: PLR2004  # pyannote's onset
         name = next(track)
-        changes = np.flatnonzero(np.diff(active, prepend=False))
-        bounds = [*middles[changes], *middles[-1:][: len(changes) % 2]]
+        bounds = [middles[frame] for frame in np.flatnonzero(np.diff(active, prepend=False))]
+        if len(bounds) % 2:  # who speaks in the last frame does so until its middle
+            bounds.append(middles[-1])
         for start, end in zip(bounds[::2], bounds[1::2], strict=True):
             annotation[Segment(start, end), name] = speaker
     if min_duration_off > 0:
         annotation = annotation.support(collar=min_duration_off)
-    for segment, name in [one for one in annotation.itertracks() if one[0].duration < min_duration_on]:
-        del annotation[segment, name]
+    if min_duration_on > 0:
+        for segment, name in list(annotation.itertracks()):
+            if segment.duration < min_duration_on:
+                del annotation[segment, name]
     return annotation
 
 

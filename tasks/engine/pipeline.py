@@ -2,8 +2,8 @@
 
 Stock pyannote runs the embedding network once per (window, speaker), idle speakers included, and decodes each window
 anew. Here the network runs once per window that has speech, the speakers' masks are pooled together, windows are
-slices of one array, and CPU cores work on different windows instead of sharing one. Everything that decides (powerset
-argmax, speaker count, clustering, reconstruction) is pyannote's own code, so turns are identical.
+slices of one array, and CPU cores work on different windows instead of sharing one. What decides (powerset argmax,
+speaker count, clustering, aggregation) is pyannote's own code, or equal to it bit for bit (`frugal`): so are the turns.
 """
 
 from collections.abc import Callable, Iterator
@@ -178,7 +178,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     def reconstruct(
         self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.int8], count: SlidingWindowFeature
     ) -> SlidingWindowFeature:
-        """(frames, speakers) 0 or 1: pyannote's own, frames added by a low threshold given to the nearest speaker."""
+        """(frames, speakers) 0 or 1, as pyannote's; frames that a low threshold adds go to the nearest speaker."""
         hard_clusters = self.tap.whole(Stage.CLUSTERS, hard_clusters) if self.tap else hard_clusters
         diarization = frugal.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
         if self._added.any():
@@ -209,8 +209,7 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     ) -> Iterator[tuple[int, Result]]:
         """(windows done, result) of each batch, in order; work takes the windows' numbers and the batch.
 
-        `length`: samples of a window, unless it is segmentation's. Each worker has batches of its own: sharing one
-        between threads has them wait for each other at every layer.
+        `length`: samples of a window, unless it is segmentation's. Each worker has batches of its own, and no helpers.
         """
         length = length or self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
         bounds = even_bounds(len(starts), size, self.workers)
@@ -226,7 +225,8 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
         def share(first: int, stop: int) -> list[tuple[int, Result]]:
             return list(batches.pieces(first, stop, run))
 
-        with ThreadPoolExecutor(1 if self.tap else self.workers) as pool:
+        # Else new threads have as many of torch's own as another run set last, and a reference would change its bits.
+        with ThreadPoolExecutor(1 if self.tap else self.workers, initializer=partial(torch.set_num_threads, 1)) as pool:
             for results in pool.map(share, bounds[:-1], bounds[1:]):
                 yield from results
 

@@ -12,7 +12,6 @@ exact engine.
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -112,22 +111,32 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         network's layers, once nobody else computes: threads that share a block wait for each other at every layer.
         """
         on_cpu = self.arithmetic.device.type == "cpu"
-        size = 1 if on_cpu else self.embedding_batch_size
-        for i in range(0, len(blocks), PORTION):
-            portion = blocks[i : i + PORTION]
+        planned = size = 1 if on_cpu else self.embedding_batch_size
+        rounds = -(-PORTION // self.workers) * self.workers
+        for i in range(0, len(blocks), rounds):
+            portion = blocks[i : i + rounds]
             last = len(portion) % self.workers if on_cpu and not self.tap else 0
             found: list[Tensor] = []
-            for some, threads in ((portion[: len(portion) - last], 1), (portion[len(portion) - last :], self.workers)):
-                work = partial(self._frames_with, threads // max(1, len(some)) if threads > 1 else 1)
-                passes = self._passes(work, waveform, [block.start for block in some], size, length)
-                found += [frames for _, batch in passes for frames in batch]
+            if whole := portion[: len(portion) - last]:
+                found = self._frames_of(whole, waveform, size, length)
                 size = self.batch.size if self.batch.reduced else size
+            if last:
+                found += self._frames_of(portion[-last:], waveform, size, length, threads=self.workers // last)
+            if size < planned:  # in whichever portion memory ran out
+                self.batch.size, self.batch.reduced = size, True
             yield from zip(portion, found, strict=True)
 
-    def _frames_with(self, threads: int, numbers: range, batch: Tensor) -> Tensor:
-        """Frames of a batch's first blocks, as many as are numbered, with so many of torch's own threads."""
-        with torch_threads(threads) if threads > 1 else nullcontext():
-            return self._frames(batch)[: len(numbers)]
+    def _frames_of(
+        self, blocks: list[Block], waveform: Tensor, size: int, length: int, threads: int = 1
+    ) -> list[Tensor]:
+        """(channels, ..., frames) of each block, `threads` of torch's own inside a layer."""
+
+        def work(numbers: range, batch: Tensor) -> Tensor:
+            with torch_threads(threads) if threads > 1 else nullcontext():
+                return self._frames(batch)[: len(numbers)]
+
+        passes = self._passes(work, waveform, [block.start for block in blocks], size, length)
+        return [frames for _, batch in passes for frames in batch]
 
     def _pool(self, frames: list[Tensor], masks: Tensor) -> Tensor:
         """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension)."""

@@ -97,11 +97,17 @@ def test_more_speakers_counted_than_there_are_clusters(speakers: int) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
 def test_turns_equal_pyannotes(durations: dict[str, float], share: float) -> None:
     """The same segments, tracks and labels to the last bit, whoever speaks first, last, always or never."""
-    changes = np.random.default_rng(3).random((2000, 4)) < share
-    discrete = SlidingWindowFeature((np.cumsum(changes, axis=0) % 2).astype(np.float64), FRAMES)
+    changes = np.random.default_rng(3).random((2000, 8)) < share
+    active = (np.cumsum(changes, axis=0) % 2).astype(np.float64)
+    active[:, 4:] = 0
+    active[:, 5], active[0, 6], active[-1, 7] = 1, 1, 1
+    discrete = SlidingWindowFeature(active, FRAMES)
     ours, theirs = frugal.to_annotation(discrete, **durations), SpeakerDiarization.to_annotation(discrete, **durations)
 
-    assert list(ours.itertracks(yield_label=True)) == list(theirs.itertracks(yield_label=True))
+    said = list(ours.itertracks(yield_label=True))
+    assert said == list(theirs.itertracks(yield_label=True))
+    # As plain numbers: numpy's are equal to them, and written otherwise.
+    assert {type(second) for segment, _, _ in said for second in segment} == {float}
 
 
 def test_reconstruction_needs_memory_for_frames_and_not_for_windows() -> None:

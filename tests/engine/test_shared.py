@@ -1,8 +1,11 @@
 """The shared engine: equal to the exact one where a window is a block, bounded elsewhere, and never the reference."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,6 +183,53 @@ def test_idle_workers_help_with_the_last_block(monkeypatch: pytest.MonkeyPatch) 
     assert sorted(seen) == [1, 1, 2]
     assert torch.get_num_threads() == 1
     assert found.turns == expected.turns
+
+
+@pytest.mark.parametrize("blocks", [10, 40])
+def test_out_of_memory_is_remembered_whichever_portion_it_is_met_in(blocks: int) -> None:
+    """A GPU that takes two blocks at a time and not eight: every block is there, and the run says two."""
+    engine = Emulated(device="cuda", workers=1, fits=2)
+    found = list(engine.frames(blocks))
+
+    assert [float(frames[0, 0]) for _, frames in found] == [16.0 * i for i in range(blocks)]
+    assert (engine.batch.reduced, engine.batch.size) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    ("workers", "blocks", "threads"), [(2, 3, [1, 1, 2]), (4, 2, [2, 2]), (2, 4, [1] * 4), (3, 34, [1] * 33 + [3])]
+)
+def test_the_last_blocks_take_the_idle_cores(workers: int, blocks: int, threads: list[int]) -> None:
+    """Whole rounds first, one block per worker; of the rest each takes its share of torch's threads."""
+    engine = Emulated(device="cpu", workers=workers, fits=99)
+    found = list(engine.frames(blocks))
+
+    assert [float(frames[0, 0]) for _, frames in found] == [16.0 * i for i in range(blocks)]
+    assert sorted(engine.threads) == threads
+
+
+class Emulated(SharedSpeakerDiarization):
+    """The engine's blocks without its networks: frames are the samples, memory holds so many blocks at a time."""
+
+    embedding_batch_size = 8
+
+    def __init__(self, device: str, workers: int, fits: int) -> None:
+        self.arithmetic = SimpleNamespace(device=SimpleNamespace(type=device), sensitive=nullcontext)
+        self._segmentation = SimpleNamespace(device=torch.device("cpu"))
+        self.workers, self.fits, self.threads = workers, fits, list[int]()
+
+    def __setattr__(self, name: str, value: object) -> None:  # pyannote's own keeps track of its parts
+        object.__setattr__(self, name, value)
+
+    def _frames(self, batch: torch.Tensor) -> torch.Tensor:
+        if len(batch) > self.fits:
+            raise RuntimeError("CUDA out of memory")
+        self.threads.append(torch.get_num_threads())
+        return batch
+
+    def frames(self, blocks: int) -> Iterator[tuple[Block, torch.Tensor]]:
+        """Blocks of sixteen samples, each with its own."""
+        planned = [Block(16 * i, 16 * i + 16, (i,), opens=False) for i in range(blocks)]
+        return self._block_frames(torch.arange(16.0 * blocks)[None], planned, 16)
 
 
 @pytest.mark.slow

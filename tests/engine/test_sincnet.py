@@ -1,12 +1,10 @@
 """The front end filters a stretch once for all windows on it: same features as stock, whatever the audio."""
 
-import copy
 from collections.abc import Callable
 
 import pytest
 import torch
-from pyannote.audio.models.blocks.sincnet import SincNet
-from speech import recording
+from speech import recording, with_stock_front_end
 
 from tasks.engine import models
 from tasks.engine.sincnet import FixedFilters, OverlappingSincNet, fix_filters
@@ -33,16 +31,6 @@ def network() -> torch.nn.Module:
     return found
 
 
-def stock(network: torch.nn.Module) -> torch.nn.Module:
-    """The same weights behind pyannote's own front end, in float64: exact arithmetic, as far as that matters here."""
-    found, layers = copy.deepcopy(network), network.sincnet
-    plain = SincNet(layers.sample_rate, layers.stride)
-    plain.conv1d[0] = copy.deepcopy(layers.conv1d[0])
-    plain.load_state_dict(layers.state_dict())
-    found.sincnet = plain.eval()
-    return found.double()
-
-
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
 def test_views_give_the_features_of_separate_windows(
     network: torch.nn.Module, alter: Callable[[torch.Tensor], torch.Tensor]
@@ -52,7 +40,7 @@ def test_views_give_the_features_of_separate_windows(
     views = cut_windows(audio, [i * STEP for i in range(SIZE)], WINDOW, SIZE, gain=1.0)
 
     with torch.inference_mode():
-        exact = stock(network).sincnet(views.double().contiguous())
+        exact = with_stock_front_end(network).double().sincnet(views.double().contiguous())
         together = (network.sincnet(views) - exact).abs().max()
 
     assert together <= 3e-5
