@@ -28,7 +28,7 @@ def keep_freed_memory() -> None:
 
 
 def give_memory_back() -> None:
-    """What is free now goes back to the system after all: behind a long file, which leaves more than the next needs."""
+    """What is free now goes back to the system after all: behind a stage whose threads leave theirs to nobody."""
     if library := glibc():
         library.malloc_trim(0)
 

@@ -38,7 +38,7 @@ DEVICE_FAILURES += ("No CUDA GPUs", "cusolver", "NVIDIA driver", "unable to find
 """How torch's messages begin, or what they contain, when it is the device that failed and not our code."""
 
 LONG_SEC = 600
-"""Of audio: beyond that the engine's working memory is given back, which costs the next file a tenth of a second."""
+"""Of audio: beyond that each stage gives its working memory back, which costs the next one a tenth of a second."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -115,8 +115,6 @@ def diarize(
             "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
         }
-    if len(samples) > LONG_SEC * SAMPLE_RATE:
-        give_memory_back()
     return Diarization(turns, scores, facts)
 
 
@@ -163,6 +161,8 @@ def apply(
             progress(stage, completed, total)
         elif completed is None:
             stage_done(stage)
+            if len(samples) > LONG_SEC * SAMPLE_RATE:
+                give_memory_back()
 
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
     annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization

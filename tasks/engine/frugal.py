@@ -54,8 +54,8 @@ def to_diarization(segmentations: ClusteredWindows, count: SlidingWindowFeature)
         (frames, speakers) 0 or 1.
     """
     active = Inference.aggregate(segmentations, count.sliding_window, missing=0.0, skip_average=True)
-    lacking = max(0, int(count.data.max()) - active.data.shape[1])
-    active.data = np.pad(active.data, ((0, 0), (0, lacking)))
+    if (lacking := int(count.data.max()) - active.data.shape[1]) > 0:
+        active.data = np.pad(active.data, ((0, 0), (0, lacking)))
     extent = active.extent & count.extent
     active, count = (whole.crop(extent, return_data=False) for whole in (active, count))
     frames = min(len(active), len(count))
