@@ -17,9 +17,9 @@ SHARE = 0.5
 LARGEST_ON_CPU = 4
 """More windows leave the cache: 60 s of audio on two cores took 6.2 s at 1 to 4 windows, 8.6 s at 8, 19 s at 32."""
 
-SEGMENTED_ON_CPU = 2
-"""Windows in segmentation for each one in embeddings: neighbours share a convolution. 240 s of audio with the shared
-engine on two cores took 11.5 to 12.1 s of CPU at 4 windows, 11.0 to 11.4 s at 8, 11.8 to 12.8 s at 16."""
+SEGMENTED_ON_CPU = 3
+"""Windows in segmentation for each one in embeddings: neighbours share a convolution, and the LSTM multiplies larger
+matrices. Milliseconds of CPU per window at 6, 8, 11, 12 and 16 of them: 35.5, 35.3, 34.2, 33.9 and 33.5."""
 
 LARGEST_ON_GPU = 32
 """Beyond 16 windows pyannote's embedding network gains under 3 % (its authors, A6000, pull request 1992)."""

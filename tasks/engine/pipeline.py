@@ -134,12 +134,12 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
             return cast(NDArray[np.float32], super().get_embeddings(file, binary_segmentations, exclude_overlap, hook))
         shortest = self._embedding.min_num_samples / self._embedding.sample_rate if exclude_overlap else None
         masks = partial(pooling_masks, binary_segmentations, shortest)
-        windows, frames, speakers = binary_segmentations.data.shape
+        windows, _, speakers = binary_segmentations.data.shape
         embeddings = np.empty((windows, speakers, self._embedding.dimension), dtype=np.float32)
         talk = (binary_segmentations.data > 0).any(axis=(1, 2))
         busy = np.flatnonzero(talk)
         if len(busy) < windows:
-            embeddings[~talk] = self._idle_embedding(frames)
+            embeddings[~talk] = self._trunk.idle_embedding(self.arithmetic).cpu().numpy()
         for chosen, output in self._embedded(file, masks, busy):
             require_finite(output, Stage.EMBEDDINGS, chosen.tolist(), self._windows)
             embeddings[chosen] = output.float().cpu().numpy()
@@ -242,9 +242,3 @@ class ExactSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyan
     @cached_property
     def _trunk(self) -> Trunk:
         return Trunk(self._embedding.model_)
-
-    def _idle_embedding(self, frames: int) -> NDArray[np.float32]:
-        """Embedding of a speaker who says nothing: independent of the audio, since every statistic is zero."""
-        silence = torch.zeros((1, 1, self._embedding.sample_rate), device=self._embedding.device)
-        with torch.inference_mode(), self.arithmetic.sensitive():
-            return self._embed(silence, torch.zeros((1, 1, frames)))[0, 0].float().cpu().numpy()

@@ -139,12 +139,22 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         return [frames for _, batch in passes for frames in batch]
 
     def _pool(self, frames: list[Tensor], masks: Tensor) -> Tensor:
-        """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension)."""
+        """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension).
+
+        Windows with as many talkers go together. Idle speakers, most of them, are not pooled: their embedding is known.
+        """
         pool, size = self._embedding.model_.forward_embedding, self.embedding_batch_size
+        talking, masks = masks.any(dim=-1), masks.to(frames[0].device)
+        talkers = talking.sum(dim=1)
+        embeddings = self._trunk.idle_embedding(self.arithmetic).repeat(*talking.shape, 1)
         with torch.inference_mode(), self.arithmetic.sensitive():
-            pieces = [torch.stack(frames[i : i + size]) for i in range(0, len(frames), size)]
-            weights = torch.split(masks.to(frames[0].device), size)
-            return torch.cat([pool(piece, weights=some) for piece, some in zip(pieces, weights, strict=True)])
+            for count in sorted(set(talkers.tolist())):
+                alike = talkers == count
+                weights = masks[alike][talking[alike]].reshape(-1, count, masks.shape[-1])
+                batches = zip(torch.split(alike.nonzero()[:, 0], size), torch.split(weights, size), strict=True)
+                found = [pool(torch.stack([frames[i] for i in rows]), weights=some) for rows, some in batches]
+                embeddings[alike[:, None] & talking] = torch.cat(found).flatten(0, 1).float()
+        return embeddings
 
     def _period(self, length: int) -> int:
         """Samples from one frame of the embedding network to the next: a whole number of the filter bank's."""

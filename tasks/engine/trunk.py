@@ -22,6 +22,7 @@ class Trunk:
     def __init__(self, model: Any) -> None:  # noqa: ANN401  # pyannote ships no types
         self.model = model
         self._folded: dict[torch.dtype, FoldedFrames] = {}
+        self._idle_shape: torch.Size | None = None
 
     def frames(self, batch: Tensor, arithmetic: Arithmetic) -> Tensor:
         """(batch, 1, samples) to (batch, channels, frames) ready for pooling: FP32, except in naive precision."""
@@ -30,6 +31,16 @@ class Trunk:
             return cast(Tensor, self.folded(dtype)(fbank).float())
         with arithmetic.trunk():
             return arithmetic.settle(cast(Tensor, self.model.resnet.forward_frames(fbank)))
+
+    def idle_embedding(self, arithmetic: Arithmetic) -> Tensor:
+        """(dimension,) of a speaker who says nothing: independent of the audio, since every statistic is zero."""
+        with torch.inference_mode(), arithmetic.sensitive():
+            if self._idle_shape is None:
+                second = torch.zeros((1, 1, self.model.hparams.sample_rate), device=arithmetic.device)
+                self._idle_shape = self.frames(second, arithmetic).shape
+            frames = torch.zeros(self._idle_shape, device=arithmetic.device)
+            nobody = frames.new_zeros((1, 1, frames.shape[-1]))
+            return cast(Tensor, self.model.forward_embedding(frames, weights=nobody)[0, 0].float())
 
     def folded(self, dtype: torch.dtype) -> FoldedFrames:
         """The folded network of one type, made when it is first asked for."""

@@ -166,6 +166,28 @@ def test_windows_of_blocks_point_the_same_way() -> None:
 
 
 @pytest.mark.slow
+def test_only_those_who_speak_are_pooled() -> None:
+    """Whoever speaks gets what pooling all speakers of each window gives; the others what an empty mask gives."""
+    engine = models.load("offline", "shared")
+    pool = engine._embedding.model_.forward_embedding
+    generator = torch.Generator().manual_seed(5)
+    frames = [torch.rand(512, 501, generator=generator) for _ in range(9)]
+    masks = (torch.rand(9, 3, 589, generator=generator) > 0.5).float()
+    talking = torch.tensor([[i >> bit & 1 for bit in range(3)] for i in (1, 2, 7, 4, 5, 3, 6, 1, 7)], dtype=torch.bool)
+    masks[~talking] = 0
+    pooled = []
+    engine._embedding.model_.resnet.pool.register_forward_hook(lambda _layer, _inputs, output: pooled.append(output))
+    with torch.inference_mode():
+        expected = torch.cat([pool(one[None], weights=some[None]) for one, some in zip(frames, masks, strict=True)])
+        pooled.clear()
+        found = engine._pool(frames, masks)
+
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert torch.equal(found[~talking], expected[~talking])
+    assert sum(output.shape[:2].numel() for output in pooled[1:]) == talking.sum()
+
+
+@pytest.mark.slow
 def test_idle_workers_help_with_the_last_block(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three blocks, two workers: torch's own threads share the third alone, and it keeps its bits."""
     seen: list[int] = []
