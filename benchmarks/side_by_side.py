@@ -4,7 +4,7 @@ Usage: python benchmarks/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,60
            [--sides stock exact shared shared_amp senko] [--environments DIR]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm; the recording that pyannote.audio ships comes first. The sides
-alternate, each run in a process of its own that loads, warms up on three seconds, then takes every clip. senko gets an
+alternate, each run in a process of its own that loads, warms up on a clip, then takes every clip. senko gets an
 environment of its own, made with uv below `.side_by_side/` where it is missing: it takes Silero to find speech, since
 its other detector runs only on GPUs. Where the processor lacks AVX-512, which its wheel is compiled for, torchaudio's
 filter bank stands in for its own. `--lengths` adds one long file per length, the clips joined over and over; stock
@@ -36,7 +36,8 @@ sys.path.insert(0, str(ROOT))
 SIDES = ("stock", "exact", "shared", "shared_amp", "senko")
 SENKO = "senko==0.2.2"
 RATE = 16000
-WARM_UP_SEC = 3
+WARM_UP_SEC = 30
+"""As long as a clip: kernels are made for the shapes that they meet, and memory is taken once."""
 
 
 def samples_of(path: Path) -> np.ndarray:

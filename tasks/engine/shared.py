@@ -51,9 +51,9 @@ def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]
     """
     if samples <= length:
         return length, [0]
-    count = round(samples / length)
-    size = -(-samples // (count * period)) * period
-    return size, [max(0, min(i * size, (samples - size) // period * period)) for i in range(count)]
+    size = -(-samples // (round(samples / length) * period)) * period
+    last = max(0, (samples - size) // period * period)
+    return size, [min(head, last) for head in range(0, samples - period + 1, size)]
 
 
 def blocks_of(numbers: list[int], starts: list[int], length: int, heads: list[int]) -> Iterator[Block]:

@@ -44,17 +44,17 @@ def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return (one * other).sum(-1) / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)
 
 
-@pytest.mark.parametrize("samples", [101, 149, 151, 300, 307, 1234])
+@pytest.mark.parametrize("samples", [101, 149, 151, 300, 307, 1234, 150_049, 306_001])
 def test_blocks_are_equal_and_near_a_window(samples: int) -> None:
-    """From two thirds of a window to one and a half, each beginning on a frame; together they cover the file."""
+    """From two thirds of a window to one and a half, each beginning on a frame; they cover the file, none for nothing."""
     size, heads = even_blocks(samples, 100, 2)
 
     assert 66 <= size <= 151
-    assert heads == sorted(heads)
+    assert all(before < after for before, after in pairwise(heads))
     assert all(head % 2 == 0 and 0 <= head <= samples for head in heads)
     assert all(after - before <= size for before, after in pairwise(heads))
     assert samples - (heads[-1] + size) <= 1
-    assert size * len(heads) < samples + 2 * len(heads) + 1
+    assert size * len(heads) < samples + size
 
 
 @pytest.mark.parametrize("samples", [1, 60, 100])
