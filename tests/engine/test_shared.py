@@ -46,7 +46,7 @@ def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("samples", [101, 149, 151, 300, 307, 1234, 150_049, 306_001])
 def test_blocks_are_equal_and_near_a_window(samples: int) -> None:
-    """From two thirds of a window to one and a half, each beginning on a frame; they cover the file, none for nothing."""
+    """From two thirds of a window to one and a half, each beginning on a frame; they cover the file, none twice."""
     size, heads = even_blocks(samples, 100, 2)
 
     assert 66 <= size <= 151
