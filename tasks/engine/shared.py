@@ -42,7 +42,8 @@ class Block:
 def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]:
     """(samples of a block, first sample of each): the number that comes nearest to a window's length, equally long.
 
-    Rounded to whole frames, so the last one begins a little early. Where the file is one window, the block is it.
+    Rounded up to whole frames, so the last one begins early: by under a frame for each block, and less than a block.
+    Where the file is one window, the block is it.
 
     Args:
         samples: of the file.
@@ -146,9 +147,9 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         pool, size = self._embedding.model_.forward_embedding, self.embedding_batch_size
         talking, masks = masks.any(dim=-1), masks.to(frames[0].device)
         talkers = talking.sum(dim=1)
-        embeddings = self._trunk.idle_embedding(self.arithmetic).repeat(*talking.shape, 1)
+        embeddings = self._trunk.idle_embedding(self.arithmetic, tuple(frames[0].shape)).repeat(*talking.shape, 1)
         with torch.inference_mode(), self.arithmetic.sensitive():
-            for count in sorted(set(talkers.tolist())):
+            for count in sorted({*talkers.tolist()} - {0}):
                 alike = talkers == count
                 weights = masks[alike][talking[alike]].reshape(-1, count, masks.shape[-1])
                 batches = zip(torch.split(alike.nonzero()[:, 0], size), torch.split(weights, size), strict=True)

@@ -22,7 +22,7 @@ class Trunk:
     def __init__(self, model: Any) -> None:  # noqa: ANN401  # pyannote ships no types
         self.model = model
         self._folded: dict[torch.dtype, FoldedFrames] = {}
-        self._idle_shape: torch.Size | None = None
+        self._second: tuple[int, ...] | None = None
 
     def frames(self, batch: Tensor, arithmetic: Arithmetic) -> Tensor:
         """(batch, 1, samples) to (batch, channels, frames) ready for pooling: FP32, except in naive precision."""
@@ -32,15 +32,23 @@ class Trunk:
         with arithmetic.trunk():
             return arithmetic.settle(cast(Tensor, self.model.resnet.forward_frames(fbank)))
 
-    def idle_embedding(self, arithmetic: Arithmetic) -> Tensor:
-        """(dimension,) of a speaker who says nothing: independent of the audio, since every statistic is zero."""
+    def idle_embedding(self, arithmetic: Arithmetic, shape: tuple[int, ...] | None = None) -> Tensor:
+        """(dimension,) of a speaker who says nothing: independent of the audio, since every statistic is zero.
+
+        Args:
+            arithmetic: to compute it with.
+            shape: (channels, ..., frames) of any window's frames, where one is at hand; else a second of silence tells.
+        """
         with torch.inference_mode(), arithmetic.sensitive():
-            if self._idle_shape is None:
-                second = torch.zeros((1, 1, self.model.hparams.sample_rate), device=arithmetic.device)
-                self._idle_shape = self.frames(second, arithmetic).shape
-            frames = torch.zeros(self._idle_shape, device=arithmetic.device)
+            frames = torch.zeros((1, *(shape or self._shape_of_a_second(arithmetic))), device=arithmetic.device)
             nobody = frames.new_zeros((1, 1, frames.shape[-1]))
             return cast(Tensor, self.model.forward_embedding(frames, weights=nobody)[0, 0].float())
+
+    def _shape_of_a_second(self, arithmetic: Arithmetic) -> tuple[int, ...]:
+        if self._second is None:
+            silence = torch.zeros((1, 1, self.model.hparams.sample_rate), device=arithmetic.device)
+            self._second = tuple(self.frames(silence, arithmetic).shape[1:])
+        return self._second
 
     def folded(self, dtype: torch.dtype) -> FoldedFrames:
         """The folded network of one type, made when it is first asked for."""
