@@ -31,7 +31,7 @@ deploy: $(STAMP)
 	@$(BIN)/python -m flows.deploy --gpus $(GPUS)
 
 test: $(STAMP) models
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(TESTS)
 
 # What runs while typing: no model is loaded.
 test-fast: $(STAMP)
@@ -66,9 +66,11 @@ $(STAMP): requirements-dev.txt pyproject.toml
 # Hashes for every platform and Python, no registry addresses.
 lock:
 	@test -x $(BIN)/uv || $(MAKE) $(STAMP)
-	@$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --universal --fork-strategy fewest \
+	  --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --output-file requirements.txt
-	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --fork-strategy fewest \
+	  --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --constraint requirements.txt --output-file requirements-dev.txt
 
 clean:

@@ -206,6 +206,18 @@ def over(folder: Path, _port: int, name: str = "clip.mp4") -> Path:
     return clip(folder / name)
 
 
+def titled(name: str, *codec: str) -> Make:
+    """An honest clip whose title is in Latin-1, as old tools wrote it."""
+
+    def make(folder: Path, _port: int) -> Path:
+        title = b"title=caf\xe9 \xff\xfe"
+        command = [FFMPEG, "-v", "error", *burst(), *codec, "-metadata", title, folder / name]
+        subprocess.run(command, check=True)
+        return folder / name
+
+    return make
+
+
 def stream_of(form: str, *codec: str) -> Make:
     """A format that is real but not on the list."""
 
@@ -335,6 +347,11 @@ CASES: dict[str, Case] = {
     "too fine": Case(over, "44100 samples per second", MediaLimits(sample_rate=44_099)),
     "no memory": Case(over, "memory|cannot be examined", MediaLimits(memory_mib=64)),
     "no time": Case(over, "within 0 s|examined", MediaLimits(wall_sec=0)),
+    # Text inside that is not UTF-8.
+    "a title in Latin-1, WAV": Case(titled("clip.wav"), code=ACCEPTED),
+    "a title in Latin-1, MP4": Case(titled("clip.m4a", "-c:a", "aac"), code=ACCEPTED),
+    "a title in Latin-1, Matroska": Case(titled("clip.mka", "-c:a", "flac"), code=ACCEPTED),
+    "a title in Latin-1, AVI": Case(titled("clip.avi", "-c:a", "pcm_s16le"), code=ACCEPTED),
     # Formats and codecs that are real but not wanted.
     "GIF": Case(stream_of("gif")),
     "raw H.264": Case(stream_of("h264", "-c:v", "libx264")),
