@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo serve deploy test test-fast models check format docs lock clean
 
 demo: $(STAMP) models
-	@$(BIN)/python -m tasks.engine.recording demo
+	@$(BIN)/python -m tasks.engine.media.sample demo
 	@echo; echo '$$ step4 run demo/clip.mp4'
 	@step4 run demo/clip.mp4
 	@echo; echo 'The incident: the same clip at a ten-thousandth of its level, under naive FP16.'
@@ -24,11 +24,11 @@ PORT ?= 4200
 # How many of its runs infer at a time.
 GPUS ?= 1
 serve: $(STAMP) models
-	@exec $(BIN)/python -m flows.serve --port $(PORT) --gpus $(GPUS)
+	@exec $(BIN)/python -m flows.server.serve --port $(PORT) --gpus $(GPUS)
 
 # Everything onto the server that PREFECT_API_URL names.
 deploy: $(STAMP)
-	@$(BIN)/python -m flows.deploy --gpus $(GPUS)
+	@$(BIN)/python -m flows.server.deploy --gpus $(GPUS)
 
 test: $(STAMP) models
 	@$(BIN)/python -m pytest $(TESTS)
@@ -38,7 +38,7 @@ test-fast: $(STAMP)
 	@$(BIN)/python -m pytest -m 'not slow'
 
 models: $(STAMP)
-	@$(BIN)/python -m tasks.engine.fetch_models
+	@$(BIN)/python -m tasks.engine.models.download
 
 check: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

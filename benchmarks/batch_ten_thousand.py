@@ -53,8 +53,7 @@ def peak() -> float:
 
 def plan(inbox: Path) -> dict[str, float]:
     """Find the videos and ask of each whether it is current."""
-    from tasks.engine.inbox import find_videos
-    from tasks.engine.publications import mark_current
+    from tasks.engine.batch.discovery import find_videos, mark_current
 
     before, started = peak(), time.perf_counter()
     current = [0, 0]
@@ -73,8 +72,8 @@ def submit(inbox: Path, submissions: int) -> dict[str, float]:
     from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
-    from tasks.engine.inbox import find_videos
-    from tasks.hand_over import Submission, hand_over
+    from tasks.engine.batch.discovery import find_videos
+    from tasks.submit import Submission, submit_runs
 
     @flow(name="one-video")
     def one_video(video: str, output: str | None = None) -> None:
@@ -92,7 +91,7 @@ def submit(inbox: Path, submissions: int) -> dict[str, float]:
         before, started = peak(), time.perf_counter()
         try:
             found = islice(find_videos([inbox]), submissions)
-            tally = hand_over(found, Submission("one-video/manual", in_flight=200, poll_sec=1.0))
+            tally = submit_runs(found, Submission("one-video/manual", in_flight=200, poll_sec=1.0))
         finally:
             stop.set()
             worker.join()

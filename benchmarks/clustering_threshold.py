@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from scipy.io import wavfile
 
-from tasks.engine import models
-from tasks.engine.level import gain
-from tasks.engine.pipeline import ExactSpeakerDiarization
+from tasks.engine.inference import loading
+from tasks.engine.inference.exact import ExactSpeakerDiarization
+from tasks.engine.inference.level import gain
 
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.675, 0.7, 0.725, 0.75, 0.8)
 
@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
                 self.kept["embeddings"] = super().get_embeddings(*args, **options)
             return self.kept["embeddings"]
 
-    pipeline = models.load("offline")
+    pipeline = loading.load("offline")
     pipeline.__class__ = ComputedOnce
     pipeline.segmentation_batch_size = pipeline.embedding_batch_size = 8
     print("| clip | speakers |", " | ".join(str(t) for t in THRESHOLDS), "|")
@@ -81,8 +81,8 @@ def main(folder: Path) -> None:
         pipeline.gain = gain(waveform[0].numpy())
         cells = []
         for threshold in THRESHOLDS:
-            parameters = {**models.OFFLINE_PARAMETERS["clustering"], "threshold": threshold}
-            pipeline.instantiate({**models.OFFLINE_PARAMETERS, "clustering": parameters})
+            parameters = {**loading.OFFLINE_PARAMETERS["clustering"], "threshold": threshold}
+            pipeline.instantiate({**loading.OFFLINE_PARAMETERS, "clustering": parameters})
             output = pipeline(dict(file)).speaker_diarization
             whole = Timeline([Segment(0, waveform.shape[1] / 16000)])
             parts = DiarizationErrorRate().compute_components(reference, output, uem=whole)

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from tasks.engine import models
-from tasks.engine.folded import FoldedFrames
-from tasks.engine.level import gain
-from tasks.engine.recording import recording_path
-from tasks.engine.windows import pooling_masks
+from tasks.engine.inference import loading
+from tasks.engine.inference.level import gain
+from tasks.engine.inference.windows import pooling_masks
+from tasks.engine.media.sample import recording_path
+from tasks.engine.models.campplus_fused import FusedCampPlus
 
 STEP = 10
 
 
 def folded_but_for(network: Any, parts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a callable on the filter bank
     """The folded network with some of its parts in stock's layers instead."""
-    folded = FoldedFrames(network)
+    folded = FusedCampPlus(network)
     stages = dict(network.xvector.named_children())
 
     def frames(fbank: torch.Tensor) -> torch.Tensor:
@@ -51,12 +51,12 @@ def main(folder: Path) -> None:
     from scipy.io import wavfile
 
     torch.set_num_threads(1)
-    pipeline = models.load("offline")
+    pipeline = loading.load("offline")
     model: Any = pipeline._embedding.model_  # noqa: SLF001  # pyannote names it so
     exact = copy.deepcopy(model).double()
     variants = {
         "stock": model.resnet.forward_frames,
-        "folded": FoldedFrames(model.resnet),
+        "folded": FusedCampPlus(model.resnet),
         "head as stock": folded_but_for(model.resnet, ("head",)),
         "blocks as stock": folded_but_for(model.resnet, ("blocks",)),
     }

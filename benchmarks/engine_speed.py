@@ -32,7 +32,7 @@ SIDES = ("stock", "exact")
 
 def clips(folder: Path | None) -> dict[str, Path]:
     """Name to path of every clip with a reference, the shipped recording first."""
-    from tasks.engine.recording import recording_path
+    from tasks.engine.media.sample import recording_path
 
     more = sorted(folder.glob("*.wav")) if folder else []
     return {"sample": recording_path()} | {path.stem: path for path in more if path.with_suffix(".rttm").is_file()}
@@ -52,13 +52,13 @@ def pipeline_of(side: str, batch: int, threads: int) -> Any:  # noqa: ANN401  # 
     import torch
     from pyannote.audio.pipelines import SpeakerDiarization
 
-    from tasks.engine import models
-    from tasks.engine.batching import auto_batch_size
-    from tasks.engine.devices import probe
-    from tasks.engine.precision import enforce_fp32
+    from tasks.engine.devices.batch_size import auto_batch_size
+    from tasks.engine.devices.facts import probe
+    from tasks.engine.devices.precision import enforce_fp32
+    from tasks.engine.inference import loading
 
     enforce_fp32()
-    exact: Any = models.load("offline")
+    exact: Any = loading.load("offline")
     if side == "exact":
         facts = probe()
         torch.set_num_threads(1)
@@ -75,7 +75,7 @@ def pipeline_of(side: str, batch: int, threads: int) -> Any:  # noqa: ANN401  # 
         segmentation_batch_size=batch,
         embedding_batch_size=batch,
     )
-    return stock.instantiate(models.OFFLINE_PARAMETERS)
+    return stock.instantiate(loading.OFFLINE_PARAMETERS)
 
 
 def measure(side: str, batch: int, threads: int, paths: dict[str, Path]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from clips import references
 from test_clean_runs import CLEAN, judged
 from trial import Fault, Size, Trial, attempt
 
-from tasks.engine.gate.report import Verdict
+from tasks.engine.core.choices import Verdict
 
 HEAD = """# Fault catalogue
 

@@ -38,7 +38,7 @@ def run(video: Path, profile: str, output: Path) -> dict[str, Any]:
     """One run in a process of its own: wall and CPU seconds, those of the engine once loaded, and MiB at the peak."""
     figures = output.parent / "figures"
     environment = os.environ | {"ENABLE_AUDIO_PROFILING": "true", "STEP4_DIAGNOSTICS_DIR": str(figures)}
-    command = [sys.executable, "-m", "flows.cli", "run", str(video), "--profile", profile, "--reference", "none"]
+    command = [sys.executable, "-m", "flows.cli.main", "run", str(video), "--profile", profile, "--reference", "none"]
     began = time.perf_counter()
     command += ["--output", str(output), "--json"]
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)

@@ -18,15 +18,18 @@ from gpu_speed import ANYTHING, clause, judge, measure, release, speed, tiled
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
-from tasks.engine import diarizer as engine
-from tasks.engine import level
-from tasks.engine.batching import auto_batch_size
-from tasks.engine.devices import GIB, DeviceFacts, DevicePlan, cpu_name, probe
-from tasks.engine.diarizer import Diarization, diarize
-from tasks.engine.errors import DeviceError, Step4Error
-from tasks.engine.gate.report import DriftReport
-from tasks.engine.half import trouble
-from tasks.engine.recording import recording
+from tasks.engine.core.constants import GIB
+from tasks.engine.core.errors import DeviceError, Step4Error
+from tasks.engine.devices.batch_size import auto_batch_size
+from tasks.engine.devices.facts import DeviceFacts, cpu_name, probe
+from tasks.engine.devices.low_precision_check import check_low_precision
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.inference import diarizer as engine
+from tasks.engine.inference import level
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.types import Diarization
+from tasks.engine.media.sample import recording
 
 LEVELS_DB = (0, -20, -40, -60, -80)
 BATCH_SIZES = (1, 2, 7, 32)
@@ -147,7 +150,7 @@ def with_embeddings(samples: NDArray[np.float32], plan: DevicePlan) -> tuple[Dia
 
 def with_tf32(samples: NDArray[np.float32], plan: DevicePlan) -> Diarization:
     """One run with TF32 allowed, which the engine never does by itself."""
-    from tasks.engine import precision
+    from tasks.engine.devices import precision
 
     enforced = precision.enforce_fp32
 
@@ -222,7 +225,7 @@ def main(folder: Path | None) -> None:
     print(f"driver {facts.driver}; {datetime.now(UTC):%Y-%m-%d}.")
     if not facts.cuda:
         print("\n**No GPU: the CPU's emulation of the same precisions. Not a measurement of a GPU.**")
-    print(f"\nHalf precision: {trouble(device.device, 'float16') or 'sound'}.\n")
+    print(f"\nHalf precision: {check_low_precision(device.device, 'float16') or 'sound'}.\n")
     samples = clips(folder)
     for title, lines in (
         # What users wait for comes first: a run that is cut short has said that.

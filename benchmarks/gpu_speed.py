@@ -16,18 +16,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tasks.engine import models
-from tasks.engine.batching import auto_batch_size
-from tasks.engine.devices import DeviceFacts, DevicePlan
-from tasks.engine.diarizer import SAMPLE_RATE, Diarization, Parameters, diarize, pipeline_for
-from tasks.engine.errors import Step4Error
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.report import DriftReport
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.errors import Step4Error
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import timeline_of
+from tasks.engine.core.turns import SpeechScores, Turn
+from tasks.engine.devices.batch_size import auto_batch_size
+from tasks.engine.devices.facts import DeviceFacts
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.devices.precision import enforce_fp32
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
-from tasks.engine.level import gain
-from tasks.engine.precision import enforce_fp32
-from tasks.engine.timeline import timeline_of
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.inference import loading
+from tasks.engine.inference.diarizer import diarize, pipeline_for
+from tasks.engine.inference.level import gain
+from tasks.engine.inference.types import Diarization, Parameters
+from tasks.engine.models import registry
 
 ANYTHING = Parameters(min_speech_sec=0.0)
 BATCH_SIZES = (1, 8, 32)
@@ -73,19 +77,19 @@ def stock_on(plan: DevicePlan) -> Run:
     from pyannote.audio import Model
     from pyannote.audio.pipelines import SpeakerDiarization
 
-    ours = models.load("offline")
+    ours = loading.load("offline")
     enforce_fp32()
     torch.backends.cudnn.deterministic = False  # pyannote.audio does not ask for it, and it may cost speed
     torch.set_num_threads(plan.threads)
     stock = SpeakerDiarization(
         # Read anew: in our pipeline this network has a front end that checks each output, which waits for the GPU.
-        segmentation=Model.from_pretrained(str(models.models_folder() / models.SEGMENTATION.file)),
+        segmentation=Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)),
         embedding=ours._embedding.model_,  # noqa: SLF001  # pyannote names it so
         clustering="AgglomerativeClustering",
         plda=ours._plda,  # noqa: SLF001
         segmentation_batch_size=plan.batch_size,
         embedding_batch_size=plan.batch_size,
-    ).instantiate(models.OFFLINE_PARAMETERS)
+    ).instantiate(loading.OFFLINE_PARAMETERS)
     stock.to(torch.device(plan.device))
 
     def run(samples: NDArray[np.float32]) -> Diarization:
@@ -159,7 +163,9 @@ def engine_plans(plan: DevicePlan, facts: DeviceFacts) -> Iterator[DevicePlan]:
         yield replace(auto, precision="mixed")
     yield replace(auto, engine="shared")
     if not plan.on_cpu:
-        yield from (replace(auto, engine="shared", precision="mixed", half=half) for half in ("float16", "bfloat16"))
+        yield from (
+            replace(auto, engine="shared", precision="mixed", autocast_dtype=half) for half in ("float16", "bfloat16")
+        )
 
 
 @dataclass
@@ -178,7 +184,7 @@ class Table:
 
     def row(self, name: str, plan: DevicePlan) -> str:
         """One side's row, or why there is none."""
-        precision = plan.precision if plan.precision == "fp32" else f"{plan.precision} {plan.half}"
+        precision = plan.precision if plan.precision == "fp32" else f"{plan.precision} {plan.autocast_dtype}"
         chosen = " (auto)" if name != "stock" and plan.batch_size == self.auto else ""
         label = f"{name} | {precision} | {plan.batch_size}{chosen}"
         try:

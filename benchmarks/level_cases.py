@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyannote.core import Annotation, Segment
 from scipy.io import wavfile
 
-from tasks.engine.recording import recording_path
+from tasks.engine.media.sample import recording_path
 
 RATE = 16000
 CLIP = 30 * RATE

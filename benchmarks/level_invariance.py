@@ -20,9 +20,9 @@ from pyannote.core import SlidingWindowFeature, Timeline
 from pyannote.metrics.detection import DetectionErrorRate
 from torch import Tensor
 
-from tasks.engine import level, models
-from tasks.engine.pipeline import ExactSpeakerDiarization
-from tasks.engine.precision import enforce_fp32
+from tasks.engine.devices.precision import enforce_fp32
+from tasks.engine.inference import level, loading
+from tasks.engine.inference.exact import ExactSpeakerDiarization
 
 BLOCK = 400 * RATE // 1000
 """ITU-R BS.1770-4 gates blocks of 400 ms."""
@@ -134,7 +134,7 @@ def main(folder: Path, rules: list[str]) -> None:
     """Print both tables."""
     enforce_fp32()
     torch.set_num_threads(1)
-    pipeline = models.load("offline")
+    pipeline = loading.load("offline")
     pipeline.__class__ = Segmenter
     pipeline.segmentation_batch_size = 7
     clips = load(folder)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import rows
+from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.formats import audio_json
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.frames import FrameGrid
-from tasks.engine.timeline import rows
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.formats.detect import load_timeline
 
 REPEATS = 5
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from tasks.engine.frames import FrameGrid, rate_of
+from tasks.engine.core.frames import FrameGrid, rate_of
+from tasks.engine.core.timeline import Timeline, timeline_of
+from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.gate.verdict import compare
 from tasks.engine.report.page import Side, Sound, write
-from tasks.engine.timeline import Timeline, timeline_of
-from tasks.engine.turns import SpeechScores, Turn
 
 STEP_SEC = 0.016875
 SEED = 1

@@ -31,7 +31,7 @@ def main() -> None:
         for copy in copies:
             shutil.copyfile(video, copy)
         environment = os.environ | {"ENABLE_AUDIO_PROFILING": "true", "STEP4_DIAGNOSTICS_DIR": str(folder / "figures")}
-        command = [sys.executable, "-m", "flows.cli", "run", *map(str, copies), "--profile", profile]
+        command = [sys.executable, "-m", "flows.cli.main", "run", *map(str, copies), "--profile", profile]
         subprocess.run(
             [*command, "--reference", "none"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL
         )

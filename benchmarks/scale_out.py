@@ -160,8 +160,8 @@ def redis(stage: Stage) -> None:
 
 def make_videos(inbox: Path) -> None:
     """24 videos of three seconds, each with another stretch of the recording that pyannote.audio ships."""
-    from tasks.engine.ffmpeg import executable
-    from tasks.engine.recording import recording_path
+    from tasks.engine.media.decode import executable
+    from tasks.engine.media.sample import recording_path
 
     inbox.mkdir()
     for number in range(VIDEOS):
@@ -234,7 +234,7 @@ def trial(stage: Stage) -> dict[str, Any]:
     server = stage.server()
     prepare(stage)
     started = time.time()
-    command = (PYTHON, "-m", "flows.cli", "batch", stage.inbox, "--in-flight", "6", "--json")
+    command = (PYTHON, "-m", "flows.cli.main", "batch", stage.inbox, "--in-flight", "6", "--json")
     with (stage.folder / "report.json").open("wb") as report, (stage.folder / "batch.log").open("wb") as log:
         batch = subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=report, stderr=log)
     stage.started.append(batch)
@@ -269,7 +269,7 @@ def audited(stage: Stage, killed: dict[str, Any]) -> dict[str, Any]:
     """What files, marks and server say."""
     from prefect.client.orchestration import get_client
 
-    from tasks.publish import read_manifest
+    from tasks.engine.publishing.manifest import read_manifest
 
     marks = stage.marked()
     begun = Counter(one["samples"] for one in marks if one["event"] == "begin" and one["device"] != "cpu")

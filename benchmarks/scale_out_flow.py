@@ -18,10 +18,12 @@ from typing import Any
 from prefect import flow
 
 from flows import audio_analysis as one_video
-from tasks.engine.diarizer import Diarization, device_failures, diarize
-from tasks.engine.fakes import ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.turns import Turn
+from tasks.engine.core.exception_map import device_failures
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.types import Diarization
+from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
 MARKS = Path(os.environ.get("SCALE_OUT_MARKS", "marks"))
 SCRIPTED_SEC = 2.0
@@ -101,6 +103,8 @@ def audio_analysis(
     """`step4-audio-analysis` on the machine described above."""
     arrive()
     chosen = (profile, output, reference, on_drift, models, num_speakers)
-    world = Seams(device_facts=lambda: ONE_GPU, diarizer=marked, explainer=no_experiments, half_trouble=no_trouble)
-    with seams_in_force(world):
+    world = Dependencies(
+        device_facts=lambda: ONE_GPU, diarizer=marked, explainer=no_patching, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(world):
         one_video.audio_analysis.fn(video, *chosen)

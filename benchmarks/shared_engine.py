@@ -27,7 +27,7 @@ def clips(folder: Path) -> dict[str, Case]:
     from pyannote.database.util import load_rttm
     from scipy.io import wavfile
 
-    from tasks.engine.recording import recording_path
+    from tasks.engine.media.sample import recording_path
 
     found = {}
     for path in (recording_path(), *sorted(folder.glob("*.wav"))):
@@ -87,12 +87,13 @@ def main(folder: Path, profile: str) -> None:
     """Print the table, group by group."""
     from profiles.settings import Configuration
     from tasks.device import plan_device
-    from tasks.engine.devices import probe
-    from tasks.engine.diarizer import Parameters, diarize
-    from tasks.engine.experiment import on_frames
-    from tasks.engine.frames import FrameGrid
-    from tasks.engine.gate.report import Verdict
+    from tasks.engine.core.choices import Verdict
+    from tasks.engine.core.frames import FrameGrid
+    from tasks.engine.devices.facts import probe
+    from tasks.engine.diagnosis.patching import on_frames
     from tasks.engine.gate.verdict import compare
+    from tasks.engine.inference.diarizer import diarize
+    from tasks.engine.inference.types import Parameters
 
     settings = Configuration.resolve({"profile": profile, "device": "cpu"}, env_file=None)
     plan = plan_device(settings, probe())

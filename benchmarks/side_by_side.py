@@ -50,7 +50,7 @@ def samples_of(path: Path) -> np.ndarray:
 
 def audio(folder: Path | None, lengths: list[int]) -> dict[str, np.ndarray]:
     """Name to samples: the clips, then one file per length made of them all."""
-    from tasks.engine.recording import recording_path
+    from tasks.engine.media.sample import recording_path
 
     more = sorted(folder.glob("*.wav")) if folder else []
     paths = [recording_path(), *(path for path in more if path.with_suffix(".rttm").is_file())]
@@ -68,8 +68,9 @@ def engine_side(name: str) -> Any:  # noqa: ANN401  # a function of (samples,) t
     """The exact or shared engine as a run of the project would plan it."""
     from profiles.settings import Configuration
     from tasks.device import plan_device
-    from tasks.engine.devices import probe
-    from tasks.engine.diarizer import Parameters, diarize
+    from tasks.engine.devices.facts import probe
+    from tasks.engine.inference.diarizer import diarize
+    from tasks.engine.inference.types import Parameters
 
     profile = {"exact": "cpu"}.get(name, name)
     plan = plan_device(Configuration.resolve({"profile": profile, "device": "cpu"}, env_file=None), probe())
@@ -88,18 +89,19 @@ def stock_side() -> Any:  # noqa: ANN401  # as above
     from pyannote.audio import Model
     from pyannote.audio.pipelines import SpeakerDiarization
 
-    from tasks.engine import models  # first: it silences what pyannote.audio warns of when it is imported
-    from tasks.engine.level import gain
+    from tasks.engine.inference import loading
+    from tasks.engine.inference.level import gain
+    from tasks.engine.models import registry  # first: it silences what pyannote.audio warns of when it is imported
 
     torch.set_num_threads(cores())
-    ours: Any = models.load("offline")
+    ours: Any = loading.load("offline")
     stock = SpeakerDiarization(
         # Read anew: in our pipeline it has another front end, which checks what it gives.
-        segmentation=Model.from_pretrained(str(models.models_folder() / models.SEGMENTATION.file)),
+        segmentation=Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)),
         embedding=ours._embedding.model_,  # noqa: SLF001  # pyannote names it so
         clustering="AgglomerativeClustering",
         plda=ours._plda,  # noqa: SLF001
-    ).instantiate(models.OFFLINE_PARAMETERS)
+    ).instantiate(loading.OFFLINE_PARAMETERS)
 
     def turns(samples: np.ndarray) -> list[tuple[float, float, str]]:
         levelled = torch.from_numpy(samples * np.float32(gain(samples)))[None]
@@ -272,7 +274,7 @@ def main() -> None:
             answer = measure(options.side, {name: given[name] for name in given.files})
         Path(options.answer).write_bytes(pickle.dumps(answer))
         return
-    from tasks.engine.recording import recording_path
+    from tasks.engine.media.sample import recording_path
 
     clips = audio(options.folder, [])
     paths = {"sample": recording_path()} | {n: options.folder / f"{n}.wav" for n in clips if n != "sample"}

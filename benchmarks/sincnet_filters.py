@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
-from tasks.engine import level, models
-from tasks.engine.precision import enforce_fp32
-from tasks.engine.recording import recording
-from tasks.engine.sincnet import FixedFilters, fix_filters
+from tasks.engine.devices.precision import enforce_fp32
+from tasks.engine.inference import level, loading
+from tasks.engine.media.sample import recording
+from tasks.engine.models.sincnet import FixedFilters, fix_filters
 
 WINDOW, STEP = 160_000, 16_000
 
@@ -50,7 +50,7 @@ def with_double_filters(network: Any) -> Any:  # noqa: ANN401  # pyannote ships 
 
 def table(samples: dict[str, NDArray[np.float32]]) -> Iterator[str]:
     """One line per clip."""
-    stock = models.load("offline")._segmentation.model.eval()  # noqa: SLF001  # pyannote names it so
+    stock = loading.load("offline")._segmentation.model.eval()  # noqa: SLF001  # pyannote names it so
     fixed, double = copy.deepcopy(stock), with_double_filters(stock).float()
     fix_filters(fixed)
     truth = with_double_filters(stock).double()

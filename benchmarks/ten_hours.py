@@ -19,13 +19,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import rows, summarise
+from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.formats import audio_json, timeline_parquet
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.agreement import measure
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.measurements import measure
 from tasks.engine.gate.verdict import compare
-from tasks.engine.timeline import rows, summarise
-from tasks.engine.turns import SpeechScores, Turn
 
 FPS = Fraction(25)
 SPEAKERS = 6

@@ -11,13 +11,13 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
-from flows.cli import app
+from flows.cli.main import app
 from profiles.profile import Profile, all_profiles
 from profiles.settings import Environment
-from tasks.engine import errors
+from tasks.engine.core import errors
+from tasks.engine.core.timeline import SCHEMA
 from tasks.engine.formats import turns_parquet
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.engine.timeline import SCHEMA
 
 FOLDER = Path(__file__).parent
 WARNING = "<!-- Written by docs/generate.py from the code: change the code, then run it. -->"

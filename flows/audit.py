@@ -11,7 +11,7 @@ from prefect import flow
 
 from flows.parameters import Folders, Sample, Seed
 from tasks.audit import conclude_task, draw_task, examine_task
-from tasks.engine.seams import current_seams
+from tasks.engine.dependencies import current_dependencies
 
 
 @flow(name="step4-audit", persist_result=False, validate_parameters=True)
@@ -33,6 +33,6 @@ def audit(
     Raises:
         BatchError: a timeline drifted, was changed, or could not be examined.
     """
-    seams = current_seams()
-    drawn = draw_task(folders, sample, seed, seams.now)
-    return dict(conclude_task(drawn, examine_task(drawn, seams)))
+    dependencies = current_dependencies()
+    drawn = draw_task(folders, sample, seed, dependencies.now)
+    return dict(conclude_task(drawn, examine_task(drawn, dependencies)))

@@ -22,14 +22,14 @@ from flows.parameters import (
     NumSpeakers,
     OnDrift,
     Output,
-    Profile,
+    ProfileName,
     Reference,
 )
 from profiles.settings import Configuration
 from tasks.batch import conclude_task, handed_over, plan, run_here
-from tasks.engine.batch_report import Tally
-from tasks.hand_over import Submission, hand_over_task
-from tasks.server import log_at
+from tasks.engine.batch.outcomes import BatchTotals
+from tasks.orchestration.connection import log_at
+from tasks.submit import Submission, submit_runs_task
 
 RUN_OF_ONE_VIDEO = "step4-audio-analysis/manual"
 
@@ -37,7 +37,7 @@ RUN_OF_ONE_VIDEO = "step4-audio-analysis/manual"
 @flow(name="step4-batch", persist_result=False, validate_parameters=True)
 def batch(
     folders: Folders,
-    profile: Profile = None,
+    profile: ProfileName = None,
     output: Output = None,
     reference: Reference = None,
     on_drift: OnDrift = None,
@@ -76,10 +76,10 @@ def batch(
 
 def work(
     folders: list[Path], output: Path | None, configuration: Configuration, submission: Submission, *, here: bool
-) -> Tally:
+) -> BatchTotals:
     """Every video its turn, here or on the server's workers."""
     found = plan(folders, output, configuration)
     chosen = configuration.asked()
     if handed_over(here=here):
-        return hand_over_task(found, submission.with_parameters(output, chosen))
+        return submit_runs_task(found, submission.with_parameters(output, chosen))
     return run_here(found, partial(audio_analysis, output=output, **chosen), output)

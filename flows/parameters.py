@@ -36,7 +36,7 @@ def profile_names() -> list[JsonValue]:
 Video = Annotated[
     Path, shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", {"minLength": 1})
 ]
-Profile = Annotated[
+ProfileName = Annotated[
     Annotated[str, Field(json_schema_extra={"enum": profile_names()})] | None,
     shown("Profile", "Device, precision and batch choices. Left at None: the worker's AUDIO_PROFILE, else gpu_fp32."),
 ]

@@ -9,19 +9,19 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import Fresh, Models, Profile
+from flows.parameters import Fresh, Models, ProfileName
 from profiles.settings import Configuration
 from tasks.device import plan_device_task
-from tasks.engine.diarizer import Parameters
-from tasks.engine.models import identity
-from tasks.engine.seams import current_seams
-from tasks.gpu_slot import in_gpu_slot
+from tasks.engine.dependencies import current_dependencies
+from tasks.engine.inference.types import Parameters
+from tasks.engine.models.registry import identity
+from tasks.orchestration.connection import log_at
+from tasks.orchestration.gpu_slot import in_gpu_slot
 from tasks.selfcheck import announce_task, selfcheck_task
-from tasks.server import log_at
 
 
 @flow(name="step4-selfcheck", persist_result=False)
-def selfcheck(profile: Profile = None, models: Models = None, fresh: Fresh = False) -> list[dict[str, Any]]:
+def selfcheck(profile: ProfileName = None, models: Models = None, fresh: Fresh = False) -> list[dict[str, Any]]:
     """Hold the accelerator against the CPU on the shipped recording, at several levels.
 
     Args:
@@ -34,10 +34,10 @@ def selfcheck(profile: Profile = None, models: Models = None, fresh: Fresh = Fal
     """
     configuration = Configuration.resolve({"profile": profile, "models": models})
     log_at(configuration.log_level)
-    seams = in_gpu_slot(current_seams())
-    facts = seams.device_facts()
+    dependencies = in_gpu_slot(current_dependencies())
+    facts = dependencies.device_facts()
     plan = plan_device_task(configuration, facts)
     files = identity(configuration.models)
     parameters = Parameters(models=configuration.models)
-    answers = selfcheck_task(plan, facts, files, parameters, seams.diarizer, fresh=fresh)
+    answers = selfcheck_task(plan, facts, files, parameters, dependencies.diarizer, fresh=fresh)
     return announce_task(answers)

@@ -4,16 +4,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.engine.errors import UsageError
+from tasks.engine.core.errors import UsageError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "gpu_fp32"
 
 Device = Literal["auto", "cuda", "cpu"]
 PrecisionName = Literal["fp32", "mixed", "naive"]
-HalfType = Literal["float16", "bfloat16"]
+AutocastDtype = Literal["float16", "bfloat16"]
 Engine = Literal["exact", "shared"]
 Step = Annotated[float, Field(gt=0, le=1)]
 BatchSize = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
@@ -29,7 +29,12 @@ class Profile(BaseModel):
     aliases: tuple[str, ...] = ()
     device: Device = Field(description="auto takes CUDA where there is one; cuda fails where there is none.")
     precision: PrecisionName = Field(description="mixed: embeddings in 16 bit; naive: autocast around everything.")
-    half: HalfType = Field(default="float16", description="The 16-bit type of mixed and naive precision.")
+    autocast_dtype: AutocastDtype = Field(
+        default="float16",
+        # What profiles of your own may still call it.
+        validation_alias=AliasChoices("autocast_dtype", "half"),
+        description="The 16-bit type of mixed and naive precision.",
+    )
     batch_size: BatchSize = Field(default="auto", description="Windows per network pass.")
     level: Literal["rms", "none"] = Field(default="rms", description="Bring the waveform to one level first.")
     engine: Engine = Field(default="exact", description="shared: every second embedded once instead of ten times.")

@@ -8,11 +8,21 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
-from profiles.limits import LimitVariables
-from profiles.profile import DEFAULT, BatchSize, Device, Engine, HalfType, PrecisionName, Profile, Step, get_profile
-from tasks.engine.environment import TOKEN_VARIABLES, from_environment
-from tasks.engine.errors import UsageError
-from tasks.engine.limits import MediaLimits
+from profiles.media_limits import LimitVariables
+from profiles.profile import (
+    DEFAULT,
+    AutocastDtype,
+    BatchSize,
+    Device,
+    Engine,
+    PrecisionName,
+    Profile,
+    Step,
+    get_profile,
+)
+from tasks.engine.core.errors import UsageError
+from tasks.engine.media.limits import MediaLimits
+from tasks.engine.system.environment import TOKEN_VARIABLES, from_environment
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -83,7 +93,7 @@ class Configuration(BaseModel):
     profile: str
     device: Device
     precision: PrecisionName
-    half: HalfType
+    autocast_dtype: AutocastDtype
     batch_size: BatchSize
     cpu_workers: int | None
     level: Literal["rms", "none"]

@@ -14,25 +14,26 @@ from prefect.cache_policies import NO_CACHE
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.diarize import nobody, require_finite
-from tasks.engine.atomic import sha256_of
-from tasks.engine.batch_report import Ended, failed, worst_first
-from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import Parameters
-from tasks.engine.errors import BatchError, DriftError, MediaError, ModelError, StorageError
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.diarize import require_finite, silent_inference
+from tasks.engine.batch.discovery import require_places
+from tasks.engine.batch.outcomes import VideoOutcome, failed, worst_first
+from tasks.engine.batch.sampling import Sample, Stratum, upper_bound
+from tasks.engine.batch.sampling import draw as draw_from
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.errors import BatchError, DriftError, MediaError, ModelError
+from tasks.engine.core.timeline import Timeline, timeline_of
+from tasks.engine.dependencies import Dependencies
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
-from tasks.engine.inbox import require_places
-from tasks.engine.models import identity
-from tasks.engine.publications import find_manifests, manifest_of
-from tasks.engine.runs import MANIFEST
-from tasks.engine.sampling import Sample, Stratum, upper_bound
-from tasks.engine.sampling import draw as draw_from
-from tasks.engine.seams import Seams
-from tasks.engine.timeline import Timeline, timeline_of
+from tasks.engine.inference.types import Parameters
+from tasks.engine.models.registry import identity
+from tasks.engine.publishing.manifest import find_manifests, manifest_of, require_whole
+from tasks.engine.publishing.names import MANIFEST
+from tasks.engine.system.atomic import sha256_of
 from tasks.media import listen, probe
-from tasks.server import never_failing
+from tasks.orchestration.connection import best_effort
 
 log = logging.getLogger("step4.audit")
 
@@ -67,10 +68,10 @@ def stratum_of(path: Path) -> Stratum:
         return UNREADABLE
 
 
-def examine(sample: Sample, seams: Seams) -> list[Ended]:
+def examine(sample: Sample, dependencies: Dependencies) -> list[VideoOutcome]:
     """Every drawn timeline its turn; what cannot be examined is an answer too."""
-    plan = reference_plan(seams)
-    return [examine_one(path, plan, seams) for path in drawn(sample)]
+    plan = reference_plan(dependencies)
+    return [examine_one(path, plan, dependencies) for path in drawn(sample)]
 
 
 def drawn(sample: Sample) -> Iterator[Path]:
@@ -79,28 +80,28 @@ def drawn(sample: Sample) -> Iterator[Path]:
         yield from paths
 
 
-def reference_plan(seams: Seams) -> DevicePlan:
+def reference_plan(dependencies: Dependencies) -> DevicePlan:
     """The reference's device and arithmetic on this machine, whatever its settings say."""
     configuration = Configuration.resolve({"profile": "cpu", "device": "cpu"})
-    return plan_device(configuration, seams.device_facts()).as_reference()
+    return plan_device(configuration, dependencies.device_facts()).as_reference()
 
 
-def examine_one(path: Path, plan: DevicePlan, seams: Seams) -> Ended:
+def examine_one(path: Path, plan: DevicePlan, dependencies: Dependencies) -> VideoOutcome:
     """One timeline, and what is wrong with it if anything is."""
     name = str(path).removesuffix(MANIFEST)
     try:
-        report = held_against_now(path, plan, seams)
+        report = held_against_now(path, plan, dependencies)
     except Exception as error:  # noqa: BLE001  # the next timeline must have its turn
         log.error("%s: %s", name, error)  # noqa: TRY400  # one line: the report has the rest
         return failed(name, error)
     if report.verdict is Verdict.COHERENT:
         log.info("%s: %s", name, report.sentence)
-        return Ended(name, verdict=str(report.verdict))
+        return VideoOutcome(name, verdict=str(report.verdict))
     log.error("%s: %s", name, report.sentence)
     return failed(name, DriftError(report.sentence), report.worst.excess if report.worst else 0.0)
 
 
-def held_against_now(path: Path, plan: DevicePlan, seams: Seams) -> DriftReport:
+def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -> DriftReport:
     """Compute the reference afresh and hold a published timeline against it. Nothing beside it is written.
 
     Raises:
@@ -115,23 +116,8 @@ def held_against_now(path: Path, plan: DevicePlan, seams: Seams) -> DriftReport:
     if identity(chosen["models"]) != manifest["models"]:
         raise ModelError(f"the models {chosen['models']} are not those that {path.name} was made with: expected them")
     published = load_timeline(next(path.parent / name for name in manifest["files"] if name.endswith(".parquet")))
-    reference = compute(video, parameters_of(chosen), plan, seams)
+    reference = compute(video, parameters_of(chosen), plan, dependencies)
     return compare(reference, published, threshold=chosen["speech_threshold"])
-
-
-def require_whole(path: Path) -> dict[str, Any]:
-    """A manifest whose every file is what was published.
-
-    Raises:
-        StorageError: naming what is not.
-    """
-    manifest = manifest_of(path)
-    if manifest is None or "files" not in manifest:
-        raise StorageError(f"{path} cannot be read as a manifest: its timeline is not published any more")
-    for name, entry in manifest["files"].items():
-        if sha256_of(path.parent / name) != entry["sha256"]:
-            raise StorageError(f"{path.parent / name} was changed since it was published: its checksum differs")
-    return manifest
 
 
 def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
@@ -160,22 +146,22 @@ def parameters_of(chosen: Mapping[str, Any]) -> Parameters:
     )
 
 
-def compute(video: Path, parameters: Parameters, plan: DevicePlan, seams: Seams) -> Timeline:
+def compute(video: Path, parameters: Parameters, plan: DevicePlan, dependencies: Dependencies) -> Timeline:
     """The reference's timeline of a video, computed now: finished inferences are neither asked nor written."""
     limits = Configuration.resolve().limits
     media = probe(video, limits)
     with tempfile.TemporaryDirectory() as folder:
-        samples = listen(media, Path(folder) / "samples.f32", seams.run_ffmpeg, limits)
-        found = nobody(plan).diarization
+        samples = listen(media, Path(folder) / "samples.f32", dependencies.run_ffmpeg, limits)
+        found = silent_inference(plan).diarization
         if samples:
-            found = seams.diarizer(samples.load(), plan, parameters, seams.progress)
+            found = dependencies.diarizer(samples.load(), plan, parameters, dependencies.progress)
             require_finite(found)
         timeline = timeline_of(found.turns, found.scores, media.grid)
     sha256 = samples.sha256 if samples else None
     return replace(timeline, metadata={"source": {"samples_sha256": sha256}})
 
 
-def conclude(sample: Sample, ended: Iterable[Ended]) -> dict[str, Any]:
+def conclude(sample: Sample, ended: Iterable[VideoOutcome]) -> dict[str, Any]:
     """Report the worst first, with a bound on the share of bad files; in the log and as an artifact.
 
     A timeline that could not be examined counts as bad in the bound: nobody knows better.
@@ -193,7 +179,7 @@ def conclude(sample: Sample, ended: Iterable[Ended]) -> dict[str, Any]:
     return report
 
 
-def report_of(sample: Sample, findings: list[Ended]) -> dict[str, Any]:
+def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
     """The whole, as `--json` prints it."""
     failures = worst_first(one for one in findings if one.exit_code)
     bound = upper_bound(sample.sizes, sample.population, len(failures), CONFIDENCE)
@@ -225,7 +211,7 @@ def publish_table(report: Mapping[str, Any]) -> None:
         {"timeline": one["video"], "exit code": one["exit_code"], "finding": one["error"]} for one in report["failures"]
     ]
     nothing = [{"timeline": "", "exit code": 0, "finding": "all audited timelines are coherent"}]
-    with never_failing("The table of the audit"):
+    with best_effort("The table of the audit"):
         create_table_artifact(table=rows or nothing, key="step4-audit", description=report["sentence"])
 
 

@@ -11,13 +11,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.settings import PREFECT_API_URL
 
 from profiles.settings import Configuration
-from tasks.engine.batch_report import Ended, Tally, failed
-from tasks.engine.errors import DriftError, Step4Error
-from tasks.engine.inbox import Found, find_videos, refuse_shared_names, require_places
-from tasks.engine.models import identity
-from tasks.engine.publications import mark_current, refusal_excess
-from tasks.engine.runs import request_key
-from tasks.server import never_failing
+from tasks.engine.batch.discovery import DiscoveredVideo, find_videos, mark_current, refuse_shared_names, require_places
+from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome, failed
+from tasks.engine.core.errors import DriftError, Step4Error
+from tasks.engine.models.registry import identity
+from tasks.engine.publishing.manifest import refusal_excess
+from tasks.orchestration.connection import best_effort
+from tasks.run import request_key
 
 log = logging.getLogger("step4.batch")
 
@@ -25,7 +25,7 @@ SHOWN_ROWS = 500
 """Failures in the table on the server: a page, not an archive. `--json` holds all of them."""
 
 
-def plan(places: Iterable[Path], output: Path | None, configuration: Configuration) -> Iterator[Found]:
+def plan(places: Iterable[Path], output: Path | None, configuration: Configuration) -> Iterator[DiscoveredVideo]:
     """Every video in or below the places, with whether it needs a run, found while the batch advances.
 
     Raises:
@@ -39,14 +39,16 @@ def plan(places: Iterable[Path], output: Path | None, configuration: Configurati
     return mark_current(refuse_shared_names(found) if output else found, output, wanted)
 
 
-def settled(one: Found) -> Ended | None:
+def settled(one: DiscoveredVideo) -> VideoOutcome | None:
     """The end of a video that needs no run, or cannot have one."""
     if one.trouble:
         return failed(str(one.video), one.trouble)
-    return Ended(str(one.video), current=True) if one.current else None
+    return VideoOutcome(str(one.video), current=True) if one.current else None
 
 
-def run_here(found: Iterable[Found], start: Callable[[Path], Mapping[str, Any]], output: Path | None = None) -> Tally:
+def run_here(
+    found: Iterable[DiscoveredVideo], start: Callable[[Path], Mapping[str, Any]], output: Path | None = None
+) -> BatchTotals:
     """Run the videos in this process, one after the other, with models that are loaded once.
 
     Args:
@@ -54,7 +56,7 @@ def run_here(found: Iterable[Found], start: Callable[[Path], Mapping[str, Any]],
         start: the flow of one video; gives the manifest.
         output: where `start` publishes, None for beside each video.
     """
-    tally = Tally()
+    tally = BatchTotals()
     for one in found:
         ended = settled(one) or attempt(one.video, start, output)
         tally.add(ended)
@@ -62,10 +64,10 @@ def run_here(found: Iterable[Found], start: Callable[[Path], Mapping[str, Any]],
     return tally
 
 
-def attempt(video: Path, start: Callable[[Path], Mapping[str, Any]], output: Path | None) -> Ended:
+def attempt(video: Path, start: Callable[[Path], Mapping[str, Any]], output: Path | None) -> VideoOutcome:
     """Run one video and tell how it ended, whatever happened: the next one must have its turn."""
     try:
-        return Ended(str(video), verdict=str(start(video)["verdict"]))
+        return VideoOutcome(str(video), verdict=str(start(video)["verdict"]))
     except DriftError as error:
         return failed(str(video), error, refusal_excess(video, output))
     except Step4Error as error:
@@ -75,7 +77,7 @@ def attempt(video: Path, start: Callable[[Path], Mapping[str, Any]], output: Pat
         return failed(str(video), error)
 
 
-def announce(ended: Ended) -> None:
+def announce(ended: VideoOutcome) -> None:
     """A line per video that ran or could not, as it ends."""
     if ended.exit_code:
         log.error("%s: %s", ended.video, ended.error)
@@ -88,7 +90,7 @@ def handed_over(*, here: bool) -> bool:
     return bool(PREFECT_API_URL.value()) and not here
 
 
-def conclude(tally: Tally, *, partial_success_ok: bool) -> dict[str, Any]:
+def conclude(tally: BatchTotals, *, partial_success_ok: bool) -> dict[str, Any]:
     """Report the worst first, in the log and as an artifact.
 
     Raises:
@@ -117,7 +119,7 @@ def publish_table(report: Mapping[str, Any]) -> None:
     ]
     published = ", ".join(f"{count} {verdict}" for verdict, count in report["published"].items()) or "none"
     counts = f"{report['videos']} videos: {report['current']} current before, published now: {published}, "
-    with never_failing("The table of the batch"):
+    with best_effort("The table of the batch"):
         create_table_artifact(
             table=rows or [{"video": "", "exit code": 0, "error": "none failed", "run": ""}],
             key="step4-batch",

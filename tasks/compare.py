@@ -6,13 +6,14 @@ from enum import Enum, auto
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.detection_rate import DetectionRate
 from tasks.diarize import Outcome
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.core.choices import Verdict
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
 from tasks.timeline import StagedTimeline
-from tasks.watch import Rate
 
 log = logging.getLogger("step4.compare")
 
@@ -66,18 +67,18 @@ def reference_reason(outcome: Outcome) -> str:
     return "computed on CPU in FP32, as the reference would be"
 
 
-def decide(report: DriftReport, on_drift: str, rate: Rate = Rate.USUAL) -> Decision:
+def decide(report: DriftReport, on_drift: str, rate: DetectionRate = DetectionRate.USUAL) -> Decision:
     """What a verdict leads to.
 
     Only a measured drift can be waved through, and only a reference that repeats itself can be published instead.
     Where the detection rate was too low to be believed, it is the CPU's answer that is published, or none.
     """
     if report.verdict not in FAILED:
-        return Decision.SUBSTITUTE if rate is Rate.TOO_LOW else Decision.PUBLISH
+        return Decision.SUBSTITUTE if rate is DetectionRate.TOO_LOW else Decision.PUBLISH
     if on_drift == "substitute" and report.verdict is not Verdict.REFERENCE_NOT_REPEATABLE:
         log.warning("La référence CPU est publiée à la place du candidat")
         return Decision.SUBSTITUTE
-    if on_drift == "warn" and report.verdict is Verdict.DRIFT and rate is Rate.TOO_LOW:
+    if on_drift == "warn" and report.verdict is Verdict.DRIFT and rate is DetectionRate.TOO_LOW:
         log.warning("La référence CPU est publiée: le taux de détection du candidat n'est pas crédible")
         return Decision.SUBSTITUTE
     if on_drift == "warn" and report.verdict is Verdict.DRIFT:

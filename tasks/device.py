@@ -6,9 +6,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from profiles.settings import Configuration
-from tasks.engine.batching import auto_batch_size
-from tasks.engine.devices import GIB, CudaDevice, DeviceFacts, DevicePlan, cpu_name
-from tasks.engine.errors import DeviceError
+from tasks.engine.core.constants import GIB
+from tasks.engine.core.errors import DeviceError
+from tasks.engine.devices.batch_size import auto_batch_size
+from tasks.engine.devices.facts import CudaDevice, DeviceFacts, cpu_name
+from tasks.engine.devices.plan import DevicePlan
 
 log = logging.getLogger("step4.device")
 
@@ -30,7 +32,7 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
         device=f"cuda:{cuda.index}" if cuda else "cpu",
         device_name=cuda.name if cuda else cpu_name(),
         precision=precision(configuration, facts, cuda),
-        half=configuration.half,
+        autocast_dtype=configuration.autocast_dtype,
         # On the CPU each thread has a batch of its own.
         batch_size=auto_batch_size(free if cuda else free // threads, on_cpu=not cuda) if batch == "auto" else batch,
         threads=threads,
@@ -51,7 +53,7 @@ def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice
     They do with the shared engine and native BF16. The exact engine in FP32 is the reference: no second run. A profile
     for the CPU has 16 bits emulated on purpose; the shared engine's are for speed, wherever it runs.
     """
-    for_speed = configuration.engine == "shared" and configuration.half == "bfloat16"
+    for_speed = configuration.engine == "shared" and configuration.autocast_dtype == "bfloat16"
     wanted = configuration.precision
     if cuda or (configuration.device == "cpu" and not (for_speed and wanted == "mixed")):
         return wanted

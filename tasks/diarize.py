@@ -15,11 +15,11 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import task_run
 from prefect.tasks import Task
 
-from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import Diarization, Diarizer, Parameters, Progress
-from tasks.engine.errors import DeviceError, EngineError, NonFiniteError, UsageError
-from tasks.engine.store import Store
-from tasks.engine.turns import SpeechScores
+from tasks.engine.core.errors import DeviceError, EngineError, NonFiniteError, UsageError
+from tasks.engine.core.turns import SpeechScores
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.inference.result_store import ResultStore
+from tasks.engine.inference.types import Diarization, Diarizer, Parameters, Progress
 
 log = logging.getLogger("step4.diarize")
 
@@ -46,7 +46,7 @@ class Outcome:
         }
 
 
-def nobody(plan: DevicePlan) -> Outcome:
+def silent_inference(plan: DevicePlan) -> Outcome:
     """The outcome for a video without an audio stream: no speech, and no device was needed to say so."""
     nothing = SpeechScores(np.zeros(0, dtype=np.float32), 0.0, 1.0)
     return Outcome(Diarization((), nothing, {"device": None, "note": "no_audio_stream"}), plan.as_reference())
@@ -57,7 +57,7 @@ def diarize(
     plan: DevicePlan,
     samples: Callable[[], NDArray[np.float32]],
     parameters: Parameters,
-    store: Store,
+    store: ResultStore,
     name_of: Callable[[DevicePlan], str],
     diarizer: Diarizer,
     progress: Progress,
@@ -115,7 +115,7 @@ def is_device_failure(_task: Task[..., Any], run: TaskRun, state: State[Any]) ->
     return run.id in _device_failures and state.is_failed()
 
 
-def tell_nobody(_failed: DevicePlan, _reason: str) -> None:
+def no_fallback_notice(_failed: DevicePlan, _reason: str) -> None:
     """A fallback that nobody asked to hear of."""
 
 
@@ -123,7 +123,7 @@ def tell_nobody(_failed: DevicePlan, _reason: str) -> None:
 def diarize_task(
     role: str,
     plan: DevicePlan,
-    tell_fallback: Callable[[DevicePlan, str], None] = tell_nobody,
+    tell_fallback: Callable[[DevicePlan, str], None] = no_fallback_notice,
     **stage: Any,  # noqa: ANN401  # the stage's own parameters
 ) -> Outcome:
     """`diarize`; a second attempt runs on CPU in FP32 with every other parameter kept."""
@@ -161,7 +161,7 @@ def diarize_both(
     if plan.on_cpu:
         return diarize_task("candidate", plan, **stage), diarize_task("reference", plan.as_reference(), **trusted)
     stop = Event()
-    pending = diarize_task.submit("reference", plan.as_reference(), **until(stop, trusted))
+    pending = diarize_task.submit("reference", plan.as_reference(), **cancellable(stop, trusted))
     try:
         candidate = diarize_task("candidate", plan, **stage)
     except BaseException:
@@ -181,7 +181,7 @@ def ask_cpu(plan: DevicePlan, **stage: Any) -> Outcome:  # noqa: ANN401  # the s
     return outcome
 
 
-def until(stop: Event, stage: dict[str, Any]) -> dict[str, Any]:
+def cancellable(stop: Event, stage: dict[str, Any]) -> dict[str, Any]:
     """A stage's parameters, with progress that ends the inference once it is no longer wanted."""
 
     def progress(step: str, done: int, total: int) -> None:

@@ -13,13 +13,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from profiles.settings import Configuration
-from tasks.diarize import Outcome, nobody
-from tasks.engine import experiment
-from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import Parameters
-from tasks.engine.errors import EngineError, UsageError
-from tasks.engine.experiment import Explainer
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.diarize import Outcome, silent_inference
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.errors import EngineError, UsageError
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.diagnosis import patching
+from tasks.engine.diagnosis.patching import Explainer
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.inference.types import Parameters
 from tasks.media import listen, probe
 
 log = logging.getLogger("step4.explain")
@@ -79,7 +80,7 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
         MediaError: the video cannot be used.
     """
     try:
-        plan = DevicePlan(**candidate["device"]["plan"])
+        plan = DevicePlan.from_facts(candidate["device"]["plan"])
         chosen, source = candidate["parameters"], candidate["source"]
     except (KeyError, TypeError) as error:
         raise UsageError("--explain needs a candidate in Parquet that a run of step4 wrote: this one is not") from error
@@ -97,8 +98,8 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
         samples = listen(media, Path(folder) / "samples.f32", limits=limits)
         if samples is None:
             return report
-        outcome = replace(nobody(plan), plan=plan)
-        return explain(report, outcome, samples.load, parameters, experiment.explain)
+        outcome = replace(silent_inference(plan), plan=plan)
+        return explain(report, outcome, samples.load, parameters, patching.explain)
 
 
 explain_task = task(name="explain", cache_policy=NO_CACHE)(explain)

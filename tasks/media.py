@@ -5,13 +5,14 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.engine import confined
-from tasks.engine.confined import Runner
-from tasks.engine.containers import AudioTrack, Media
-from tasks.engine.errors import MediaError
-from tasks.engine.ffmpeg import Samples, decode
-from tasks.engine.limits import GIB, MediaLimits
-from tasks.engine.probing import examine
+from tasks.engine.core.constants import GIB
+from tasks.engine.core.errors import MediaError
+from tasks.engine.media.containers import AudioTrack, Media
+from tasks.engine.media.decode import Samples, decode
+from tasks.engine.media.limits import MediaLimits
+from tasks.engine.media.probe_process import examine
+from tasks.engine.system import sandbox
+from tasks.engine.system.sandbox import Runner
 
 __all__ = [
     "AudioTrack",
@@ -54,7 +55,7 @@ def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
 
 
 def extract(
-    media: Media, destination: Path, runner: Runner = confined.run, limits: MediaLimits = DEFAULT_LIMITS
+    media: Media, destination: Path, runner: Runner = sandbox.run, limits: MediaLimits = DEFAULT_LIMITS
 ) -> Samples:
     """Decode a probed file's audio to 16 kHz mono float32; sample 0 is heard as the first video frame shows.
 
@@ -76,7 +77,7 @@ def extract(
 
 
 def listen(
-    media: Media, destination: Path, runner: Runner = confined.run, limits: MediaLimits = DEFAULT_LIMITS
+    media: Media, destination: Path, runner: Runner = sandbox.run, limits: MediaLimits = DEFAULT_LIMITS
 ) -> Samples | None:
     """`extract`, where there is anything to hear: None without an audio stream, or with one that holds no sample.
 

@@ -13,17 +13,19 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.diagnostics import record
 from tasks.diarize import Outcome
-from tasks.engine.atomic import atomic_path, disk_in_force, make_folder, sha256_of
-from tasks.engine.errors import DriftError, NonFiniteError, StorageError, UsageError
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.errors import DriftError, NonFiniteError, StorageError, UsageError
+from tasks.engine.core.timeline import Timeline, rows
 from tasks.engine.formats import audio_json, rttm
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.gate.report import DriftReport, Verdict
-from tasks.engine.publication import switch
-from tasks.engine.publications import fell_back
-from tasks.engine.runs import MANIFEST, Run
-from tasks.engine.timeline import Timeline, rows
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.publishing.manifest import fell_back, read_manifest
+from tasks.engine.publishing.names import MANIFEST
+from tasks.engine.publishing.swap import swap
+from tasks.engine.system.atomic import atomic_path, disk_in_force, make_folder, sha256_of
+from tasks.records.diagnostics import record
+from tasks.run import Run
 from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.publish")
@@ -70,19 +72,6 @@ def require_own_names(run: Run, manifest: Mapping[str, Any] | None) -> None:
         )
 
 
-def read_manifest(path: Path) -> dict[str, Any] | None:
-    """A manifest whose every file is present with its checksum, else None."""
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        whole = {"_timeline.parquet", "_turns.parquet"} <= {f"_{name.rpartition('_')[2]}" for name in manifest["files"]}
-        whole = whole and all(
-            sha256_of(path.parent / name) == entry["sha256"] for name, entry in manifest["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StorageError):
-        return None
-    return manifest if whole else None
-
-
 def publish(
     run: Run,
     outcome: Outcome,
@@ -126,7 +115,7 @@ def publish(
         temporary.write_text(text, encoding="utf-8")
     staged_files = {**files, MANIFEST: run.staging / "manifest.json"}
     try:
-        switch({path: run.published(suffix) for suffix, path in staged_files.items()}, unlisted(run, files), run.aside)
+        swap({path: run.published(suffix) for suffix, path in staged_files.items()}, unlisted(run, files), run.aside)
     except OSError as error:
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     if outcome.plan.fallback_reason:

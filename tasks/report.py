@@ -10,15 +10,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.compare import FAILED
-from tasks.engine.errors import MediaError, Step4Error
-from tasks.engine.ffmpeg import Samples
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.gate.report import DriftReport
+from tasks.engine.core.errors import MediaError, Step4Error
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.media.decode import Samples
+from tasks.engine.report.audio_clip import excerpt
 from tasks.engine.report.page import Side, Sound, write
-from tasks.engine.report.sound import excerpt
-from tasks.engine.runs import Run
 from tasks.media import listen, probe
 from tasks.publish import PAGE
+from tasks.run import Run
 from tasks.timeline import StagedTimeline
 
 log = logging.getLogger("step4.report")

@@ -14,12 +14,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from tasks.engine.batching import is_out_of_memory
-from tasks.engine.devices import DeviceFacts, DevicePlan
-from tasks.engine.diarizer import Diarizer, Parameters
-from tasks.engine.errors import EngineError
-from tasks.engine.gate.report import Verdict
-from tasks.engine.selfcheck import SelfCheck, check, degrade, remember, remembered
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.errors import EngineError
+from tasks.engine.core.exception_map import is_out_of_memory
+from tasks.engine.devices.facts import DeviceFacts
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.diagnosis.selfcheck import SelfCheck, check, degrade, remember, remembered
+from tasks.engine.inference.types import Diarizer, Parameters
 
 log = logging.getLogger("step4.selfcheck")
 
@@ -82,17 +83,19 @@ def examine(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> Sel
 
 
 def trusted_plan(
-    plan: DevicePlan, known: Callable[[DevicePlan], SelfCheck | None], half_trouble: Callable[[str, str], str | None]
+    plan: DevicePlan,
+    known: Callable[[DevicePlan], SelfCheck | None],
+    check_low_precision: Callable[[str, str], str | None],
 ) -> DevicePlan:
     """The plan, made safer where this machine is known, or found now, not to bear it.
 
     Args:
         plan: what the profile asks for.
         known: remembered self-checks.
-        half_trouble: tries 16-bit arithmetic on a device; asked before mixed precision is used. The naive precision
-            is for provoking trouble, so it is left alone.
+        check_low_precision: tries 16-bit arithmetic on a device; asked before mixed precision is used. The naive
+            precision is for provoking trouble, so it is left alone.
     """
-    trouble = half_trouble(plan.device, plan.half) if plan.precision == "mixed" else None
+    trouble = check_low_precision(plan.device, plan.autocast_dtype) if plan.precision == "mixed" else None
     safe = replace(plan, precision="fp32", reason=f"{plan.reason}; {trouble}") if trouble else plan
     safe = safe if safe.precision == "naive" else degrade(safe, known)
     if safe.precision != plan.precision:

@@ -10,12 +10,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.diarize import Outcome
-from tasks.engine.atomic import make_folder
-from tasks.engine.ffmpeg import Samples
+from tasks.engine.core.summary import Summary
+from tasks.engine.core.timeline import rows, summarise
 from tasks.engine.formats import timeline_parquet, turns_parquet
-from tasks.engine.runs import Run
-from tasks.engine.summary import Summary
-from tasks.engine.timeline import rows, summarise
+from tasks.engine.media.decode import Samples
+from tasks.engine.system.atomic import make_folder
+from tasks.run import Run
 
 log = logging.getLogger("step4.timeline")
 

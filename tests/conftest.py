@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import flows  # noqa: F401  # sets Prefect's defaults before Prefect is imported
-from tasks.engine.environment import TOKEN_VARIABLES
+from tasks.engine.system.environment import TOKEN_VARIABLES
 
 for name in TOKEN_VARIABLES:
     os.environ.pop(name, None)

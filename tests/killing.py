@@ -17,8 +17,8 @@ from typing import Any
 
 import psutil
 
-from tasks.engine.fakes import ScriptedDiarizer
-from tasks.publish import read_manifest
+from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.testing import ScriptedDiarizer
 
 STEPS, STEP_SEC = 20, 0.03
 FORKS = multiprocessing.get_context("forkserver")

@@ -11,7 +11,7 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.limits import Bounds
+from tasks.engine.system.sandbox import Bounds
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 SECONDS = 5

@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from tasks.engine.frames import FrameGrid
-from tasks.engine.timeline import Timeline, timeline_of
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import Timeline, timeline_of
+from tasks.engine.core.turns import SpeechScores, Turn
 
 STEP = 0.016875
 RATE = 16_000

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from profiles.profile import FOLDER, read_profile
-from tasks.engine.containers import AudioTrack, Media
-from tasks.engine.diarizer import Diarization
-from tasks.engine.errors import Step4Error
-from tasks.engine.fakes import scores_of
+from tasks.engine.core.errors import Step4Error
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import rows
+from tasks.engine.core.turns import Turn
 from tasks.engine.formats import audio_json, rttm, timeline_parquet, turns_parquet
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.frames import FrameGrid
-from tasks.engine.probing import told, understood
-from tasks.engine.store import Store
-from tasks.engine.timeline import rows
-from tasks.engine.turns import Turn
-from tasks.publish import read_manifest
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.inference.result_store import ResultStore
+from tasks.engine.inference.types import Diarization
+from tasks.engine.media.containers import AudioTrack, Media
+from tasks.engine.media.probe_process import decode, encode
+from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.testing import scores_of
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 GRID = FrameGrid(100, Fraction(25))
@@ -75,14 +75,14 @@ def seed_profile(path: Path) -> None:
 
 def seed_store(path: Path) -> None:
     """A finished inference."""
-    Store(path.parent).put(path.stem, Diarization(TURNS, scores_of(TURNS, 4.0), {"device": "cpu"}))
+    ResultStore(path.parent).put(path.stem, Diarization(TURNS, scores_of(TURNS, 4.0), {"device": "cpu"}))
 
 
 def seed_probe(path: Path) -> None:
     """What the probe says of a video of variable rate."""
     grid = FrameGrid(3, Fraction(25), np.array([0.0, 0.05, 0.1]))
     track = AudioTrack(1, "aac", 44100, 2, 0.0, 5.0, 0.0)
-    path.write_bytes(told(Media(path, 9, "0" * 64, "matroska,webm", grid, True, False, 0.0, track, 0)))  # noqa: FBT003
+    path.write_bytes(encode(Media(path, 9, "0" * 64, "matroska,webm", grid, True, False, 0.0, track, 0)))  # noqa: FBT003
 
 
 READERS = {
@@ -95,8 +95,8 @@ READERS = {
     "profile": Reader(
         read_profile, ".toml", lambda path: path.write_bytes((FOLDER / "cpu.toml").read_bytes()) and None
     ),
-    "store": Reader(lambda path: Store(path.parent).get(path.stem), ".npz", seed_store),
-    "probe": Reader(lambda path: understood(path, path.read_bytes()), ".answer", seed_probe),
+    "store": Reader(lambda path: ResultStore(path.parent).get(path.stem), ".npz", seed_store),
+    "probe": Reader(lambda path: decode(path, path.read_bytes()), ".answer", seed_probe),
 }
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.audio_analysis import audio_analysis
-from tasks.engine.fakes import CPU_ONLY, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.turns import Turn
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, sound_low_precision
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
@@ -26,8 +26,10 @@ def scripted(computed: Path, wait_for: Path | None = None, stop_at: int = 0) -> 
             time.sleep(0.02)
         return script(*arguments)
 
-    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
-    with seams_in_force(seams):
+    dependencies = Dependencies(
+        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(dependencies):
         yield
 
 

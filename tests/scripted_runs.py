@@ -7,18 +7,20 @@ from prefect import flow
 
 from flows.audio_analysis import analyse
 from profiles.settings import Configuration
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.seams import Seams
-from tasks.engine.turns import Turn
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 from tasks.publish import Published
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
 
-def seams(diarizer: Any, *, gpu: bool = False) -> Seams:
+def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
     """Everything real but the networks and the card."""
     facts = ONE_GPU if gpu else CPU_ONLY
-    return Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    return Dependencies(
+        device_facts=lambda: facts, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
 
 
 def publish(
@@ -29,7 +31,7 @@ def publish(
 
     @flow(name="test")
     def run() -> Published:
-        return analyse(video, output or video.parent, Configuration.resolve(settings), seams(chosen, gpu=gpu))
+        return analyse(video, output or video.parent, Configuration.resolve(settings), dependencies(chosen, gpu=gpu))
 
     return run()
 

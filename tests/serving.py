@@ -19,10 +19,10 @@ from media_samples import ffmpeg, picture
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine.devices import probe
-from tasks.engine.models import identity
-from tasks.engine.recording import recording_path
-from tasks.engine.selfcheck import SelfCheck, remember
+from tasks.engine.devices.facts import probe
+from tasks.engine.diagnosis.selfcheck import SelfCheck, remember
+from tasks.engine.media.sample import recording_path
+from tasks.engine.models.registry import identity
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SEC = 480
@@ -131,7 +131,7 @@ def start_serving(home: Path) -> tuple[subprocess.Popen[str], int]:
     }
     inbox = home / "inbox"
     remember_that_this_machine_is_coherent(home / "cache")
-    command = [sys.executable, "-m", "flows.serve", "--port", str(port), "--home", home, "--inbox", inbox]
+    command = [sys.executable, "-m", "flows.server.serve", "--port", str(port), "--home", home, "--inbox", inbox]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     return process, port
 

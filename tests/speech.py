@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.devices import DevicePlan
-from tasks.engine.recording import recording, recording_path
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.media.sample import recording, recording_path
 
 CLIPS = os.environ.get("STEP4_CLIPS")
 """Folder of NAME.wav (16 kHz mono float) with NAME.rttm; not part of the project."""
@@ -29,9 +29,13 @@ def available_clips() -> dict[str, NDArray[np.float32]]:
     return {"sample": recording()} | {path.stem: wavfile.read(path)[1] for path in more}
 
 
-def cpu_plan(precision: str = "fp32", *, level: str = "rms", batch_size: int = 4, half: str = "float16") -> DevicePlan:
+def cpu_plan(
+    precision: str = "fp32", *, level: str = "rms", batch_size: int = 4, autocast_dtype: str = "float16"
+) -> DevicePlan:
     """A plan for the CPU of the machine that runs the tests."""
-    return DevicePlan("cpu", "cpu", "CPU", precision, half, batch_size, os.cpu_count() or 1, level, "none", "a test")
+    return DevicePlan(
+        "cpu", "cpu", "CPU", precision, autocast_dtype, batch_size, os.cpu_count() or 1, level, "none", "a test"
+    )
 
 
 def with_stock_front_end(network: Any) -> Any:  # pyannote ships no types

@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scripted_runs import seams
+from scripted_runs import dependencies
 
-from flows.cli import main
-from tasks.engine.seams import seams_in_force
+from flows.cli.main import main
+from tasks.engine.dependencies import use_dependencies
 
 
 def endless(_samples: Any, _plan: Any, _parameters: Any, progress: Any) -> Any:
@@ -21,5 +21,5 @@ def endless(_samples: Any, _plan: Any, _parameters: Any, progress: Any) -> Any:
 
 
 if __name__ == "__main__":
-    with seams_in_force(seams(endless)):
+    with use_dependencies(dependencies(endless)):
         main(["run", sys.argv[1]])

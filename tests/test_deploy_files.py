@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_valid_setting_names
 
-from flows.deploy import POOLS
+from flows.server.deploy import POOLS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

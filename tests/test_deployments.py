@@ -172,7 +172,9 @@ def test_a_misspelt_schedule_is_refused() -> None:
 def test_the_page_for_operators_names_everything() -> None:
     """Each deployment, event, automation's file and setting stands in docs/prefect.md."""
     page = (ROOT / "docs" / "prefect.md").read_text(encoding="utf-8")
-    events = re.findall(r"^    (step4\.\S+)", (ROOT / "tasks" / "events.py").read_text(encoding="utf-8"), re.MULTILINE)
+    events = re.findall(
+        r"^    (step4\.\S+)", (ROOT / "tasks" / "orchestration" / "events.py").read_text(encoding="utf-8"), re.MULTILINE
+    )
     names = [f"{flow_name}/{name}`" for name, flow_name in FLOW_NAMES.items()]
 
     assert len(events) == 4

@@ -8,16 +8,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.cli import app
+from flows.cli.main import app
 from profiles.profile import all_profiles
 from profiles.settings import Environment
-from tasks.engine.environment import TOKEN_VARIABLES
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.frames import FrameGrid, rate_of
+from tasks.engine.core.timeline import SCHEMA, rows
+from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.formats import timeline_parquet
-from tasks.engine.frames import FrameGrid, rate_of
-from tasks.engine.gate.report import Verdict
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.engine.timeline import SCHEMA, rows
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.system.environment import TOKEN_VARIABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from media_samples import clip
 
-from flows.cli import main
+from flows.cli.main import main
 from profiles.settings import Environment
-from tasks.engine import errors
-from tasks.engine.environment import TOKEN_VARIABLES
-from tasks.engine.fakes import ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.formats.registry import load_timeline
+from tasks.engine.core import errors
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.formats.detect import load_timeline
 from tasks.engine.formats.timeline_parquet import write_timeline
-from tasks.engine.gate.report import Verdict
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.turns import Turn
+from tasks.engine.system.environment import TOKEN_VARIABLES
+from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -61,8 +61,13 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scripted() -> AbstractContextManager[None]:
     """No network computes: what is documented is the command line."""
     diarizer = ScriptedDiarizer([Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")])
-    return seams_in_force(
-        Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    return use_dependencies(
+        Dependencies(
+            device_facts=lambda: ONE_GPU,
+            diarizer=diarizer,
+            explainer=no_patching,
+            check_low_precision=sound_low_precision,
+        )
     )
 
 

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from speech import cpu_plan, recording
 
-from tasks.engine.devices import DevicePlan, probe
-from tasks.engine.diarizer import Diarization, Parameters, diarize
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import rows
+from tasks.engine.devices.facts import probe
+from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.formats import timeline_parquet
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
-from tasks.engine.recording import QUIET
-from tasks.engine.timeline import rows
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.types import Diarization, Parameters
+from tasks.engine.media.sample import QUIET
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +52,7 @@ def test_safe_mixed_precision_agrees_with_the_reference(
 
 def test_bfloat16_agrees_with_the_reference(reference: dict[str, Diarization], tmp_path: Path) -> None:
     """BF16 works, where stock pyannote crashes, and flips no frame: segmentation is in FP32."""
-    found = diarize(recording(), cpu_plan("mixed", half="bfloat16"), Parameters())
+    found = diarize(recording(), cpu_plan("mixed", autocast_dtype="bfloat16"), Parameters())
     report = gate(reference["as recorded"], found, tmp_path)
 
     assert report.verdict is Verdict.COHERENT, report.sentence

@@ -14,10 +14,10 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoo
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from serving import ROOT, Served, speech
 
-from flows.serve import child
+from flows.server.processes import child
 from profiles.settings import Configuration
 from tasks.batch import plan
-from tasks.hand_over import Submission, hand_over
+from tasks.submit import Submission, submit_runs
 
 pytestmark = pytest.mark.slow
 
@@ -90,7 +90,7 @@ def test_two_workers_never_meet_on_the_gpu(machine: Machine, tmp_path: Path) -> 
     """Four videos, two runs at a time, one place: every video is inferred once, published once, and alone."""
     videos = [speech(tmp_path / "inbox" / f"{number}.mkv", 2 + number / 5) for number in range(4)]
     found = plan([tmp_path / "inbox"], None, Configuration.resolve())
-    tally = hand_over(found, Submission(DEPLOYMENT, in_flight=4))
+    tally = submit_runs(found, Submission(DEPLOYMENT, in_flight=4))
     ours = [run for run in machine.served.runs("scripted") if run["parameters"]["video"] in set(map(str, videos))]
     runs = sorted(ours, key=lambda run: str(run["start_time"]))
     on_gpu = [mark for mark in machine.marked() if mark["device"] != "cpu"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.engine import models
+from tasks.engine.models import registry
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def resnet_folder(tmp_path: Path) -> Path:
     (tmp_path / "embedding").mkdir()
     torch.save(state, tmp_path / "embedding" / "pytorch_model.bin")
     (tmp_path / "segmentation").mkdir()
-    source = models.models_folder() / models.SEGMENTATION.file
+    source = registry.models_folder() / registry.SEGMENTATION.file
     (tmp_path / "segmentation" / "pytorch_model.bin").write_bytes(source.read_bytes())
     (tmp_path / "config.yaml").write_text(
         "version: 3.1.0\n"

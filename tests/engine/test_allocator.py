@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
-from tasks.engine import allocator
+from tasks.engine.system import memory
 
 PASSES = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 import psutil
-from tasks.engine.allocator import MIB, SETTINGS, give_memory_back, glibc, keep_freed_memory
+from tasks.engine.core.constants import MIB
+from tasks.engine.system.memory import SETTINGS, give_memory_back, glibc, keep_freed_memory
 
 def tensors():
     for size in (9 * MIB, 14 * MIB, 20 * MIB, 14 * MIB, 9 * MIB):
@@ -67,6 +68,6 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     """No library is even opened where there is no glibc."""
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: pytest.fail("opened"))
-    allocator.keep_freed_memory.__wrapped__()
+    memory.keep_freed_memory.__wrapped__()
 
-    allocator.give_memory_back()
+    memory.give_memory_back()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engine.arrow import to_arrow, to_numpy, to_strings
+from tasks.engine.core.arrow import to_arrow, to_numpy, to_strings
 
 KINDS = [pa.bool_(), pa.uint8(), pa.int32(), pa.int64(), pa.float32(), pa.float64()]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.atomic import PARTIAL_PATTERN, Disk, atomic_path, sha256_of
-from tasks.engine.errors import DriftError, StorageError
+from tasks.engine.core.errors import DriftError, StorageError
+from tasks.engine.system.atomic import PARTIAL_PATTERN, Disk, atomic_path, sha256_of
 
 
 class RecordingDisk(Disk):

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from tasks.engine.batch_report import Ended, Tally, failed, failed_elsewhere, worst_first
-from tasks.engine.errors import BatchError, DeviceError, DriftError, MediaError, StorageError, UsageError
+from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome, failed, failed_elsewhere, worst_first
+from tasks.engine.core.errors import BatchError, DeviceError, DriftError, MediaError, StorageError, UsageError
 
 FAILURES = [
     failed("bug", ZeroDivisionError("x")),
@@ -20,9 +20,9 @@ FAILURES = [
 ]
 
 
-def tallied(*ended: Ended) -> Tally:
+def tallied(*ended: VideoOutcome) -> BatchTotals:
     """A tally of these."""
-    tally = Tally()
+    tally = BatchTotals()
     for one in ended:
         tally.add(one)
     return tally
@@ -43,18 +43,18 @@ def test_the_worst_comes_first() -> None:
 
 
 @pytest.mark.parametrize(("failures", "code"), [(FAILURES, 3), (FAILURES[:5], 5), (FAILURES[:2], 1), ([], 0)])
-def test_the_exit_code_is_that_of_the_first_in_the_list(failures: list[Ended], code: int) -> None:
+def test_the_exit_code_is_that_of_the_first_in_the_list(failures: list[VideoOutcome], code: int) -> None:
     """A script that looks at nothing else learns of the worst."""
-    report = tallied(Ended("good", verdict="coherent"), *failures).report(partial_success_ok=False)
+    report = tallied(VideoOutcome("good", verdict="coherent"), *failures).report(partial_success_ok=False)
 
     assert report["exit_code"] == code
     assert [one["exit_code"] for one in report["failures"][:1]] == [code] * bool(code)
 
 
 @pytest.mark.parametrize(
-    ("good", "code"), [((), 4), ((Ended("b", verdict="reference"),), 0), ((Ended("c", current=True),), 0)]
+    ("good", "code"), [((), 4), ((VideoOutcome("b", verdict="reference"),), 0), ((VideoOutcome("c", current=True),), 0)]
 )
-def test_partial_success_needs_a_success(good: tuple[Ended, ...], code: int) -> None:
+def test_partial_success_needs_a_success(good: tuple[VideoOutcome, ...], code: int) -> None:
     """One timeline, new or from before, makes a batch done where that was asked for; its failures stay listed."""
     tally = tallied(failed("a", MediaError("cut short")), *good)
 
@@ -65,12 +65,12 @@ def test_partial_success_needs_a_success(good: tuple[Ended, ...], code: int) -> 
 
 def test_the_error_of_a_batch_names_its_worst_video_and_carries_the_report() -> None:
     """One line for the state's message, the whole for whoever runs the flow in his process."""
-    error = tallied(*FAILURES, Ended("good", current=True)).failure(partial_success_ok=False)
+    error = tallied(*FAILURES, VideoOutcome("good", current=True)).failure(partial_success_ok=False)
 
     assert isinstance(error, BatchError)
     assert str(error).startswith("8 of 9 videos failed, the worst: drift over nothing")
     assert error.report["current"] == 1
-    assert tallied(Ended("good", current=True)).failure(partial_success_ok=False) is None
+    assert tallied(VideoOutcome("good", current=True)).failure(partial_success_ok=False) is None
 
 
 def test_a_report_is_json() -> None:

@@ -8,9 +8,12 @@ import pytest
 import torch
 from speech import cpu_plan, recording
 
-from tasks.engine.batching import BatchSize, auto_batch_size, even_bounds, is_out_of_memory
-from tasks.engine.diarizer import Parameters, diarize, pipeline_for
-from tasks.engine.errors import DeviceError
+from tasks.engine.core.errors import DeviceError
+from tasks.engine.core.exception_map import is_out_of_memory
+from tasks.engine.devices.batch_size import auto_batch_size
+from tasks.engine.inference.batching import BatchSize, even_bounds
+from tasks.engine.inference.diarizer import diarize, pipeline_for
+from tasks.engine.inference.types import Parameters
 
 GIB = 1024**3
 

@@ -8,9 +8,9 @@ import pytest
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine import driver
-from tasks.engine.devices import probe
-from tasks.engine.errors import DeviceError
+from tasks.engine.core.errors import DeviceError
+from tasks.engine.devices import driver
+from tasks.engine.devices.facts import probe
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("clean_settings")
 def test_a_driver_that_hangs_is_given_up() -> None:
     """The question has a deadline: the run goes on without the device."""
     started = time.monotonic()
-    assert driver.trouble("import time; time.sleep(600)", 1.0) == "the CUDA driver did not answer within 1 s"
+    assert driver.check_driver("import time; time.sleep(600)", 1.0) == "the CUDA driver did not answer within 1 s"
     assert time.monotonic() - started < 300
 
 
@@ -32,12 +32,12 @@ def test_a_driver_that_hangs_is_given_up() -> None:
 )
 def test_a_driver_that_crashes_or_refuses_is_left_alone(question: str, told: str) -> None:
     """What happens to the one who asks is what is told."""
-    assert told in str(driver.trouble(question))
+    assert told in str(driver.check_driver(question))
 
 
 def test_no_driver_is_no_trouble() -> None:
     """Most machines have none."""
-    assert driver.trouble("import sys; sys.exit(0)") is None
+    assert driver.check_driver("import sys; sys.exit(0)") is None
 
 
 def card(index: int = 0) -> Any:

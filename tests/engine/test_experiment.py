@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from speech import cpu_plan
 
-from tasks.engine.diarizer import SAMPLE_RATE, Diarization
-from tasks.engine.experiment import EXCERPT_SEC, drifts, excerpt, heard
-from tasks.engine.fakes import scores_of
-from tasks.engine.frames import FrameGrid
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.turns import Turn
+from tasks.engine.diagnosis.patching import EXCERPT_SEC, drifts, excerpt, heard
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.engine.turns import Turn
+from tasks.engine.inference.types import Diarization
+from tasks.engine.testing import scores_of
 
 LOUD_THEN_QUIET = np.concatenate(
     [

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from tasks.engine import errors
-from tasks.engine.diarizer import device_failures
-from tasks.engine.errors import DeviceError, EngineError, MediaError, ServiceError, Step4Error, StorageError
-from tasks.engine.failures import in_our_words
+from tasks.engine.core import errors
+from tasks.engine.core.errors import DeviceError, EngineError, MediaError, ServiceError, Step4Error, StorageError
+from tasks.engine.core.exception_map import device_failures, map_exception
 
 
 def tree(root: type[Step4Error] = Step4Error) -> Iterator[type[Step4Error]]:
@@ -71,7 +70,7 @@ def library_failures() -> list[tuple[BaseException, type[Step4Error]]]:
 def test_known_failures_have_a_place_in_the_tree() -> None:
     """One sentence on one line, of the class that users know."""
     for error, kind in library_failures():
-        known = in_our_words(error)
+        known = map_exception(error)
         assert type(known) is kind, error
         assert str(known).isprintable()
 
@@ -79,14 +78,14 @@ def test_known_failures_have_a_place_in_the_tree() -> None:
 @pytest.mark.parametrize("error", [ValueError("bug"), KeyError("x"), RuntimeError("shape"), OSError(errno.ENOTTY, "x")])
 def test_what_nobody_foresaw_is_not_explained_away(error: Exception) -> None:
     """It keeps its cause, and the exit code is 1."""
-    assert in_our_words(error) is None
+    assert map_exception(error) is None
     assert Step4Error.exit_code == 1
 
 
 def test_an_error_of_the_tree_stands_for_itself() -> None:
     """No sentence is wrapped in another."""
     error = MediaError("x")
-    assert in_our_words(error) is error
+    assert map_exception(error) is error
 
 
 @pytest.mark.parametrize(
@@ -125,7 +124,7 @@ def test_refusals_are_recorded_and_logged_at_their_level(caplog: pytest.LogCaptu
     import json
     import os
 
-    from tasks.diagnostics import INCONSISTENCIES, failures_recorded
+    from tasks.records.diagnostics import INCONSISTENCIES, failures_recorded
 
     def end(error: BaseException) -> None:
         with failures_recorded(Path("clip.mp4")):

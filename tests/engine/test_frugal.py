@@ -14,9 +14,10 @@ from scipy.cluster.hierarchy import fcluster
 from scipy.cluster.hierarchy import linkage as scipy_linkage
 from speech import available_clips
 
-from tasks.engine import frugal, models
-from tasks.engine.level import gain
-from tasks.engine.mapped import forget, stretches
+from tasks.engine.inference import clustering as ours_clustering
+from tasks.engine.inference import loading, reconstruction
+from tasks.engine.inference.level import gain
+from tasks.engine.system.memory import forget, stretches
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,7 @@ def reconstructed_by_both(
     segmentations: np.ndarray, hard_clusters: np.ndarray
 ) -> tuple[SlidingWindowFeature, SlidingWindowFeature]:
     """Ours and pyannote's own."""
-    pipeline = models.load("offline")
+    pipeline = loading.load("offline")
     windows = SlidingWindowFeature(segmentations, SlidingWindow(start=0.0, duration=10.0, step=1.0))
     count = count_of(windows)
     pipeline._added = np.zeros(len(count.data), dtype=bool)
@@ -47,7 +48,7 @@ def reconstructed_by_both(
 @pytest.fixture(scope="module")
 def stages() -> dict[str, Any]:
     """What the networks say of every clip at hand, joined: windows' decisions and embeddings."""
-    pipeline = models.load("offline")
+    pipeline = loading.load("offline")
     samples = np.concatenate(list(available_clips().values()))
     kept: dict[str, Any] = {}
     pipeline.gain, pipeline.workers = gain(samples), 2
@@ -102,7 +103,10 @@ def test_turns_equal_pyannotes(durations: dict[str, float], share: float) -> Non
     active[:, 4:] = 0
     active[:, 5], active[0, 6], active[-1, 7] = 1, 1, 1
     discrete = SlidingWindowFeature(active, FRAMES)
-    ours, theirs = frugal.to_annotation(discrete, **durations), SpeakerDiarization.to_annotation(discrete, **durations)
+    ours, theirs = (
+        reconstruction.to_annotation(discrete, **durations),
+        SpeakerDiarization.to_annotation(discrete, **durations),
+    )
 
     said = list(ours.itertracks(yield_label=True))
     assert said == list(theirs.itertracks(yield_label=True))
@@ -117,7 +121,7 @@ def test_reconstruction_needs_memory_for_frames_and_not_for_windows() -> None:
     hard_clusters = np.tile(np.array([0, 20, 39], dtype=np.int8), (1800, 1))
     count = count_of(segmentations)
     tracemalloc.start()
-    frugal.to_diarization(frugal.ClusteredWindows(segmentations, hard_clusters), count)
+    reconstruction.to_diarization(reconstruction.ClusteredWindows(segmentations, hard_clusters), count)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -144,10 +148,10 @@ def test_linkage_from_vectors_equals_scipys(
 ) -> None:
     """The same merges in the same order, so the same clusters at every threshold; on the clips and on a long file."""
     embeddings = long_file(stages, count or len(stages["embeddings"]))
-    monkeypatch.setattr(frugal, "LARGEST", 1)
-    ours, theirs = frugal.linkage(embeddings, method="centroid"), scipy_linkage(embeddings, method="centroid")
+    monkeypatch.setattr(ours_clustering, "LARGEST", 1)
+    ours, theirs = ours_clustering.linkage(embeddings, method="centroid"), scipy_linkage(embeddings, method="centroid")
 
-    assert frugal.linked_by() == "fastcluster"
+    assert ours_clustering.linked_by() == "fastcluster"
     np.testing.assert_array_equal(ours[:, [0, 1, 3]], theirs[:, [0, 1, 3]])
     np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=0, atol=1e-12)
     for threshold in np.arange(0.1, 1.4, 0.1):
@@ -158,11 +162,13 @@ def test_pyannote_links_with_ours_and_short_files_with_scipy(stages: dict[str, A
     """The function is the one that pyannote looks up; below the limit, and for other methods, nothing changes."""
     embeddings = long_file(stages, 50)
 
-    assert clustering.linkage is frugal.linkage
+    assert clustering.linkage is ours_clustering.linkage
     for method in ("centroid", "average"):
-        assert np.array_equal(frugal.linkage(embeddings, method=method), scipy_linkage(embeddings, method=method))
-    assert frugal.linked_by() == "scipy"
-    assert frugal.linked_by() is None
+        assert np.array_equal(
+            ours_clustering.linkage(embeddings, method=method), scipy_linkage(embeddings, method=method)
+        )
+    assert ours_clustering.linked_by() == "scipy"
+    assert ours_clustering.linked_by() is None
 
 
 def test_what_was_read_of_a_file_can_be_forgotten_and_read_again(tmp_path: Path) -> None:

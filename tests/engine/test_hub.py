@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tasks.engine import hub, models
-from tasks.engine.environment import TOKEN_VARIABLES
-from tasks.engine.errors import ModelError
+from tasks.engine.core.errors import ModelError
+from tasks.engine.models import hub, registry
+from tasks.engine.system.environment import TOKEN_VARIABLES
 
 SENTINEL = "hf_SentinelThatMustAppearNowhere0123456789"
 
@@ -56,7 +56,7 @@ def refusing_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[li
 def test_a_refused_token_is_told_without_it(refusing_hub: list[str]) -> None:
     """401: the hub saw the token, the error does not have it, nor does anything it was raised from."""
     with pytest.raises(ModelError, match="token was refused") as caught:
-        models.identity("somebody/gated-pipeline")
+        registry.identity("somebody/gated-pipeline")
 
     assert any(SENTINEL in token for token in refusing_hub)
     link: BaseException | None = caught.value
@@ -80,7 +80,16 @@ def test_a_sentinel_token_appears_nowhere(refusing_hub: list[str], tmp_path: Pat
         "STEP4_DIAGNOSTICS_DIR": str(tmp_path),
     }
     (tmp_path / "tmp").mkdir()
-    command = [sys.executable, "-m", "flows.cli", "run", str(video), "--models", "somebody/gated-pipeline", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli.main",
+        "run",
+        str(video),
+        "--models",
+        "somebody/gated-pipeline",
+        "--json",
+    ]
     done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, check=False)
 
     assert done.returncode == 5, done.stderr.decode()
@@ -134,7 +143,7 @@ def test_a_folder_with_sums_is_held_against_them(tmp_path: Path, spoil: str) -> 
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.name}" for path in sorted(tmp_path.iterdir())]
     (tmp_path / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     if spoil == "no":
-        assert set(models.checksums(tmp_path)) == {"config.yaml", "model.bin", "SHA256SUMS"}
+        assert set(registry.checksums(tmp_path)) == {"config.yaml", "model.bin", "SHA256SUMS"}
         return
     {
         "changed": lambda: (tmp_path / "model.bin").write_bytes(b"payload"),
@@ -142,7 +151,7 @@ def test_a_folder_with_sums_is_held_against_them(tmp_path: Path, spoil: str) -> 
         "unlisted": lambda: (tmp_path / "extra.bin").write_bytes(b"payload"),
     }[spoil]()
     with pytest.raises(ModelError, match="SHA256SUMS says"):
-        models.checksums(tmp_path)
+        registry.checksums(tmp_path)
 
 
 TELEMETRY = """
@@ -156,7 +165,8 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 import numpy as np
 from speech import cpu_plan
-from tasks.engine.diarizer import Parameters, diarize
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.types import Parameters
 diarize(np.random.default_rng(0).normal(size=32000).astype(np.float32), cpu_plan(), Parameters())
 sys.exit(str(calls) if calls else None)
 """

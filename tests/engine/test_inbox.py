@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.containers import DEMUXERS, VIDEO_SUFFIXES
-from tasks.engine.errors import StorageError, UsageError
-from tasks.engine.inbox import find_videos, refuse_shared_names, require_places
+from tasks.engine.batch.discovery import find_videos, refuse_shared_names, require_places
+from tasks.engine.core.errors import StorageError, UsageError
+from tasks.engine.media.containers import DEMUXERS, VIDEO_SUFFIXES
 
 
 def made(folder: Path, *names: str) -> Path:

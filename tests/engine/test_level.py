@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from speech import recording
 
-from tasks.engine.level import BLOCK, BLOCKS_AT_ONCE, TARGET_RMS, block_levels, gain
+from tasks.engine.inference.level import BLOCK, BLOCKS_AT_ONCE, TARGET_RMS, block_levels, gain
 
 SPEECH = recording()
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from tasks.engine.devices import DevicePlan
-from tasks.engine.localise import HANDED, difference, localise
-from tasks.engine.stages import Stage, Tap, Value
+from tasks.engine.core.stages import Stage, Value
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.diagnosis.localization import HANDED, difference, localize
+from tasks.engine.inference.hooks import StageHooks
 
 PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none", "a test")
 
@@ -29,7 +30,7 @@ def test_the_first_stage_that_makes_the_reference_drift_is_named(culprit: Stage)
     def drifts_with(given: Mapping[Stage, Value]) -> bool:
         return culprit in given
 
-    found = localise(reference, candidate, drifts_with, PLAN)
+    found = localize(reference, candidate, drifts_with, PLAN)
 
     assert found.stage is culprit
     assert found.differences[-1].largest == pytest.approx(5, rel=1e-3)
@@ -42,7 +43,7 @@ def test_when_no_stage_does_it_is_the_frame_mapping() -> None:
     """Equal outputs all along leave only the last step."""
     same = outputs()
 
-    assert localise(same, same, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
+    assert localize(same, same, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
 
 
 def test_another_shape_is_a_divergence_without_an_experiment() -> None:
@@ -50,7 +51,7 @@ def test_another_shape_is_a_divergence_without_an_experiment() -> None:
     reference, candidate = outputs(), outputs()
     candidate[Stage.SCORES] = candidate[Stage.SCORES][:4]
 
-    found = localise(reference, candidate, lambda _given: False, PLAN)
+    found = localize(reference, candidate, lambda _given: False, PLAN)
 
     assert found.stage is Stage.SCORES
     assert "other shapes" in found.sentence
@@ -60,7 +61,7 @@ def test_a_stage_that_neither_side_reached_is_passed_over() -> None:
     """Where nobody speaks there are no embeddings and no clusters: the frame mapping is still named."""
     silent = {stage: value for stage, value in outputs().items() if stage not in {Stage.EMBEDDINGS, Stage.CLUSTERS}}
 
-    assert localise(silent, silent, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
+    assert localize(silent, silent, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
 
 
 def test_a_stage_that_only_one_side_reached_is_where_they_part() -> None:
@@ -68,8 +69,8 @@ def test_a_stage_that_only_one_side_reached_is_where_they_part() -> None:
     whole = outputs()
     silent = {stage: value for stage, value in whole.items() if stage not in {Stage.EMBEDDINGS, Stage.CLUSTERS}}
 
-    assert localise(whole, silent, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
-    assert localise(silent, whole, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
+    assert localize(whole, silent, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
+    assert localize(silent, whole, lambda _given: False, PLAN).stage is Stage.EMBEDDINGS
 
 
 def test_all_of_the_values_are_a_hundred_percent() -> None:
@@ -77,7 +78,7 @@ def test_all_of_the_values_are_a_hundred_percent() -> None:
     reference, candidate = outputs(), outputs()
     candidate[Stage.FRONT_END] = candidate[Stage.FRONT_END] + 1
 
-    assert ", 100 % of values" in localise(reference, candidate, lambda _given: True, PLAN).sentence
+    assert ", 100 % of values" in localize(reference, candidate, lambda _given: True, PLAN).sentence
 
 
 def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
@@ -93,7 +94,7 @@ def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
 def test_the_tap_keeps_what_passes_and_replaces_what_was_given() -> None:
     """Parts and wholes; padding behind the last window passes and is not kept."""
     given = np.arange(12, dtype=np.float32).reshape(3, 4)
-    tap = Tap(given={Stage.SCORES: given})
+    tap = StageHooks(given={Stage.SCORES: given})
 
     first = tap.part(Stage.SCORES, 0, np.zeros((2, 4), dtype=np.float32))
     last = tap.part(Stage.SCORES, 2, np.full((2, 4), 9, dtype=np.float32))
@@ -108,7 +109,7 @@ def test_the_tap_keeps_what_passes_and_replaces_what_was_given() -> None:
 
 def test_a_batch_that_is_repeated_in_halves_is_kept_once() -> None:
     """Out of memory repeats a batch with a smaller size; padding between batches is not kept either."""
-    tap = Tap()
+    tap = StageHooks()
     for first, rows in ((0, 4), (0, 3), (3, 3), (4, 3)):  # failed; then three at a time, of which 3 to 6 has padding
         tap.part(Stage.SCORES, first, np.full((rows, 2), first, dtype=np.float32))
     tap.finish(Stage.SCORES, 6)

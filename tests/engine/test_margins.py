@@ -8,11 +8,12 @@ import torch
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from speech import cpu_plan, recording
 
-from tasks.engine.decisions import Decisions, flips, flips_of
-from tasks.engine.diarizer import Parameters, pipeline_for
-from tasks.engine.experiment import hard_decisions, traced
-from tasks.engine.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count
-from tasks.engine.stages import Stage
+from tasks.engine.core.stages import Stage
+from tasks.engine.diagnosis.decisions import Decisions, flips, flips_of
+from tasks.engine.diagnosis.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count
+from tasks.engine.diagnosis.patching import hard_decisions, traced
+from tasks.engine.inference.diarizer import pipeline_for
+from tasks.engine.inference.types import Parameters
 
 WINDOWS = SlidingWindow(start=0, duration=10, step=1)
 FRAMES = SlidingWindow(start=0, duration=0.0619375, step=0.016875)

@@ -5,49 +5,50 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine import models
-from tasks.engine.errors import ModelError
+from tasks.engine.core.errors import ModelError
+from tasks.engine.inference import loading
+from tasks.engine.models import registry
 
 
 def test_the_offline_set_is_what_it_claims_to_be() -> None:
     """Names and checksums of the files at hand are the documented ones."""
-    assert models.identity("offline") == {model.file: model.sha256 for model in models.OFFLINE}
+    assert registry.identity("offline") == {model.file: model.sha256 for model in registry.OFFLINE}
 
 
 @pytest.fixture
 def copy_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model folder that a test may damage."""
-    source = models.models_folder()
+    source = registry.models_folder()
     monkeypatch.setenv("STEP4_MODELS_DIR", str(tmp_path))
-    for model in models.OFFLINE:
+    for model in registry.OFFLINE:
         shutil.copy(source / model.file, tmp_path)
     return tmp_path
 
 
 def test_one_changed_byte_is_refused_before_anything_is_loaded(copy_of_models: Path) -> None:
     """An altered checkpoint is named, with the checksum found and the one expected."""
-    path = copy_of_models / models.EMBEDDING.file
+    path = copy_of_models / registry.EMBEDDING.file
     content = bytearray(path.read_bytes())
     content[1000] ^= 1
     path.write_bytes(content)
 
-    with pytest.raises(ModelError, match=models.EMBEDDING.sha256):
-        models.load("offline")
+    with pytest.raises(ModelError, match=registry.EMBEDDING.sha256):
+        loading.load("offline")
 
 
 def test_a_missing_model_says_how_to_get_it(copy_of_models: Path) -> None:
     """The remedy is a command."""
-    (copy_of_models / models.SEGMENTATION.file).unlink()
+    (copy_of_models / registry.SEGMENTATION.file).unlink()
 
     with pytest.raises(ModelError, match="make models"):
-        models.identity("offline")
+        registry.identity("offline")
 
 
 @pytest.mark.parametrize("name", ["ofline", "/nowhere/at/all", "."])
 def test_an_unknown_model_set_names_the_kinds_there_are(name: str) -> None:
     """A typo, a missing folder, a folder without a pipeline: what would be accepted is said."""
     with pytest.raises(ModelError, match=r"'offline', a hub id .* or a folder"):
-        models.identity(name)
+        registry.identity(name)
 
 
 def test_the_hubs_answer_does_not_leak_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +57,7 @@ def test_the_hubs_answer_does_not_leak_the_token(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
     with pytest.raises(ModelError) as caught:
-        models.identity("nobody/no-such-pipeline")
+        registry.identity("nobody/no-such-pipeline")
 
     assert "hf_sentinel" not in str(caught.value)
     assert "could not be fetched" in str(caught.value)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.engine.picture import draw, shares
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.report.timeline_plot import draw, shares
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

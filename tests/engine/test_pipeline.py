@@ -10,15 +10,17 @@ import torch
 from pyannote.core import SlidingWindow
 from speech import available_clips, cpu_plan, recording, reference_annotation, with_stock_front_end
 
-from tasks.engine import models
-from tasks.engine.diarizer import Diarization, Parameters, diarize
-from tasks.engine.errors import ModelError, NonFiniteError
-from tasks.engine.experiment import traced
-from tasks.engine.folded import FoldedFrames
-from tasks.engine.pipeline import ExactSpeakerDiarization
-from tasks.engine.precision import Arithmetic, Precision
-from tasks.engine.stages import Stage
-from tasks.engine.windows import nearest_instead, require_finite, window_starts
+from tasks.engine.core.errors import ModelError, NonFiniteError
+from tasks.engine.core.stages import Stage
+from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.diagnosis.patching import traced
+from tasks.engine.inference import loading
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.exact import ExactSpeakerDiarization
+from tasks.engine.inference.types import Diarization, Parameters
+from tasks.engine.inference.windows import nearest_instead, require_finite, window_starts
+from tasks.engine.models import registry
+from tasks.engine.models.campplus_fused import FusedCampPlus
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +73,7 @@ def run_both(exact: ExactSpeakerDiarization, samples: np.ndarray) -> tuple[Any, 
 @pytest.fixture(scope="module")
 def offline() -> ExactSpeakerDiarization:
     """The offline model set."""
-    return models.load("offline")
+    return loading.load("offline")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def test_the_folded_network_is_the_network(offline: ExactSpeakerDiarization, sec
     waveform = torch.from_numpy(recording()[None, None, : int(seconds * 16000)])
     with torch.inference_mode():
         fbank = model.compute_fbank(waveform.expand(2, -1, -1))
-        expected, found = model.resnet.forward_frames(fbank), FoldedFrames(model.resnet)(fbank)
+        expected, found = model.resnet.forward_frames(fbank), FusedCampPlus(model.resnet)(fbank)
         assert found.shape == expected.shape
         exact, folded = model.forward_embedding(expected), model.forward_embedding(found)
 
@@ -120,7 +122,7 @@ def test_the_folded_network_in_bf16_is_near_it_and_leaves_it_alone(offline: Exac
     with torch.inference_mode():
         fbank = model.compute_fbank(torch.from_numpy(recording()[None, None, :160000]))
         expected = model.resnet.forward_frames(fbank)
-        found = FoldedFrames(model.resnet, torch.bfloat16)(fbank)
+        found = FusedCampPlus(model.resnet, torch.bfloat16)(fbank)
         rough, exact = (model.forward_embedding(frames.float()) for frames in (found, expected))
 
     assert found.dtype is torch.bfloat16
@@ -291,13 +293,13 @@ def test_a_low_threshold_on_silence_finds_nobody_and_does_not_fail() -> None:
 
 def test_a_folder_with_a_resnet_is_served_exactly(resnet_folder: Path) -> None:
     """Pyannote's own WeSpeaker ResNet34, overlap excluded: turns equal to stock, embeddings within 1e-5."""
-    exact = models.load(str(resnet_folder))
+    exact = loading.load(str(resnet_folder))
     ours, theirs, apart, _ = run_both(exact, recording()[: 14 * 16000])
 
     assert exact.shares_passes
     assert ours == theirs
     assert apart.max() <= 1e-5
-    assert set(models.identity(str(resnet_folder))) == {
+    assert set(registry.identity(str(resnet_folder))) == {
         "config.yaml",
         "embedding/pytorch_model.bin",
         "segmentation/pytorch_model.bin",
@@ -310,7 +312,7 @@ def test_a_folder_with_another_pipeline_is_refused(resnet_folder: Path) -> None:
     config.write_text(config.read_text().replace("SpeakerDiarization", "VoiceActivityDetection"))
 
     with pytest.raises(ModelError, match=r"expected pyannote\.audio\.pipelines\.SpeakerDiarization"):
-        models.load(str(resnet_folder))
+        loading.load(str(resnet_folder))
 
 
 class Payload:
@@ -328,6 +330,6 @@ def test_a_checkpoint_that_runs_code_is_refused(resnet_folder: Path, tmp_path: P
     torch.save({"state_dict": {}, "evil": Payload(tmp_path / "ran")}, resnet_folder / "embedding" / "pytorch_model.bin")
 
     with pytest.raises(ModelError):
-        models.load(str(resnet_folder))
+        loading.load(str(resnet_folder))
 
     assert not (tmp_path / "ran").exists()

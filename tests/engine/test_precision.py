@@ -9,10 +9,11 @@ from pyannote.audio import Model
 from speech import recording
 from torch import nn
 
-from tasks.engine import models
-from tasks.engine.pipeline import ExactSpeakerDiarization
-from tasks.engine.precision import Arithmetic, Precision
-from tasks.engine.sincnet import FixedFilters, fix_filters
+from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.inference import loading
+from tasks.engine.inference.exact import ExactSpeakerDiarization
+from tasks.engine.models import registry
+from tasks.engine.models.sincnet import FixedFilters, fix_filters
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +23,8 @@ WINDOW = 160_000
 @pytest.fixture(scope="module")
 def stock() -> nn.Module:
     """segmentation-3.0 as pyannote.audio loads it."""
-    models.allow_pyannote_checkpoints()
-    return Model.from_pretrained(str(models.models_folder() / models.SEGMENTATION.file)).eval()
+    loading.allow_pyannote_checkpoints()
+    return Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)).eval()
 
 
 def windows() -> torch.Tensor:
@@ -58,7 +59,7 @@ def test_filters_do_not_depend_on_autocast(stock: nn.Module) -> None:
 
 def pipeline_in(precision: Precision) -> ExactSpeakerDiarization:
     """A fresh pipeline, prepared for a precision on the CPU."""
-    pipeline = models.load("offline")
+    pipeline = loading.load("offline")
     pipeline.compute_as(Arithmetic(precision, torch.device("cpu")))
     return pipeline
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.atomic import Disk, disk_replaced
-from tasks.engine.publication import restore, switch
+from tasks.engine.publishing.swap import restore, swap
+from tasks.engine.system.atomic import Disk, disk_replaced
 
 OLD = {"a": "old", "b": "old", "gone": "old", "manifest": "old"}
 NEW = {"a": "new", "b": "new", "c": "new", "manifest": "new"}
@@ -56,7 +56,7 @@ def attempt(public: Path, disk: Disk) -> None:
     """Switch from old to new."""
     staged = public.parent / "staged"
     with disk_replaced(disk):
-        switch({staged / name: public / name for name in NEW}, [public / "gone"], public.parent / "previous" / "clip")
+        swap({staged / name: public / name for name in NEW}, [public / "gone"], public.parent / "previous" / "clip")
 
 
 def test_the_new_set_replaces_the_old_one(public: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.atomic import sha256_of
-from tasks.engine.publications import find_manifests, is_current, refusal_excess
+from tasks.engine.publishing.manifest import find_manifests, is_current, refusal_excess
+from tasks.engine.system.atomic import sha256_of
 
 REQUEST = "asked for"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import hypergeom
 
-from tasks.engine.sampling import allocate, draw, upper_bound
+from tasks.engine.batch.sampling import allocate, draw, upper_bound
 
 GPU, CPU, RARE = ("NVIDIA T4", "gpu_fp32"), ("EPYC", "cpu"), ("NVIDIA T4", "gpu_optimized")
 

@@ -13,18 +13,19 @@ import torch
 from speech import cpu_plan, recording
 
 from profiles.settings import Configuration
-from tasks.engine import models
-from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import Parameters, diarize
-from tasks.engine.experiment import on_frames, traced
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.report import Verdict
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.stages import Stage
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.diagnosis.localization import advice
+from tasks.engine.diagnosis.patching import on_frames, traced
 from tasks.engine.gate.verdict import compare
-from tasks.engine.localise import advice
-from tasks.engine.precision import Arithmetic, Precision
-from tasks.engine.shared import Block, SharedSpeakerDiarization, blocks_of, even_blocks, fitted
-from tasks.engine.stages import Stage
-from tasks.engine.store import key
+from tasks.engine.inference import loading
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.result_store import key
+from tasks.engine.inference.shared import Block, SharedSpeakerDiarization, blocks_of, even_blocks, fitted
+from tasks.engine.inference.types import Parameters
 
 SHORT = 14 * 16000
 """14 s: five windows and one block more than one."""
@@ -170,7 +171,7 @@ def test_windows_of_blocks_point_the_same_way() -> None:
 @pytest.mark.parametrize(("precision", "near"), [(Precision.FP32, 1e-5), (Precision.NAIVE, 0.1)])
 def test_only_those_who_speak_are_pooled(precision: Precision, near: float) -> None:
     """Whoever speaks gets what pooling all speakers of each window gives; the others what an empty mask gives."""
-    engine = models.load("offline", "shared")
+    engine = loading.load("offline", "shared")
     engine.arithmetic, engine.embedding_batch_size = Arithmetic(precision, torch.device("cpu"), torch.bfloat16), 4
     pool = engine._embedding.model_.forward_embedding
     generator = torch.Generator().manual_seed(5)
@@ -288,7 +289,7 @@ def test_segmentation_is_the_exact_engine_s_and_the_manifest_says_shared() -> No
 def test_mixed_precision_serves_it_too(half: str) -> None:
     """The network's trunk in 16 bits, under autocast or folded: finite embeddings near those of FP32."""
     samples = recording()[:SHORT]
-    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared", half=half))
+    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared", autocast_dtype=half))
 
     assert cosine(mixed, embeddings(samples, shared_plan())).min() > 0.98
 
@@ -306,7 +307,7 @@ def test_a_longer_step_takes_fewer_windows() -> None:
 @pytest.mark.slow
 def test_a_resnet_s_frames_are_shared_too(resnet_folder: Path) -> None:
     """A frame every 80 ms, 12.5 a second: windows land on the nearest."""
-    pipelines = [models.load(str(resnet_folder), engine) for engine in ("exact", "shared")]
+    pipelines = [loading.load(str(resnet_folder), engine) for engine in ("exact", "shared")]
     file = {"waveform": torch.from_numpy(recording()[:SHORT].copy())[None], "sample_rate": 16000, "uri": "test"}
     decisions = pipelines[0].get_segmentations(file)
     expected, found = (one.get_embeddings(file, decisions, exclude_overlap=True) for one in pipelines)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from speech import recording, with_stock_front_end
 
-from tasks.engine import models
-from tasks.engine.sincnet import FixedFilters, OverlappingSincNet, fix_filters
-from tasks.engine.windows import cut_windows
+from tasks.engine.inference import loading
+from tasks.engine.inference.windows import cut_windows
+from tasks.engine.models.sincnet import FixedFilters, OverlappingSincNet, fix_filters
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ ALTERED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     """The segmentation network as a run uses it, its filters fixed."""
-    network = models.load("offline")._segmentation.model.eval()
+    network = loading.load("offline")._segmentation.model.eval()
     fix_filters(network)
     found: torch.nn.Module = network
     return found

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.errors import UsageError
-from tasks.engine.frames import FrameGrid, rate_of
-from tasks.engine.summary import UNNAMED
-from tasks.engine.timeline import SCHEMA, Timeline, rows, summarise, turns_of
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.frames import FrameGrid, rate_of
+from tasks.engine.core.summary import UNNAMED
+from tasks.engine.core.timeline import SCHEMA, Timeline, rows, summarise, turns_of
+from tasks.engine.core.turns import SpeechScores, Turn
 
 RATES = [Fraction(25), Fraction(30000, 1001), Fraction(10), Fraction(24000, 1001)]
 NO_SCORES = SpeechScores(np.zeros(0, np.float32), 0.0, 1.0)

@@ -3,8 +3,8 @@
 import numpy as np
 from replay import Reference, Samples
 
-from tasks.engine.diarizer import SAMPLE_RATE
-from tasks.engine.recording import recording
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.media.sample import recording
 
 FASTER = 1.25
 """Played faster, a voice is another voice."""

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from trial import Fault
 
-from tasks.engine.recording import QUIET
-from tasks.engine.stages import Stage
+from tasks.engine.core.stages import Stage
+from tasks.engine.media.sample import QUIET
 
 NAIVE: dict[str, Any] = {"precision": "naive", "level": "none"}
 FRONT_TO_SCORES = (Stage.FRONT_END, Stage.SCORES, Stage.EMBEDDINGS)
@@ -78,8 +78,8 @@ ARITHMETIC = (
         ("embeddings only", "everything"),
         arithmetic(
             {
-                "embeddings only": {"precision": "mixed", "half": "bfloat16"},
-                "everything": {"precision": "naive", "half": "bfloat16"},
+                "embeddings only": {"precision": "mixed", "autocast_dtype": "bfloat16"},
+                "everything": {"precision": "naive", "autocast_dtype": "bfloat16"},
             }
         ),
         clip="piece",

@@ -10,11 +10,11 @@ from scipy.signal import resample_poly
 from striking import Array, output_of, sound, table
 from trial import Fault, Size
 
-from tasks.engine.diarizer import SAMPLE_RATE
-from tasks.engine.experiment import on_frames
-from tasks.engine.frames import FrameGrid
-from tasks.engine.stages import Stage
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.stages import Stage
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.diagnosis.patching import on_frames
 
 RNG = np.random.Generator
 

@@ -5,7 +5,7 @@ import window_mutations as to
 from striking import output_of
 from trial import Fault
 
-from tasks.engine.stages import Stage
+from tasks.engine.core.stages import Stage
 
 FRONT_END = Stage.FRONT_END
 SCORES, DECISIONS, EMBEDDINGS = Stage.SCORES, Stage.DECISIONS, Stage.EMBEDDINGS

@@ -12,7 +12,7 @@ from pyannote.core import Annotation, Segment
 from pyannote.core import Timeline as Extent
 from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
 
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.timeline import Timeline
 
 EXCLUSIVE = {"first_detection_offset_sec": 2.0, "speech_percent_difference": 5.0}
 """A value at the limit is beyond it."""

@@ -14,12 +14,15 @@ import torch
 from numpy.typing import NDArray
 from speech import cpu_plan
 
-from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import SAMPLE_RATE, Diarization, Parameters, diarize, pipeline_for
-from tasks.engine.experiment import on_frames
-from tasks.engine.frames import FrameGrid
-from tasks.engine.stages import Stage, Tap, Value
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.stages import Stage, Value
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.diagnosis.patching import on_frames
+from tasks.engine.inference.diarizer import diarize, pipeline_for
+from tasks.engine.inference.hooks import StageHooks
+from tasks.engine.inference.types import Diarization, Parameters
 
 FPS = Fraction(25)
 PARAMETERS = Parameters()
@@ -133,13 +136,13 @@ class Reference:
 
     def compute(self, samples: Samples, plan: DevicePlan) -> Run:
         """A real run under another plan, or with layers that someone has hooked: nothing is remembered."""
-        tap = Tap()
+        tap = StageHooks()
         return self._on_frames(diarize(samples, plan, PARAMETERS, tap=tap), tap.kept, plan)
 
     def _traced(
         self, samples: Samples, plan: DevicePlan, given: Mapping[Stage, Value]
     ) -> tuple[Diarization, dict[Stage, Value]]:
-        tap = Tap(given=dict(given))
+        tap = StageHooks(given=dict(given))
         with self.memory.active():
             return diarize(samples, plan, PARAMETERS, tap=tap), tap.kept
 

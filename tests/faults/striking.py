@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from trial import Mutation, Size
 
-from tasks.engine.diarizer import pipeline_for
-from tasks.engine.folded import Convolution
-from tasks.engine.stages import Stage, Value
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.stages import Stage, Value
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.inference.diarizer import pipeline_for
+from tasks.engine.models.campplus_fused import Convolution
 
 Array = NDArray[Any]
 Hook = Callable[..., Any]

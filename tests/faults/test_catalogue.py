@@ -9,8 +9,8 @@ from catalogue import FAULTS
 from clips import references
 from trial import Fault, Size, Trial, attempt
 
-from tasks.engine.gate.report import Verdict
-from tasks.engine.stages import Stage
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.stages import Stage
 
 pytestmark = pytest.mark.slow
 

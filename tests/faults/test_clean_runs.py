@@ -9,12 +9,14 @@ from clips import seconds
 from replay import PARAMETERS, Samples, plan_of
 from speech import recording
 
-from tasks.engine.diarizer import SAMPLE_RATE, diarize
-from tasks.engine.experiment import on_frames
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.diagnosis.patching import on_frames
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
-from tasks.engine.timeline import Timeline
+from tasks.engine.inference.diarizer import diarize
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,12 @@ import numpy as np
 import oracle
 from replay import Reference, Run
 
-from tasks.engine.errors import NonFiniteError
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.errors import NonFiniteError
+from tasks.engine.core.stages import Stage, Value
+from tasks.engine.diagnosis.localization import localize
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
-from tasks.engine.localise import localise
-from tasks.engine.stages import Stage, Value
 
 Size = float | str
 Mutation = Callable[[Reference, Size, np.random.Generator], Run]
@@ -98,4 +99,4 @@ def guilty(reference: Reference, candidate: Run) -> Stage:
         verdict = compare(reference.timeline, reference.replay(given).timeline).verdict
         return verdict is not Verdict.COHERENT
 
-    return localise(reference.run.outputs, candidate.outputs, drifts_with, candidate.plan).stage
+    return localize(reference.run.outputs, candidate.outputs, drifts_with, candidate.plan).stage

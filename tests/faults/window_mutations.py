@@ -9,7 +9,7 @@ from striking import Array
 from torch.nn import functional
 from trial import Size
 
-from tasks.engine.stages import Stage
+from tasks.engine.core.stages import Stage
 
 RNG = np.random.Generator
 

@@ -22,16 +22,17 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
 from flows.audio_analysis import analyse, audio_analysis
 from profiles.settings import Configuration
-from tasks.engine.errors import DeviceError, DriftError, MediaError, NonFiniteError, StorageError, UsageError
-from tasks.engine.experiment import Explanation
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
+from tasks.engine.core.errors import DeviceError, DriftError, MediaError, NonFiniteError, StorageError, UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.diagnosis.patching import Explanation
 from tasks.engine.formats import rttm, turns_parquet
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.leftovers import machine
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.store import Store
-from tasks.engine.turns import Turn
-from tasks.publish import Published, read_manifest
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.inference.result_store import ResultStore
+from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.system.stale_files import machine
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.publish import Published
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -63,11 +64,13 @@ def video(master_clip: Path, tmp_path: Path) -> Path:
 def start(video: Path, diarizer: ScriptedDiarizer, *, gpu: bool = False, **parameters: Any) -> Published:
     """Run the recipe inside a flow of its own."""
     facts = ONE_GPU if gpu else CPU_ONLY
-    seams = Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    dependencies = Dependencies(
+        device_facts=lambda: facts, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
 
     @flow(name="test")
     def run() -> Published:
-        return analyse(video, video.parent, Configuration.resolve(parameters), seams)
+        return analyse(video, video.parent, Configuration.resolve(parameters), dependencies)
 
     return run()
 
@@ -208,9 +211,9 @@ def test_two_videos_of_one_stem_do_not_overwrite_each_other(video: Path) -> None
 
 def test_an_output_that_takes_no_files_is_a_storage_error(video: Path) -> None:
     """A file where the folder should be: exit code 6 and one sentence."""
-    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
+    dependencies = Dependencies(device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
 
-    with seams_in_force(seams), pytest.raises(StorageError, match="cannot be made"):
+    with use_dependencies(dependencies), pytest.raises(StorageError, match="cannot be made"):
         audio_analysis(video, output=video / "sub")
 
 
@@ -233,7 +236,7 @@ def test_a_stored_nan_is_refused_too(video: Path) -> None:
     """What comes from the store is checked like what was just computed."""
     start(video, ScriptedDiarizer(TURNS))
     (video.parent / "clip_audio.json").unlink()
-    store = Store(video.parent / ".step4" / "inferences")
+    store = ResultStore(video.parent / ".step4" / "inferences")
     name = next(store.folder.glob("*.npz")).stem
     kept = store.get(name)
     values = np.full_like(kept.scores.values, np.nan)
@@ -344,8 +347,13 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
     """An operator reads the worst criterion in the state of the run."""
     monkeypatch.setenv("AUDIO_PROFILE", "gpu_fp32")
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    with seams_in_force(
-        Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    with use_dependencies(
+        Dependencies(
+            device_facts=lambda: ONE_GPU,
+            diarizer=diarizer,
+            explainer=no_patching,
+            check_low_precision=sound_low_precision,
+        )
     ):
         state = audio_analysis(video, return_state=True)
 
@@ -356,13 +364,13 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
 def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) -> None:
     """On drift the reference is run again; where it does not equal itself no candidate is blamed."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    seams = Seams(
+    dependencies = Dependencies(
         device_facts=lambda: ONE_GPU,
         diarizer=diarizer,
         explainer=lambda *_: Explanation(repeatable=False, localisation=None),
     )
 
-    with seams_in_force(seams):
+    with use_dependencies(dependencies):
         state = audio_analysis(video, on_drift="substitute", return_state=True)
 
     assert state.is_failed()
@@ -378,7 +386,7 @@ def test_a_failing_experiment_does_not_soften_a_refusal(video: Path, error: Exce
         raise error
 
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    with seams_in_force(Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=broken)):
+    with use_dependencies(Dependencies(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=broken)):
         state = audio_analysis(video, return_state=True)
 
     report = json.loads((video.parent / ".step4" / "refused" / "clip" / "drift.json").read_text())
@@ -499,8 +507,13 @@ def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
 def test_the_fallback_is_a_retry_in_the_run_states(video: Path) -> None:
     """The task run that fell back shows two attempts, and its log line is the one operators search for."""
     diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA error: device lost")))
-    with seams_in_force(
-        Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    with use_dependencies(
+        Dependencies(
+            device_facts=lambda: ONE_GPU,
+            diarizer=diarizer,
+            explainer=no_patching,
+            check_low_precision=sound_low_precision,
+        )
     ):
         state = audio_analysis(video, return_state=True)
 
@@ -621,7 +634,7 @@ def test_gzip_replaces_the_plain_json(video: Path) -> None:
 
 def with_device_errors(diarizer: ScriptedDiarizer) -> Callable[..., Any]:
     """The scripted diarizer behind the real mapping from torch's errors."""
-    from tasks.engine.diarizer import device_failures
+    from tasks.engine.core.exception_map import device_failures
 
     def guarded(*arguments: Any) -> Any:
         with device_failures():

@@ -12,20 +12,22 @@ from served import newest_artifact
 
 from flows.audit import audit
 from flows.batch import batch
-from flows.cli import main
-from tasks.engine.errors import BatchError
-from tasks.engine.fakes import CPU_ONLY, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.turns import Turn
+from flows.cli.main import main
+from tasks.engine.core.errors import BatchError
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
 
-def seams(diarizer: Any) -> Seams:
+def dependencies(diarizer: Any) -> Dependencies:
     """The outside world with these networks."""
-    return Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
+    return Dependencies(
+        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +38,7 @@ def published_once(tmp_path_factory: pytest.TempPathFactory, prefect_server: Non
     clip(folder / "a.mp4")
     shutil.copy(folder / "a.mp4", folder / "b.mp4")
     clip(folder / "silent.mp4", [], "", "25", "-an")
-    with seams_in_force(seams(ScriptedDiarizer(TURNS))):
+    with use_dependencies(dependencies(ScriptedDiarizer(TURNS))):
         batch([folder], here=True)
     return folder
 
@@ -63,7 +65,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 def findings(archive: Path, diarizer: Any) -> list[tuple[str, int]]:
     """(name, exit code) of what an audit of everything finds, the worst first."""
-    with seams_in_force(seams(diarizer)), pytest.raises(BatchError) as caught:
+    with use_dependencies(dependencies(diarizer)), pytest.raises(BatchError) as caught:
         audit([archive], sample=100)
     return [(Path(one["video"]).name, one["exit_code"]) for one in caught.value.report["failures"]]
 
@@ -72,7 +74,7 @@ def test_what_is_still_true_is_confirmed_by_computing_it_again(archive: Path) ->
     """Everything published is recomputed, from no store, and nothing in the folder changes."""
     before = everything(archive)
     diarizer = ScriptedDiarizer(TURNS)
-    with seams_in_force(seams(diarizer)):
+    with use_dependencies(dependencies(diarizer)):
         report = audit([archive], sample=100)
 
     assert (report["exit_code"], report["published"], report["audited"], report["failed"]) == (0, 3, 3, 0)
@@ -85,7 +87,7 @@ def test_what_is_still_true_is_confirmed_by_computing_it_again(archive: Path) ->
 def test_drift_since_publication_fails_the_audit(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A reference that says something else today: exit code 3, the criteria in words, and still nothing is changed."""
     before = everything(archive)
-    with seams_in_force(seams(ScriptedDiarizer(TURNS[:1]))), pytest.raises(SystemExit) as caught:
+    with use_dependencies(dependencies(ScriptedDiarizer(TURNS[:1]))), pytest.raises(SystemExit) as caught:
         main(["audit", str(archive), "--json"])
     report = json.loads(capsys.readouterr().out)
 
@@ -125,14 +127,14 @@ def test_a_moved_archive_is_audited_where_it_is(archive: Path, tmp_path: Path) -
     """The manifest names a video that is gone; one of that name and content beside it is the same."""
     say_videos_are_in(tmp_path / "gone", archive)
 
-    with seams_in_force(seams(ScriptedDiarizer(TURNS))):
+    with use_dependencies(dependencies(ScriptedDiarizer(TURNS))):
         assert audit([archive], sample=100)["failed"] == 0
 
 
 def test_a_sample_says_less_than_the_whole(archive: Path) -> None:
     """One of three looked at: the bound is near 1, and the same seed looks at the same one."""
     diarizer = ScriptedDiarizer(TURNS)
-    with seams_in_force(seams(diarizer)):
+    with use_dependencies(dependencies(diarizer)):
         report = audit([archive], sample=1, seed=7)
         again = audit([archive], sample=1, seed=7)
 
@@ -153,7 +155,7 @@ def test_the_findings_are_a_table_on_the_server(archive: Path) -> None:
 
 def test_an_empty_archive_is_no_proof(tmp_path: Path) -> None:
     """Nothing published, nothing audited: the bound says that nothing is known."""
-    with seams_in_force(replace(seams(ScriptedDiarizer(TURNS)))):
+    with use_dependencies(replace(dependencies(ScriptedDiarizer(TURNS)))):
         report = audit([tmp_path])
 
     assert (report["published"], report["audited"], report["share_at_most"]) == (0, 0, 1.0)

@@ -20,15 +20,15 @@ from served import newest_artifact
 
 from flows.audio_analysis import audio_analysis
 from flows.batch import batch
-from flows.cli import main
+from flows.cli.main import main
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine.errors import BatchError, UsageError
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.models import identity
-from tasks.engine.seams import Seams, current_seams, seams_in_force
-from tasks.engine.selfcheck import SelfCheck, remember
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import BatchError, UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
+from tasks.engine.diagnosis.selfcheck import SelfCheck, remember
+from tasks.engine.models.registry import identity
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -55,8 +55,10 @@ def inbox(one_clip: Path, tmp_path: Path) -> Path:
 def networks() -> Iterator[ScriptedDiarizer]:
     """Scripted networks on a machine without a GPU, in force."""
     diarizer = ScriptedDiarizer(TURNS)
-    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
-    with seams_in_force(seams):
+    dependencies = Dependencies(
+        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(dependencies):
         yield diarizer
 
 
@@ -104,8 +106,10 @@ def test_what_a_self_check_moved_to_the_cpu_is_not_done_again(inbox: Path) -> No
     found = SelfCheck(plan.device, plan.device_name, plan.precision, "drift", ())
     remember(found, plan, ONE_GPU, identity("offline"))
     networks = ScriptedDiarizer(TURNS)
-    seams = Seams(device_facts=lambda: ONE_GPU, diarizer=networks, half_trouble=no_trouble)
-    with seams_in_force(seams):
+    dependencies = Dependencies(
+        device_facts=lambda: ONE_GPU, diarizer=networks, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(dependencies):
         assert batch([inbox], here=True)["published"] == {"reference": 3}
         assert {one.on_cpu for one in networks.calls} == {True}
         networks.calls.clear()
@@ -131,13 +135,13 @@ def test_every_video_has_its_turn_and_the_worst_is_first(inbox: Path, one_clip: 
     shutil.copy(one_clip, inbox / "c.mp4")
     shutil.copy(one_clip, inbox / "c.mov")
     drifting = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    gpu = Seams(device_facts=lambda: ONE_GPU, explainer=no_experiments, half_trouble=no_trouble)
+    gpu = Dependencies(device_facts=lambda: ONE_GPU, explainer=no_patching, check_low_precision=sound_low_precision)
     asked = iter([drifting, drifting, *[ScriptedDiarizer(TURNS)] * 9])
 
     def by_turn(*arguments: Any) -> Any:
         return next(asked)(*arguments)
 
-    with seams_in_force(replace(gpu, diarizer=by_turn)), pytest.raises(BatchError) as caught:
+    with use_dependencies(replace(gpu, diarizer=by_turn)), pytest.raises(BatchError) as caught:
         batch([inbox], here=True)
     report = caught.value.report
 
@@ -201,9 +205,11 @@ def test_a_bug_in_one_video_does_not_stop_the_next(inbox: Path) -> None:
     def buggy(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    with seams_in_force(replace(Seams(), device_facts=lambda: CPU_ONLY, diarizer=buggy)):
+    with use_dependencies(replace(Dependencies(), device_facts=lambda: CPU_ONLY, diarizer=buggy)):
         assert step4("batch", inbox, "--here") == 1
-    with seams_in_force(replace(current_seams(), device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))):
+    with use_dependencies(
+        replace(current_dependencies(), device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
+    ):
         assert step4("batch", inbox, "--here") == 0
 
 
@@ -211,7 +217,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from scripted_flow import scripted
-from flows.cli import main
+from flows.cli.main import main
 inbox, computed, release = map(Path, sys.argv[1:])
 with scripted(computed, release, stop_at=2):
     main(["batch", str(inbox), "--here", "--json"])

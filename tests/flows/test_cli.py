@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from media_samples import clip
 
-from flows.cli import main
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.seams import Seams, current_seams, seams_in_force
-from tasks.engine.turns import Turn
+from flows.cli.main import main
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -160,7 +160,7 @@ def test_import_keeps_the_frame_rate_it_is_told(old: Path, tmp_path: Path) -> No
 def test_export_writes_to_stdout(old: Path, form: str, expected: str) -> None:
     """Without -o the converted file is printed, and nothing else."""
     done = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "export", str(old), "--to", form],
+        [sys.executable, "-m", "flows.cli.main", "export", str(old), "--to", form],
         capture_output=True,
         text=True,
         check=True,
@@ -210,7 +210,7 @@ def test_light_commands_do_not_load_the_engine(old: Path, arguments: tuple[str, 
     """Help and compare start at once: neither torch nor pyannote nor Prefect nor scipy is imported."""
     words = [str(old) if word == "OLD" else word for word in arguments]
     code = (
-        "import sys\nfrom flows.cli import main\n"
+        "import sys\nfrom flows.cli.main import main\n"
         f"try:\n    main({words!r})\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'pyannote.audio', 'prefect', 'scipy', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
@@ -234,8 +234,10 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 def scripted() -> Iterator[ScriptedDiarizer]:
     """`step4 run` with scripted networks."""
     diarizer = ScriptedDiarizer((Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")))
-    seams = Seams(device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
-    with seams_in_force(seams):
+    dependencies = Dependencies(
+        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(dependencies):
         yield diarizer
 
 
@@ -258,7 +260,8 @@ def test_run_ends_with_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_temporary_server_says_nothing_of_its_end() -> None:
     """Prefect stops it in the middle of its book-keeping: a traceback of that would look like a failed run."""
     setting = "from prefect.settings import PREFECT_SERVER_LOGGING_LEVEL as level"
-    code = f"import flows.in_process; {setting}; print(level.value())"
+    quiet = "from flows.cli.log_setup import quiet_prefect; quiet_prefect(); import flows.cli.runner"
+    code = f"{quiet}; {setting}; print(level.value())"
     clean = {name: value for name, value in os.environ.items() if "LOGGING" not in name}
 
     shown = subprocess.run(
@@ -279,7 +282,7 @@ def test_run_json_is_one_object_even_when_a_video_fails_and_libraries_print(
         return scripted(*arguments)
 
     video = clip(tmp_path / "clip.mp4")
-    with seams_in_force(replace(current_seams(), diarizer=chatty)):
+    with use_dependencies(replace(current_dependencies(), diarizer=chatty)):
         assert step4("run", tmp_path / "missing.mp4", video, "--json") == 4
     document = json.loads(capsys.readouterr().out)
 
@@ -305,7 +308,7 @@ def test_run_maps_what_goes_wrong_to_exit_codes(tmp_path: Path) -> None:
     assert step4("run", video, "--profile", "gpu_optimized") == 5
     drifting = ScriptedDiarizer((Turn(0.5, 2.0, "A"), Turn(2, 3, "B")), candidate=(Turn(0.5, 2.0, "A"),))
     for diarizer, code in ((drifting, 3), (interrupted, 130), (buggy, 1)):
-        with seams_in_force(replace(current_seams(), diarizer=diarizer, device_facts=lambda: ONE_GPU)):
+        with use_dependencies(replace(current_dependencies(), diarizer=diarizer, device_facts=lambda: ONE_GPU)):
             assert step4("run", video) == code
     assert [path.name for path in tmp_path.glob("clip_*")] == []
 

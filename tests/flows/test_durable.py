@@ -12,12 +12,12 @@ import pytest
 from media_samples import clip
 from scripted_runs import TURNS, contents, publish
 
-from tasks.engine.atomic import Disk, disk_replaced
-from tasks.engine.errors import StorageError
-from tasks.engine.fakes import ScriptedDiarizer
-from tasks.engine.leftovers import is_left_over, machine, sweep
-from tasks.engine.turns import Turn
-from tasks.publish import read_manifest
+from tasks.engine.core.errors import StorageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.system.atomic import Disk, disk_replaced
+from tasks.engine.system.stale_files import is_stale, machine, remove_stale
+from tasks.engine.testing import ScriptedDiarizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_the_publication(video: Path, small_disk: Path) -> No
 
 def test_a_refusal_needs_no_space(video: Path) -> None:
     """Drift on a disk that takes no more copies: what was refused is moved, the publication stays."""
-    from tasks.engine.errors import DriftError
+    from tasks.engine.core.errors import DriftError
 
     publish(video)
     before = contents(video.parent)
@@ -155,15 +155,15 @@ def test_a_container_with_this_machines_name_is_another_machine(tmp_path: Path) 
     path = tmp_path / f"{platform.node()}.1-{2**22 + 1}-0123456789abcdef"
     path.mkdir()
 
-    assert not is_left_over(path)
+    assert not is_stale(path)
 
 
 def test_what_another_machine_left_is_swept_after_a_week(tmp_path: Path) -> None:
     """Nobody can ask whether its process lives: age decides."""
     path = tmp_path / "other-1-0123456789abcdef"
     path.mkdir()
-    assert not is_left_over(path)
+    assert not is_stale(path)
     os.utime(path, (0, 0))
-    sweep(tmp_path)
+    remove_stale(tmp_path)
 
     assert not path.exists()

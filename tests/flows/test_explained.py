@@ -7,7 +7,7 @@ import pytest
 from media_samples import ffmpeg, picture
 from test_cli import step4
 
-from tasks.engine.recording import QUIET, recording_path
+from tasks.engine.media.sample import QUIET, recording_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings", "prefect_server")]
 

@@ -15,7 +15,7 @@ from killing import Bench
 from media_samples import clip
 from served import wait_for
 
-from tasks.server import stop_abandoned_servers
+from tasks.orchestration.ephemeral_server import stop_abandoned_servers
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]

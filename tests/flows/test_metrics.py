@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from media_samples import clip, ffmpeg, picture
-from scripted_runs import TURNS, publish, seams
+from scripted_runs import TURNS, dependencies, publish
 
 from flows.audio_analysis import audio_analysis
-from tasks.engine.errors import DeviceError, DriftError
-from tasks.engine.fakes import ScriptedDiarizer
-from tasks.engine.meter import stage_done
-from tasks.engine.recording import recording_path
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.metrics import Profile
+from tasks.engine.core.errors import DeviceError, DriftError
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.media.sample import recording_path
+from tasks.engine.system.profiler import mark_stage
+from tasks.engine.testing import ScriptedDiarizer
+from tasks.records.metrics import RunProfile
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -84,7 +84,7 @@ def test_a_run_that_fails_or_falls_back_is_a_row_too(
     video: Path, diarizer: ScriptedDiarizer, ended: str, inferences: int
 ) -> None:
     """A refusal names its error; after a fallback the row is the CPU's."""
-    with seams_in_force(seams(diarizer, gpu=True)):
+    with use_dependencies(dependencies(diarizer, gpu=True)):
         state = audio_analysis(video, return_state=True)
     (row,), (stages,) = written()
 
@@ -108,7 +108,7 @@ def test_real_networks_are_measured_stage_by_stage(tmp_path: Path, monkeypatch: 
     video = tmp_path / "talk.mp4"
     sound = ["-ss", "7", "-t", "12", "-i", recording_path()]
     ffmpeg(*sound, *picture(seconds=12), "-c:a", "aac", "-c:v", "libx264", video)
-    with seams_in_force(Seams()):
+    with use_dependencies(Dependencies()):
         audio_analysis(video, profile="cpu")
     (row,), (stages,) = written()
     (inference,) = stages["inferences"]
@@ -125,8 +125,8 @@ def test_real_networks_are_measured_stage_by_stage(tmp_path: Path, monkeypatch: 
 
 def test_the_experiments_on_a_drift_are_one_stage() -> None:
     """Diarizations inside `explain` mark stages of their own: they are neither the run's, nor taken off `explain`."""
-    profile = Profile()
+    profile = RunProfile()
 
-    profile.staged("explain", lambda: stage_done("segmentation"))()
+    profile.staged("explain", lambda: mark_stage("segmentation"))()
 
     assert [one["stage"] for one in profile.stages] == ["explain"]

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.in_process import run_selfcheck
+from flows.cli.runner import run_selfcheck
 from flows.selfcheck import selfcheck
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine.devices import DevicePlan
-from tasks.engine.diarizer import Parameters
-from tasks.engine.errors import DeviceError, NonFiniteError
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_trouble
-from tasks.engine.half import trouble
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.selfcheck import SelfCheck, remembered
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import DeviceError, NonFiniteError
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.devices.low_precision_check import check_low_precision
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.diagnosis.selfcheck import SelfCheck, remembered
+from tasks.engine.inference.types import Parameters
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, sound_low_precision
 from tasks.selfcheck import selfcheck as check_plan
 from tasks.selfcheck import trusted_plan
 
@@ -55,7 +55,7 @@ def answers(diarizer: Any, plan: DevicePlan | None = None) -> list[tuple[str, st
 def test_a_coherent_device_is_left_as_it_is() -> None:
     """One answer, and runs keep the profile's plan."""
     assert answers(ScriptedDiarizer(TURNS)) == [("cuda:0", "mixed", "coherent")]
-    assert trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), no_trouble) == gpu_plan()
+    assert trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), sound_low_precision) == gpu_plan()
 
 
 def test_divergence_degrades_to_fp32_with_the_known_log_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -63,7 +63,7 @@ def test_divergence_degrades_to_fp32_with_the_known_log_line(caplog: pytest.LogC
     assert answers(DriftsIn("mixed")) == [("cuda:0", "mixed", "drift"), ("cuda:0", "fp32", "coherent")]
 
     with caplog.at_level(logging.WARNING, logger="step4"):
-        safe = trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), no_trouble)
+        safe = trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), sound_low_precision)
 
     assert (safe.device, safe.precision) == ("cuda:0", "fp32")
     assert "self-check" in safe.reason
@@ -74,7 +74,7 @@ def test_fp32_that_diverges_too_leads_to_the_cpu() -> None:
     """The last resort is the reference itself."""
     assert answers(DriftsIn("mixed", "fp32"))[:2] == [("cuda:0", "mixed", "drift"), ("cuda:0", "fp32", "drift")]
 
-    safe = trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), no_trouble)
+    safe = trusted_plan(gpu_plan(), lambda plan: remembered(plan, ONE_GPU, MODELS), sound_low_precision)
 
     assert safe.is_reference
     assert safe.batch_size == gpu_plan().batch_size
@@ -104,7 +104,7 @@ def test_a_failing_device_degrades_this_once() -> None:
 
     assert [verdict for _, _, verdict in answers(full)] == ["not_comparable", "not_comparable"]
     assert known(gpu_plan()) is None
-    assert trusted_plan(gpu_plan(), known, no_trouble) == gpu_plan()
+    assert trusted_plan(gpu_plan(), known, sound_low_precision) == gpu_plan()
     assert answers(ScriptedDiarizer(TURNS)) == [("cuda:0", "mixed", "coherent")]
 
 
@@ -122,18 +122,18 @@ def test_a_device_that_cannot_is_remembered() -> None:
     broken = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), FailsWith(DeviceError("no kernel image")))
 
     assert [one.outcome for one in broken] == ["failed", "failed"]
-    assert trusted_plan(gpu_plan(), known, no_trouble).is_reference
+    assert trusted_plan(gpu_plan(), known, sound_low_precision).is_reference
 
     repaired = check_plan(gpu_plan(), ONE_GPU, MODELS, Parameters(), ScriptedDiarizer(TURNS), fresh=True)
     assert [one.outcome for one in repaired] == ["passed"]
-    assert trusted_plan(gpu_plan(), known, no_trouble) == gpu_plan()
+    assert trusted_plan(gpu_plan(), known, sound_low_precision) == gpu_plan()
 
 
 def test_numbers_that_are_none_are_a_verdict() -> None:
     """NaN comes from the arithmetic, not from the moment: it is remembered and heeded."""
     assert len(answers(FailsWith(NonFiniteError("NaN in segmentation")))) == 2
 
-    assert trusted_plan(gpu_plan(), known, no_trouble).is_reference
+    assert trusted_plan(gpu_plan(), known, sound_low_precision).is_reference
 
 
 def test_answers_are_remembered_for_the_same_machine_only() -> None:
@@ -166,7 +166,7 @@ def test_half_precision_is_tried_before_mixed_is_used() -> None:
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
 def test_this_cpus_half_precision_is_sound(half: str) -> None:
     """The real probe, on the real CPU, finds nothing wrong."""
-    assert trouble("cpu", half) is None
+    assert check_low_precision("cpu", half) is None
 
 
 def events_named(name: str) -> list[dict[str, Any]]:
@@ -193,8 +193,10 @@ def events_named(name: str) -> list[dict[str, Any]]:
 )
 def test_the_outcome_is_announced_and_ends_the_command(diarizer: Any, event: str, code: int) -> None:
     """Each outcome has an event of its own, with the answers as payload, and an exit code of its own."""
-    seams = Seams(device_facts=lambda: ONE_GPU, diarizer=diarizer, half_trouble=no_trouble)
-    with seams_in_force(seams):
+    dependencies = Dependencies(
+        device_facts=lambda: ONE_GPU, diarizer=diarizer, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(dependencies):
         found = selfcheck(profile="gpu_optimized", fresh=True)
         ended = run_selfcheck({"profile": "gpu_optimized", "models": None, "fresh": False}, as_json=True)
 

@@ -10,12 +10,12 @@ from media_samples import clip
 
 RUNS = """
 import sys
-from scripted_runs import seams
-from flows.cli import main
-from tasks.engine.fakes import ScriptedDiarizer
-from tasks.engine.seams import seams_in_force
+from scripted_runs import dependencies
+from flows.cli.main import main
+from tasks.engine.testing import ScriptedDiarizer
+from tasks.engine.dependencies import use_dependencies
 
-with seams_in_force(seams(ScriptedDiarizer(()))):
+with use_dependencies(dependencies(ScriptedDiarizer(()))):
     main(["run", *sys.argv[1:], "--reference", "none"])
 """
 

@@ -9,10 +9,11 @@ import pytest
 from pages import pair
 from rich.console import Console
 
-from flows.terminal import LANE_WIDTH, lanes, lines_per_tenth, progress, show_profiles, show_refused, summary_rows
+from flows.cli.console import lines_per_tenth, progress
+from flows.cli.summaries import LANE_WIDTH, lanes, show_profiles, show_refused, summary_rows
 from profiles.profile import all_profiles
+from tasks.engine.core.turns import Turn
 from tasks.engine.gate.verdict import compare
-from tasks.engine.turns import Turn
 
 MANIFEST = {
     "source": {"name": "clip.mp4", "duration_sec": 30.0, "fps_assumed": False, "audio": {"codec": "aac"}},

@@ -14,11 +14,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from served import artifacts, events
 
 from flows.audio_analysis import audio_analysis
-from tasks.engine.diarizer import device_failures
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_experiments, no_trouble
-from tasks.engine.seams import Seams, seams_in_force
-from tasks.engine.turns import Turn
-from tasks.server import never_failing
+from tasks.engine.core.exception_map import device_failures
+from tasks.engine.core.turns import Turn
+from tasks.engine.dependencies import Dependencies, use_dependencies
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.orchestration.connection import best_effort
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -41,8 +41,10 @@ def video(five_seconds: Path, tmp_path: Path) -> Path:
 def start(video: Path, diarizer: Callable[..., Any], *, gpu: bool = True, **parameters: Any) -> State[Any]:
     """The flow's final state."""
     facts = ONE_GPU if gpu else CPU_ONLY
-    seams = Seams(device_facts=lambda: facts, diarizer=diarizer, explainer=no_experiments, half_trouble=no_trouble)
-    with seams_in_force(seams):
+    dependencies = Dependencies(
+        device_facts=lambda: facts, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+    )
+    with use_dependencies(dependencies):
         state: State[Any] = audio_analysis(video, **parameters, return_state=True)
     return state
 
@@ -159,7 +161,7 @@ def test_without_a_named_server_nothing_is_told(video: Path) -> None:
 
 def test_what_cannot_be_told_fails_no_run(caplog: pytest.LogCaptureFixture) -> None:
     """A server in trouble becomes a warning."""
-    with never_failing("The artifacts"):
+    with best_effort("The artifacts"):
         raise ConnectionError("refused")
 
     assert "The artifacts could not be sent to the Prefect server: refused" in caplog.text

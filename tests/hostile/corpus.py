@@ -10,7 +10,7 @@ from pathlib import Path
 
 from media_samples import FFMPEG, burst, clip, cut, ffmpeg, noise, overwrite, picture
 
-from tasks.engine.limits import MediaLimits
+from tasks.engine.media.limits import MediaLimits
 
 Make = Callable[[Path, int], Path]
 """Makes the file in a folder, given the port of a listener that must never hear from it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from corpus import ACCEPTED, CASES, REFUSED, Case
 
-from tasks.engine.errors import MediaError
+from tasks.engine.core.errors import MediaError
 from tasks.media import extract, probe
 
 SECONDS = 60

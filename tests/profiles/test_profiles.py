@@ -6,7 +6,7 @@ import pytest
 
 from profiles import profile as profiles
 from profiles.profile import all_profiles, get_profile, read_profile
-from tasks.engine.errors import UsageError
+from tasks.engine.core.errors import UsageError
 
 
 def test_the_documented_profiles_are_there() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from profiles.settings import Configuration, secrets_present
-from tasks.engine.environment import hub_token
-from tasks.engine.errors import UsageError
-from tasks.engine.models import models_folder
+from tasks.engine.core.errors import UsageError
+from tasks.engine.models.registry import models_folder
+from tasks.engine.system.environment import hub_token
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 

@@ -6,14 +6,14 @@ import sys
 import pytest
 from serving import ROOT
 
-from tasks.server import OWNER, stop_abandoned_servers
+from tasks.orchestration.ephemeral_server import OWNER, stop_abandoned_servers
 
 UNSHARED = ("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$0" "$@"; exit $?')
 """Through a shell: the first process of a container ignores SIGTERM, whoever sends it."""
 
 SERVER = f"""
 import os, sys
-from tasks.engine.leftovers import machine
+from tasks.engine.system.stale_files import machine
 owner = f"{{machine()}}-{2**22 + 1}-0"  # no process here has such a number
 env = {{**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "{OWNER}": owner}}
 print("started", flush=True)

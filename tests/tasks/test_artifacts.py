@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.runtime import flow_run
 
-from tasks.artifacts import LARGEST_PICTURE, image, key, plain, shown_progress
+from tasks.orchestration.artifacts import LARGEST_PICTURE, image, key, plain, shown_progress
 
 
 @pytest.mark.parametrize(

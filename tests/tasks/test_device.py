@@ -7,10 +7,11 @@ import pytest
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine.batching import BYTES_PER_WINDOW, auto_batch_size
-from tasks.engine.devices import GIB, CudaDevice, DeviceFacts
-from tasks.engine.errors import DeviceError
-from tasks.engine.fakes import CPU_ONLY, ONE_GPU
+from tasks.engine.core.constants import GIB
+from tasks.engine.core.errors import DeviceError
+from tasks.engine.devices.batch_size import BYTES_PER_WINDOW, auto_batch_size
+from tasks.engine.devices.facts import CudaDevice, DeviceFacts
+from tasks.engine.testing import CPU_ONLY, ONE_GPU
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -44,7 +45,7 @@ def test_bf16_on_a_cpu_only_where_it_pays(native: bool, engine: str, expected: s
     """shared_amp without a GPU: BF16 where the CPU has it; the exact engine in FP32 is the reference itself."""
     plan = plan_device(configured(profile="shared_amp", engine=engine), replace(CPU_ONLY, cpu_bfloat16=native))
 
-    assert (plan.on_cpu, plan.precision, plan.half) == (True, expected, "bfloat16")
+    assert (plan.on_cpu, plan.precision, plan.autocast_dtype) == (True, expected, "bfloat16")
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "mixed"), (False, "fp32")])

@@ -14,10 +14,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.engine.errors import DeviceError, UsageError
-from tasks.engine.fakes import ONE_GPU
-from tasks.engine.seams import Seams
-from tasks.gpu_slot import in_gpu_slot, slot
+from tasks.engine.core.errors import DeviceError, UsageError
+from tasks.engine.dependencies import Dependencies
+from tasks.engine.testing import ONE_GPU
+from tasks.orchestration.gpu_slot import in_gpu_slot, slot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -48,8 +48,8 @@ def held_during_inference(seen_at: str, *, cpu: bool = False) -> int:
 
     @flow(name="slot")
     def run() -> None:
-        seams = in_gpu_slot(replace(Seams(), diarizer=look))
-        seams.diarizer(None, plan.as_reference() if cpu else plan, None, None)
+        dependencies = in_gpu_slot(replace(Dependencies(), diarizer=look))
+        dependencies.diarizer(None, plan.as_reference() if cpu else plan, None, None)
 
     run()
     return seen[0]
@@ -75,7 +75,7 @@ def test_without_the_setting_nothing_is_asked_of_a_server(limit: str, monkeypatc
     monkeypatch.delenv("STEP4_GPU_SLOT", raising=False)
 
     assert held_during_inference(limit) == 0
-    assert in_gpu_slot(seams := Seams()) is seams
+    assert in_gpu_slot(dependencies := Dependencies()) is dependencies
 
 
 def test_a_misspelt_limit_is_an_error_that_says_how_to_make_it(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,10 +16,10 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from tasks.engine.batch_report import Tally
-from tasks.engine.errors import UsageError
-from tasks.engine.inbox import find_videos
-from tasks.hand_over import Submission, hand_over
+from tasks.engine.batch.discovery import find_videos
+from tasks.engine.batch.outcomes import BatchTotals
+from tasks.engine.core.errors import UsageError
+from tasks.submit import Submission, submit_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -91,9 +91,9 @@ def publish(run: FlowRun) -> State[Any]:
     return Completed()
 
 
-def handed(inbox: Path, deployment: str, in_flight: int = 3) -> Tally:
+def handed(inbox: Path, deployment: str, in_flight: int = 3) -> BatchTotals:
     """Hand over every video of the inbox."""
-    return hand_over(find_videos([inbox]), Submission(deployment, in_flight=in_flight, poll_sec=0.02))
+    return submit_runs(find_videos([inbox]), Submission(deployment, in_flight=in_flight, poll_sec=0.02))
 
 
 def test_never_more_runs_than_asked_for_are_under_way(inbox: Path, deployment: str) -> None:
@@ -195,7 +195,7 @@ def test_a_video_that_vanishes_is_that_videos_failure(inbox: Path, deployment: s
     (inbox / "1.mp4").unlink()
 
     with worker(deployment, publish):
-        tally = hand_over(found, Submission(deployment, poll_sec=0.02))
+        tally = submit_runs(found, Submission(deployment, poll_sec=0.02))
 
     assert [(Path(end.video).name, end.exit_code) for end in tally.failures] == [("1.mp4", 6)]
     assert tally.published == {"coherent": 3}

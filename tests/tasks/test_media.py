@@ -26,9 +26,9 @@ from media_samples import (
     spoil,
 )
 
-from tasks.engine import confined
-from tasks.engine.errors import MediaError
-from tasks.engine.limits import Bounds
+from tasks.engine.core.errors import MediaError
+from tasks.engine.system import sandbox
+from tasks.engine.system.sandbox import Bounds
 from tasks.media import Media, Samples, extract, listen, listen_task, probe, probe_task
 
 SRT = "1\n00:00:00,500 --> 00:00:03,000\nhello\n"
@@ -294,7 +294,7 @@ def test_same_file_same_samples(tmp_path: Path, binary: str) -> None:
     assert media.size == media.path.stat().st_size
 
     def runner(arguments: list[str], bounds: Bounds) -> "subprocess.CompletedProcess[bytes]":
-        return confined.run([binary, *arguments[1:]], bounds)
+        return sandbox.run([binary, *arguments[1:]], bounds)
 
     one, two = (extract(media, tmp_path / name, runner) for name in ("one.f32", "two.f32"))
     assert one.sha256 == two.sha256 == hashlib.sha256(one.path.read_bytes()).hexdigest()

@@ -7,10 +7,10 @@ hold tabs and line ends: white space and control characters become single spaces
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import UsageError
-from tasks.engine.formats.labels import one_line, seconds, text_of
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.formats.text import one_line, seconds, text_of
+from tasks.engine.system.atomic import atomic_path
 
 SHAPE = "a line of Audacity labels is START<TAB>END<TAB>LABEL, times in seconds from 0"
 

@@ -21,16 +21,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from tasks.engine.arrow import to_numpy
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import NonFiniteError, StorageError, UsageError
+from tasks.engine.core.arrow import to_numpy
+from tasks.engine.core.constants import ASSUMED_FPS
+from tasks.engine.core.errors import NonFiniteError, StorageError, UsageError
+from tasks.engine.core.frames import FrameGrid, rate_of
+from tasks.engine.core.timeline import Timeline, label_activity
 from tasks.engine.formats.audio_json_frames import SHAPE, FrameReader
 from tasks.engine.formats.json_stream import STREAMED, JsonStream
-from tasks.engine.frames import FrameGrid, rate_of
-from tasks.engine.timeline import Timeline, label_activity
+from tasks.engine.system.atomic import atomic_path
 
 GZIP_MAGIC = b"\x1f\x8b"
-DEFAULT_FPS = Fraction(25)
 """What a document without header means, unless the user tells another rate."""
 
 
@@ -70,7 +70,7 @@ def read(path: Path, fps: Fraction | None = None) -> Timeline:
     document = _parse(path, frames)
     _require_total(path, document, len(frames.speech))
     name = document.get("video_filename")
-    rate = rate_of(document["fps"]) if document.get("fps") is not None else fps or DEFAULT_FPS
+    rate = rate_of(document["fps"]) if document.get("fps") is not None else fps or ASSUMED_FPS
     speakers, active = frames.activity()
     return Timeline(
         video_filename=name if isinstance(name, str) else "",

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.errors import UsageError
+from tasks.engine.core.errors import UsageError
 
 MAX_SPEAKERS = 1000
 """More labels than any recording has people: the file is something else."""

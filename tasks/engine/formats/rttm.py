@@ -14,9 +14,9 @@ import urllib.parse
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import UsageError
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.system.atomic import atomic_path
 
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f]|^<(?=NA>$)")
 _NO_NAME = "<NA>"

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.engine.arrow import to_numpy
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import StorageError, UsageError
-from tasks.engine.frames import rate_of
-from tasks.engine.timeline import BATCH, SCHEMA, SCHEMA_VERSION, Timeline, label_activity
+from tasks.engine.core.arrow import to_numpy
+from tasks.engine.core.errors import StorageError, UsageError
+from tasks.engine.core.frames import rate_of
+from tasks.engine.core.timeline import BATCH, SCHEMA, SCHEMA_VERSION, Timeline, label_activity
+from tasks.engine.system.atomic import atomic_path
 
 METADATA_KEY = "step4"
 MAX_SPEAKERS = 1000

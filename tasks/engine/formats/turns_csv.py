@@ -8,10 +8,10 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import UsageError
-from tasks.engine.formats.labels import one_line, seconds, text_of
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.formats.text import one_line, seconds, text_of
+from tasks.engine.system.atomic import atomic_path
 
 HEADER = ("start_sec", "end_sec", "speaker")
 HEADERS = (HEADER, ("start_s", "end_s", "speaker"), ("start", "end", "speaker"))

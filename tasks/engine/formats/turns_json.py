@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import UsageError
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.system.atomic import atomic_path
 
 SHAPE = 'it should look like {"diarization": [{"start": 0.5, "end": 1.5, "speaker": "A"}]}'
 

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import StorageError, UsageError
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import StorageError, UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.system.atomic import atomic_path
 
 SCHEMA = pa.schema(
     [

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.errors import UsageError
-from tasks.engine.formats.labels import one_line, text_of
-from tasks.engine.turns import Turn
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.formats.text import one_line, text_of
+from tasks.engine.system.atomic import atomic_path
 
 SIGNATURE = "WEBVTT"
 SHAPE = "a cue is '00:00:00.500 --> 00:00:02.000' and below it '<v SPEAKER_00>text'"

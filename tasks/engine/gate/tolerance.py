@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.engine.errors import UsageError
+from tasks.engine.core.errors import UsageError
 
 
 def _limit(default: float, unit: str, title: str, *, strict: bool = False) -> Any:  # noqa: ANN401  # as dataclasses.field

@@ -8,10 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from tasks.engine.gate.agreement import measure
-from tasks.engine.gate.report import Criterion, DriftReport, Verdict, criteria_of
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.gate.criteria import Criterion, criteria_of
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.measurements import measure
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.engine.timeline import Timeline
 
 SAME_RATE = Fraction(1, 100_000)
 """Relative difference of two frame rates that comes from printing them; 24 and 23.976 are a hundred times farther."""

@@ -10,13 +10,13 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
-from tasks.engine.atomic import atomic_path
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.report import DriftReport
-from tasks.engine.report import facts, series
-from tasks.engine.report.sound import Excerpt
-from tasks.engine.report.words import LANGUAGES, words_of
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.report import chart_data, content
+from tasks.engine.report.audio_clip import Excerpt
+from tasks.engine.report.messages import LANGUAGES, load_messages
+from tasks.engine.system.atomic import atomic_path
 
 LONGEST_NAME = 14
 """Characters of a speaker's name beside its lane."""
@@ -84,13 +84,13 @@ def render(
     candidate, reference = _drawable(candidate), reference and _drawable(reference)
     drawn = reference.timeline if reference and reference.timeline.frames == candidate.timeline.frames else None
     mapping = _mapping(report, drawn, candidate.timeline)
-    places: list[series.Place] = []
+    places: list[chart_data.Place] = []
     if drawn is not None:
-        flips, others = series.differences(drawn, candidate.timeline, mapping)
-        places = series.worst_places(flips | others, drawn)
+        flips, others = chart_data.differences(drawn, candidate.timeline, mapping)
+        places = chart_data.worst_places(flips | others, drawn)
     data = _data(candidate.timeline, drawn, mapping, sound, threshold)
     data["places"] = [[one.start_sec, one.end_sec] for one in places]
-    data["words"] = {name: words_of(name).texts for name in LANGUAGES}
+    data["words"] = {name: load_messages(name).texts for name in LANGUAGES}
     data["language"] = language
     sides = [("candidate" if reference else "timeline", candidate), *([("reference", reference)] if reference else [])]
     text: str = _template().render(
@@ -127,30 +127,30 @@ def _data(
     candidate: Timeline, reference: Timeline | None, mapping: dict[str, str], sound: Sound | None, threshold: float
 ) -> dict[str, Any]:
     """What the script draws from."""
-    flips, others = (series.differences(reference, candidate, mapping)) if reference else (np.zeros(0, bool),) * 2
+    flips, others = (chart_data.differences(reference, candidate, mapping)) if reference else (np.zeros(0, bool),) * 2
     ends = candidate.frame_ends()
     return {
         "frames": candidate.frames,
         "fps": float(candidate.fps),
-        "clock": series.packed_clock(candidate),
+        "clock": chart_data.packed_clock(candidate),
         "duration": float(ends[-1]) if candidate.frames and np.isfinite(ends[-1]) else 1.0,
         "threshold": threshold,
-        "lanes": series.lanes(reference, candidate, mapping),
-        "flips": series.runs(flips),
-        "others": series.runs(others),
+        "lanes": chart_data.lanes(reference, candidate, mapping),
+        "flips": chart_data.runs(flips),
+        "others": chart_data.runs(others),
         "scores": {
-            "candidate": series.packed_scores(candidate.scores),
-            "reference": series.packed_scores(reference.scores if reference else None),
+            "candidate": chart_data.packed_scores(candidate.scores),
+            "reference": chart_data.packed_scores(reference.scores if reference else None),
         },
         "compared": reference is not None,
-        "wave": series.envelope(sound.samples, sound.sample_rate) if sound else None,
+        "wave": chart_data.envelope(sound.samples, sound.sample_rate) if sound else None,
         "sound": [sound.playable.start, sound.playable.end] if sound and sound.playable else None,
     }
 
 
-def _figures(data: dict[str, Any], places: list[series.Place], threshold: float) -> Any:  # noqa: ANN401  # Bokeh's JSON
+def _figures(data: dict[str, Any], places: list[chart_data.Place], threshold: float) -> Any:  # noqa: ANN401  # Bokeh's JSON
     # Imported where it is needed: it takes longer than the rest of the page.
-    from tasks.engine.report.figures import figures  # noqa: PLC0415
+    from tasks.engine.report.charts import figures  # noqa: PLC0415
 
     duration = data["duration"]
     view = (places[0].start_sec, min(places[0].end_sec, duration)) if places else (0.0, duration)
@@ -165,20 +165,20 @@ def _lane_name(candidate: str | None, reference: str | None) -> str:
 
 
 def _body(
-    language: str, sides: list[tuple[str, Side]], report: DriftReport | None, places: list[series.Place]
+    language: str, sides: list[tuple[str, Side]], report: DriftReport | None, places: list[chart_data.Place]
 ) -> dict[str, Any]:
     """Everything that is said in one language."""
-    words = words_of(language)
+    words = load_messages(language)
     return {
         "language": language,
         "words": words,
-        "sentence": facts.verdict_sentence(words, report, sides[0][1].timeline),
+        "sentence": content.verdict_sentence(words, report, sides[0][1].timeline),
         "reason": report.reason if report else None,
-        "criteria": facts.criteria(words, report),
-        "located": facts.located(words, report.localisation if report else None),
+        "criteria": content.criteria(words, report),
+        "located": content.located(words, report.localisation if report else None),
         "decisions": [str(flips) for flips in report.flips] if report else [],
-        "places": facts.places(words, places),
-        "sides": [(words(role), facts.side(words, one.timeline, one.name)) for role, one in sides],
+        "places": content.places(words, places),
+        "sides": [(words(role), content.side(words, one.timeline, one.name)) for role, one in sides],
         "notes": report.notes if report else (),
         "made_by": words("made_by", version=version("step4-audio")),
     }

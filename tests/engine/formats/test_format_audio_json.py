@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.errors import NonFiniteError, StorageError, UsageError
+from tasks.engine.core.errors import NonFiniteError, StorageError, UsageError
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.summary import UNNAMED
+from tasks.engine.core.timeline import Timeline, rows, turns_of
+from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.formats import audio_json, audio_json_frames, json_stream
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.frames import FrameGrid
-from tasks.engine.summary import UNNAMED
-from tasks.engine.timeline import Timeline, rows, turns_of
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.formats.detect import load_timeline
 
 NO_SCORES = SpeechScores(np.zeros(0, np.float32), 0.0, 1.0)
 

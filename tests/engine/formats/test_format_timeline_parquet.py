@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.engine.errors import Step4Error, StorageError, UsageError
+from tasks.engine.core.errors import Step4Error, StorageError, UsageError
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import Timeline, rows, summarise
+from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.formats import timeline_parquet
-from tasks.engine.formats.registry import load_timeline
-from tasks.engine.frames import FrameGrid
-from tasks.engine.timeline import Timeline, rows, summarise
-from tasks.engine.turns import SpeechScores, Turn
+from tasks.engine.formats.detect import load_timeline
 
 TURNS = [Turn(0.5, 3.0, "Anne Marie"), Turn(2.0, 7.2, "Zoë"), Turn(8.0, 9.0, "Anne Marie")]
 GRID = FrameGrid(300, Fraction(30000, 1001))

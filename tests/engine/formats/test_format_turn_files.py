@@ -10,18 +10,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.errors import UsageError
-from tasks.engine.ffmpeg import executable
+from tasks.engine.core.errors import UsageError
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.core.turns import Turn
 from tasks.engine.formats import audacity, rttm, turns_csv, turns_json, turns_parquet, webvtt
 from tasks.engine.formats.audio_json import write as write_audio_json
-from tasks.engine.formats.export import FORMATS, write
-from tasks.engine.formats.labels import one_line
-from tasks.engine.formats.registry import load, load_pair, read
+from tasks.engine.formats.convert import FORMATS, write
+from tasks.engine.formats.detect import load, load_pair, read
+from tasks.engine.formats.text import one_line
 from tasks.engine.formats.timeline_parquet import write_timeline
-from tasks.engine.formats.turn_files import on_grid
-from tasks.engine.frames import FrameGrid
-from tasks.engine.timeline import Timeline
-from tasks.engine.turns import Turn
+from tasks.engine.formats.turn_grid import on_grid
+from tasks.engine.media.decode import executable
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 seconds = st.integers(0, 10**9).map(lambda microseconds: microseconds / 1e6)

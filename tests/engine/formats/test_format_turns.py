@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.errors import StorageError, UsageError
+from tasks.engine.core.errors import StorageError, UsageError
+from tasks.engine.core.turns import Turn
 from tasks.engine.formats import rttm, turns_json, turns_parquet
-from tasks.engine.turns import Turn
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 seconds = st.integers(0, 10**9).map(lambda microseconds: microseconds / 1e6)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.engine.timeline import Timeline
+from tasks.engine.core.timeline import Timeline
 
 Spans = Sequence[tuple[int, int]]
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.engine.gate.report import Criterion
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
-from tasks.engine.timeline import Timeline
 
 Make = Callable[..., Timeline]
 

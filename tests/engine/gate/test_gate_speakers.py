@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from tasks.engine.core.timeline import Timeline
 from tasks.engine.gate.speakers import best_pairs, compare_speakers
 from tasks.engine.gate.verdict import compare
-from tasks.engine.timeline import Timeline
 
 Activity = NDArray[np.bool_]
 FRAMES = 24

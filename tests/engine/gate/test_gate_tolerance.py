@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tasks.engine.errors import UsageError
+from tasks.engine.core.errors import UsageError
 from tasks.engine.gate.tolerance import Tolerance
 
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.timeline import Timeline
 from tasks.engine.formats import timeline_parquet
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
-from tasks.engine.timeline import Timeline
 
 Make = Callable[..., Timeline]
 
@@ -250,7 +251,7 @@ def test_comparing_imports_nothing_slow(timeline: Make, tmp_path: Path) -> None:
     path = tmp_path / "clip_timeline.parquet"
     timeline_parquet.write_timeline(path, timeline({"A": [(0, 9)], "B": [(9, 20)]}, 30))
     code = (
-        "import sys; from pathlib import Path; from tasks.engine.formats.registry import load_timeline; "
+        "import sys; from pathlib import Path; from tasks.engine.formats.detect import load_timeline; "
         "from tasks.engine.gate.verdict import compare; "
         "report = compare(*(load_timeline(Path(name)) for name in sys.argv[1:])); report.to_json(); "
         "print([name for name in ('torch', 'prefect', 'pyannote', 'scipy', 'pandas') if name in sys.modules])"

@@ -9,8 +9,8 @@ from browser import Visit, browser
 from pages import RATE, pair, tone
 
 from tasks.engine.gate.verdict import compare
+from tasks.engine.report.audio_clip import excerpt
 from tasks.engine.report.page import Side, Sound, write
-from tasks.engine.report.sound import excerpt
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import RATE, pair, timeline, tone
 
-from tasks.engine.decisions import Flips
-from tasks.engine.frames import FrameGrid
-from tasks.engine.gate.report import DriftReport, Verdict
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.stages import Stage
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.core.turns import Turn
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import Difference, Flips, Localization
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
-from tasks.engine.localise import Difference, Localisation
-from tasks.engine.report import facts, series
+from tasks.engine.report import chart_data, content
+from tasks.engine.report.messages import LANGUAGES, load_messages
 from tasks.engine.report.page import Side, Sound, render, write
-from tasks.engine.report.words import LANGUAGES, words_of
-from tasks.engine.stages import Stage
-from tasks.engine.timeline import Timeline
-from tasks.engine.turns import Turn
 
 
 def page(candidate: Timeline, reference: Timeline | None = None, report: DriftReport | None = None) -> str:
@@ -54,7 +54,7 @@ def fields(texts: dict[str, object], path: str = "") -> dict[str, set[str]]:
 
 def test_both_languages_say_everything() -> None:
     """The same keys, the same fields in each; every criterion, stage and verdict has words."""
-    english, french = (words_of(language).texts for language in LANGUAGES)
+    english, french = (load_messages(language).texts for language in LANGUAGES)
     bound = {"bound", "limit"}
     known = {key: names - bound for key, names in fields(english).items()}
 
@@ -75,8 +75,8 @@ def test_a_drift_opens_with_its_verdict() -> None:
     assert english.strip().startswith("Drift: the candidate must not be used.")
     assert french.strip().startswith("Divergence : le candidat ne doit pas être utilisé.")
     for one in report.criteria:
-        assert words_of("en").texts["titles"][one.name] in english
-        assert words_of("fr").texts["titles"][one.name] in french
+        assert load_messages("en").texts["titles"][one.name] in english
+        assert load_messages("fr").texts["titles"][one.name] in french
     assert text.count('class="fail"') == 2 * len(report.failed)
 
 
@@ -140,7 +140,7 @@ def test_the_page_needs_nothing_else() -> None:
 
 def test_where_a_drift_began_is_told() -> None:
     """Stage, place and advice of the localisation, the stage in the reader's language."""
-    found = Localisation(
+    found = Localization(
         Stage.FRONT_END, (Difference(Stage.FRONT_END, 0.25, 0.5, 3, 3.0, drifts=True),), "Check that TF32 is off."
     )
     report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localisation=found, reason="x")
@@ -164,7 +164,7 @@ def test_the_hard_decisions_that_differ_are_listed() -> None:
         unit="windows",
         tie=0.1,
     )
-    found = Localisation(Stage.SCORES, (Difference(Stage.SCORES, 0.5, 0.5, 0, 0.0, drifts=True),), "Look.")
+    found = Localization(Stage.SCORES, (Difference(Stage.SCORES, 0.5, 0.5, 0, 0.0, drifts=True),), "Look.")
     report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localisation=found, flips=(flipped,), reason="x")
     sides = timeline([], 10), timeline([], 10)
 
@@ -179,12 +179,12 @@ def test_bars_show_the_limit_in_their_middle() -> None:
     report = compare(reference, candidate)
     at_limit = {one.name: one.value for one in report.criteria}
     moved = replace(report, criteria=tuple(replace(one, limit=at_limit[one.name] or 1.0) for one in report.criteria))
-    bars = {row["name"]: row["bar"] for row in facts.criteria(words_of("en"), moved)}
+    bars = {row["name"]: row["bar"] for row in content.criteria(load_messages("en"), moved)}
 
     assert {bars[name] for name, value in at_limit.items() if value} == {50.0}
     endless = replace(report, criteria=(replace(report.criteria[0], value=float("inf")),))
-    assert facts.criteria(words_of("fr"), endless)[0]["value"] == "infini s"
-    assert facts.criteria(words_of("fr"), endless)[0]["bar"] == 100.0
+    assert content.criteria(load_messages("fr"), endless)[0]["value"] == "infini s"
+    assert content.criteria(load_messages("fr"), endless)[0]["bar"] == 100.0
 
 
 @settings(deadline=None)
@@ -193,7 +193,7 @@ def test_places_are_the_worst_first(flips: list[bool], rate: int) -> None:
     """The first is the gate's own worst stretch; none overlaps another; all have differing frames."""
     differing = np.array(flips, bool)
     clock = timeline([], 1, FrameGrid(len(flips), Fraction(rate)))
-    places = series.worst_places(differing, clock)
+    places = chart_data.worst_places(differing, clock)
     spans = sorted((one.first, one.last) for one in places)
 
     assert bool(places) == differing.any()
@@ -209,18 +209,18 @@ def test_places_are_the_worst_first(flips: list[bool], rate: int) -> None:
 @given(values=st.lists(st.floats(0, 1, width=32), max_size=50))
 def test_scores_come_through_to_a_ten_thousandth(values: list[float]) -> None:
     """What the browser unpacks: differences of int16, deflated."""
-    packed = series.packed_scores(np.array(values, np.float32))
+    packed = chart_data.packed_scores(np.array(values, np.float32))
     assert packed is not None
     steps = np.cumsum(np.frombuffer(zlib.decompress(base64.b64decode(packed)), "<i2"))
 
-    assert np.allclose(steps / series.SCORE_STEPS, np.array(values), atol=6e-5)
+    assert np.allclose(steps / chart_data.SCORE_STEPS, np.array(values), atol=6e-5)
 
 
 def test_lanes_pair_speakers_as_the_comparison_did() -> None:
     """Other names of the same person share a lane; who has no partner has a lane alone."""
     reference = timeline([Turn(0.0, 1.0, "A"), Turn(2.0, 3.0, "B")], 4)
     candidate = timeline([Turn(0.0, 1.0, "X"), Turn(3.0, 4.0, "Y")], 4)
-    found = series.lanes(reference, candidate, {"A": "X"})
+    found = chart_data.lanes(reference, candidate, {"A": "X"})
 
     assert [(lane["reference"], lane["candidate"]) for lane in found] == [("A", "X"), ("B", None), (None, "Y")]
     assert (found[0]["r"], found[0]["c"], found[1]["r"], found[2]["c"]) == (
@@ -247,7 +247,7 @@ def test_the_waveform_keeps_every_peak() -> None:
     """The lowest and highest sample of each bucket, so that a click of one sample is seen."""
     samples = tone(10)
     samples[70_000] = 1.0
-    found = series.envelope(samples, RATE)
+    found = chart_data.envelope(samples, RATE)
     high = np.frombuffer(zlib.decompress(base64.b64decode(found["high"])), np.int8)
 
     assert found["peak"] == 1.0

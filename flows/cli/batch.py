@@ -1,0 +1,43 @@
+"""`step4 batch`: every video below some folders that has no current published timeline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, ModelSet, ProfileName
+from flows.cli.run import OnDrift, Reference
+
+
+def batch(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders; everything below is included.")],
+    profile: ProfileName = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to publish in; default: beside each video.")] = None,
+    reference: Annotated[Reference | None, typer.Option(help="What the outputs are held against.")] = None,
+    on_drift: Annotated[OnDrift | None, typer.Option(help="Fail, publish the reference, or publish and warn.")] = None,
+    models: ModelSet = None,
+    num_speakers: Annotated[int | None, typer.Option(min=1, max=255, help="Number of speakers, if all alike.")] = None,
+    in_flight: Annotated[int, typer.Option(min=1, max=200, help="Runs on the server at a time.")] = 16,
+    deployment: Annotated[str | None, typer.Option(metavar="FLOW/NAME", help="Whose workers take the runs.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Run in this process although there is a server.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a timeline for every video below DIR that has none, or an outdated one.
+
+    With PREFECT_API_URL set, each video is a flow run that the server's workers take; else all run in this process.
+    """
+    from flows.cli.runner import run_batch  # noqa: PLC0415
+
+    options = {
+        "folders": folders,
+        "profile": profile,
+        "output": output,
+        "reference": reference and reference.value,
+        "on_drift": on_drift and on_drift.value,
+        "models": models,
+        "num_speakers": num_speakers,
+        "in_flight": in_flight,
+        "here": here,
+        **({"deployment": deployment} if deployment else {}),
+    }
+    raise typer.Exit(run_batch(options, as_json=as_json))

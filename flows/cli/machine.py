@@ -1,0 +1,39 @@
+"""`step4 selfcheck`, `step4 config`, `step4 profiles`: what this machine would do."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, ModelSet, ProfileName
+
+
+def selfcheck(
+    profile: ProfileName = None,
+    models: ModelSet = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Check again even where the answer is known.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Does this machine's accelerator agree with its CPU? Exit code 0 if so, 3 if a safer plan must be used."""
+    from flows.cli.runner import run_selfcheck  # noqa: PLC0415
+
+    raise typer.Exit(run_selfcheck({"profile": profile, "models": models, "fresh": fresh}, as_json=as_json))
+
+
+def config(profile: ProfileName = None) -> None:
+    """The effective configuration as JSON: parameters, environment and profile combined."""
+    from profiles.settings import Configuration, secrets_present  # noqa: PLC0415
+
+    effective = Configuration.resolve({"profile": profile}).model_dump(mode="json")
+    typer.echo(json.dumps({**effective, **secrets_present()}, indent=2, ensure_ascii=False))
+
+
+def profiles(as_json: AsJson = False) -> None:
+    """The profiles there are."""
+    from flows.cli.summaries import show_profiles  # noqa: PLC0415
+    from profiles.profile import all_profiles  # noqa: PLC0415
+
+    if as_json:
+        typer.echo(json.dumps({name: one.model_dump(mode="json") for name, one in all_profiles().items()}, indent=2))
+    else:
+        show_profiles(all_profiles().values())

@@ -1,0 +1,86 @@
+"""The `step4` command: what it answers to, and the exit code of whatever went wrong."""
+
+import json
+import logging
+import signal
+import sys
+from typing import Any
+
+import typer
+
+from flows.cli.audit import audit
+from flows.cli.batch import batch
+from flows.cli.compare import compare
+from flows.cli.convert import export, import_
+from flows.cli.log_setup import quiet_prefect
+from flows.cli.machine import config, profiles, selfcheck
+from flows.cli.report import report
+from flows.cli.run import run
+from tasks.engine.core.errors import Step4Error, UsageError
+
+app = typer.Typer(
+    name="step4",
+    help="Speaker timelines of videos, published only when their device agrees with the reference.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command()(run)
+app.command()(batch)
+app.command()(audit)
+app.command()(compare)
+app.command()(export)
+app.command(name="import")(import_)
+app.command()(report)
+app.command()(selfcheck)
+app.command()(config)
+app.command()(profiles)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit with its code: 0 done, else that of the error tree, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.captureWarnings(capture=True)
+    quiet_prefect()
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        code: Any = app(args=arguments, standalone_mode=False)
+    except Step4Error as error:
+        code = complain(error, as_json="--json" in arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except Exception as error:  # noqa: BLE001  # whatever it is, the exit code must say that something failed
+        code = unexpected(error, as_json="--json" in arguments)
+    sys.exit(code or 0)
+
+
+def interrupt(_signal: int, _frame: object) -> None:
+    """Being told to stop is like Ctrl-C: what is half done is cleared up on the way out."""
+    raise KeyboardInterrupt
+
+
+def complain(error: Step4Error, *, as_json: bool) -> int:
+    """Say what was found and what would be accepted; on stdout too where a program reads it."""
+    typer.echo(f"step4: {error}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}, ensure_ascii=False))
+    return error.exit_code
+
+
+def unexpected(error: Exception, *, as_json: bool) -> int:
+    """A usage error of the command line itself, or an error nobody foresaw, with its cause."""
+    show = getattr(error, "show", None)
+    if show is not None:
+        show()
+    else:
+        logging.getLogger("step4").error("unexpected error", exc_info=error)
+    code = Step4Error.exit_code if show is None else int(getattr(error, "exit_code", UsageError.exit_code))
+    if as_json:
+        typer.echo(json.dumps({"error": str(error), "exit_code": code}, ensure_ascii=False))
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from fractions import Fraction
+from typing import Annotated
+
+import typer
+
+from tasks.engine.core.errors import UsageError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="Profile name or alias; see `step4 profiles`.")]
+ModelSet = Annotated[str | None, typer.Option("--models", metavar="offline|HUB-ID|DIR", help="Model set.")]
+
+
+def frame_rate(text: str | None) -> Fraction | None:
+    """A frame rate from the command line: `25`, `23.976` or `24000/1001`.
+
+    Raises:
+        UsageError: not a positive number.
+    """
+    try:
+        rate = Fraction(text) if text else None
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate is not None and rate <= 0:
+        raise UsageError(f"--fps {text}: expected a positive number such as 25, 23.976 or 24000/1001")
+    return rate

@@ -1,0 +1,69 @@
+"""`step4 report`: a page to look at."""
+
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.options import frame_rate
+
+if TYPE_CHECKING:
+    from tasks.engine.core.timeline import Timeline
+    from tasks.engine.gate.drift_report import DriftReport
+
+
+class Language(StrEnum):
+    """Languages of the page."""
+
+    FR = "fr"
+    EN = "en"
+
+
+def report(
+    timeline: Annotated[Path, typer.Argument(help="Timeline (Parquet, _audio.json) or turns (RTTM, CSV…).")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],
+    against: Annotated[Path | None, typer.Option(help="The trusted timeline to hold it against.")] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Video or audio file: adds its waveform, and its sound, 20 minutes at most.")
+    ] = None,
+    lang: Annotated[Language | None, typer.Option(help="Language of the page; default: the browser's.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
+) -> None:
+    """Write a page to look at: who speaks when, and where two timelines differ."""
+    from tasks.engine.formats.detect import load, load_pair  # noqa: PLC0415
+    from tasks.engine.gate.verdict import compare as hold_against  # noqa: PLC0415
+
+    rate = frame_rate(fps)
+    if against is None:
+        candidate, trusted, found = load(timeline, rate), None, None
+    else:
+        trusted, candidate = load_pair(against, timeline, rate)
+        found = hold_against(trusted, candidate)
+    names = (timeline.name, against.name if against else "")
+    write_page(output, candidate, trusted, found, names=names, audio=audio, lang=lang)
+    typer.echo(f"{output}", err=True)
+
+
+def write_page(
+    output: Path,
+    candidate: "Timeline",
+    reference: "Timeline | None",
+    found: "DriftReport | None",
+    *,
+    names: tuple[str, str],
+    audio: Path | None = None,
+    lang: Language | None = None,
+) -> None:
+    """Write the page of one timeline, or of a comparison; names are those of the two files."""
+    from tasks.engine.report.page import Side, Sound, write  # noqa: PLC0415
+
+    heard: AbstractContextManager[Sound | None] = nullcontext()
+    if audio:
+        from tasks.report import sound_from  # noqa: PLC0415
+
+        heard = sound_from(audio, found)
+    trusted = Side(reference, names[1]) if reference else None
+    with heard as sound:
+        write(output, Side(candidate, names[0]), trusted, found, sound, lang and lang.value)

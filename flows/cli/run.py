@@ -1,0 +1,49 @@
+"""`step4 run`: the flow on videos, in this process."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import AsJson, ModelSet, ProfileName
+
+
+class Reference(StrEnum):
+    """What the output is held against."""
+
+    CPU = "cpu"
+    STORED = "stored"
+    NONE = "none"
+
+
+class OnDrift(StrEnum):
+    """What happens when candidate and reference disagree."""
+
+    FAIL = "fail"
+    SUBSTITUTE = "substitute"
+    WARN = "warn"
+
+
+def run(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos or audio files.")],
+    profile: ProfileName = None,
+    output: Annotated[Path | None, typer.Option(help="Folder to publish in; default: beside each video.")] = None,
+    reference: Annotated[Reference | None, typer.Option(help="What the output is held against.")] = None,
+    on_drift: Annotated[OnDrift | None, typer.Option(help="Fail, publish the reference, or publish and warn.")] = None,
+    models: ModelSet = None,
+    num_speakers: Annotated[int | None, typer.Option(min=1, max=255, help="Number of speakers, where known.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse videos and publish their timelines, in this process."""
+    from flows.cli.runner import run_all  # noqa: PLC0415
+
+    options = {
+        "profile": profile,
+        "output": output,
+        "reference": reference and reference.value,
+        "on_drift": on_drift and on_drift.value,
+        "models": models,
+        "num_speakers": num_speakers,
+    }
+    raise typer.Exit(run_all(videos, options, as_json=as_json))

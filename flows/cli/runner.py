@@ -1,0 +1,161 @@
+"""`step4 run`: the flow in this process, with progress on the terminal and a summary at the end."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.audio_analysis import audio_analysis
+from flows.audit import audit
+from flows.batch import batch
+from flows.cli.console import progress, screen
+from flows.cli.log_setup import log_to_stderr
+from flows.cli.summaries import show_audit, show_batch, show_refused, show_run, show_selfcheck
+from flows.selfcheck import selfcheck
+from profiles.settings import Configuration
+from tasks.engine.core.errors import BatchError, DriftError, EngineError, Step4Error, UsageError
+from tasks.engine.core.exception_map import map_exception
+from tasks.engine.dependencies import current_dependencies, use_dependencies
+from tasks.engine.publishing.names import WORKSPACE
+from tasks.orchestration.ephemeral_server import in_this_process
+
+log = logging.getLogger("step4")
+
+
+def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run the flow on each video; the exit code is the worst one's.
+
+    Raises:
+        UsageError: an option or a setting is wrong; no video was touched.
+    """
+    level = Configuration.resolve({"profile": options["profile"]}).log_level
+    require_distinct(videos, options["output"])
+    log_to_stderr(level)
+    runs = [run_one(video.absolute(), options, quiet=as_json) for video in videos]
+    code: int = max(run["exit_code"] for run in runs)
+    if as_json:
+        print(json.dumps({"exit_code": code, "runs": runs}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+    return code
+
+
+def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
+    """Two videos of one request must not publish under the same names.
+
+    Raises:
+        UsageError: with both.
+    """
+    taken: dict[Path, Path] = {}
+    for video in videos:
+        stem = ((output or video.parent) / video.stem).absolute()
+        if stem in taken:
+            raise UsageError(f"{taken[stem]} and {video} would both publish as {stem}_step4.json: run them apart")
+        taken[stem] = video
+
+
+def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """Run the flow on one video and tell how it ended, whatever happened: the next video must have its turn."""
+    started, began = time.perf_counter(), datetime.now(UTC)
+    console = screen(stderr=True)
+    try:
+        manifest = run_flow(video, options, console)
+    except Step4Error as error:
+        refused = (options["output"] or video.parent) / WORKSPACE / "refused" / video.stem
+        if not (isinstance(error, DriftError) and show_refused(video, refused, console)):
+            console.print(f"step4: {error}", style="bold red", soft_wrap=True)
+        return {"video": str(video), "exit_code": error.exit_code, "error": str(error)}
+    except Exception as error:
+        known = map_exception(error)
+        if known is None:
+            log.exception("%s: unexpected error", video.name)
+        else:
+            console.print(f"step4: {known}", style="bold red", soft_wrap=True)
+        code = known.exit_code if known else Step4Error.exit_code
+        return {"video": str(video), "exit_code": code, "error": str(known or repr(error))}
+    seconds = time.perf_counter() - started
+    if not quiet:
+        already = datetime.fromisoformat(manifest["published_at"]) < began.replace(microsecond=0)
+        show_run(manifest, options["output"] or video.parent, seconds, already=already)
+    return {"video": str(video), "exit_code": 0, "seconds": round(seconds, 3), "manifest": manifest}
+
+
+def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """The flow, with progress on a console."""
+    with (
+        in_this_process(),
+        # Libraries print; stdout is for the result alone.
+        redirect_stdout(sys.stderr),
+        progress(console) as report,
+        use_dependencies(replace(current_dependencies(), progress=report)),
+    ):
+        return dict(audio_analysis(video, **options))
+
+
+def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run the self-check flow and show its answers; 3 where the profile's own plan diverged, 5 where it failed."""
+    log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
+    with in_this_process(), redirect_stdout(sys.stderr):
+        answers = selfcheck(**options)
+    if as_json:
+        print(json.dumps({"checks": answers}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+    else:
+        show_selfcheck(answers)
+    codes = {"passed": 0, "diverged": DriftError.exit_code, "failed": EngineError.exit_code}
+    return codes[answers[0]["outcome"]]
+
+
+def run_batch(options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run the batch flow and show its report; the exit code is the worst video's.
+
+    Raises:
+        UsageError: an option, a setting or a folder is wrong; no video was touched.
+    """
+    return run_and_show(batch, options, show_batch, as_json=as_json)
+
+
+def run_audit(options: Mapping[str, Any], *, as_json: bool) -> int:
+    """Run the audit flow and show its report; the exit code is the worst timeline's.
+
+    Raises:
+        UsageError: a setting or a folder is wrong.
+    """
+    return run_and_show(audit, options, show_audit, as_json=as_json)
+
+
+def run_and_show(
+    flow: Callable[..., Any],
+    options: Mapping[str, Any],
+    show: Callable[[Mapping[str, Any], float], None],
+    *,
+    as_json: bool,
+) -> int:
+    """Run a flow that reports on many files; a report with failures is shown like any other."""
+    log_to_stderr(Configuration.resolve({"profile": options.get("profile")}).log_level)
+    started = time.perf_counter()
+    report = run_quietly(flow, options)
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+    else:
+        show(report, time.perf_counter() - started)
+    return int(report["exit_code"])
+
+
+def run_quietly(flow: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A flow's report, whether it came as a result or on an error; stdout stays clean."""
+    with (
+        in_this_process(),
+        redirect_stdout(sys.stderr),
+        progress(screen(stderr=True)) as bars,
+        use_dependencies(replace(current_dependencies(), progress=bars)),
+    ):
+        try:
+            return dict(flow(**options))
+        except BatchError as error:
+            return error.report

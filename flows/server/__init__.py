@@ -1,0 +1,1 @@
+"""`make serve` and `make deploy`."""

@@ -1,0 +1,43 @@
+"""Child processes of `make serve`: started in sessions of their own, ended with all they started."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+STOP_SEC = 15.0
+"""How long a process may take to end before it is killed."""
+
+
+PREFECT = (sys.executable, "-m", "prefect")
+
+
+@contextmanager
+def child(name: str, arguments: tuple[str, ...], logs: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A `prefect` process in a session of its own, ended with everything it started when the block ends."""
+    with (logs / f"{name}.log").open("ab") as log:
+        command = [*PREFECT, *arguments]
+        process = subprocess.Popen(  # noqa: S603  # our own list
+            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        end(process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a process to end, then kill whatever of its descendants is left: nobody else would."""
+    try:
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    process.terminate()
+    _, alive = psutil.wait_procs(family, STOP_SEC)
+    for orphan in alive:
+        orphan.kill()
+    process.wait()

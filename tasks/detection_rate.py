@@ -1,0 +1,44 @@
+"""Run-time watch: is there suspiciously little speech?"""
+
+import logging
+from enum import Enum, auto
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.diarize import Outcome
+from tasks.engine.core.summary import Summary
+from tasks.records.diagnostics import record
+from tasks.run import Run
+
+log = logging.getLogger("step4.watch")
+
+TOO_LOW_PERCENT = 5.0
+LOW_PERCENT = 20.0
+
+
+class DetectionRate(Enum):
+    """What a detection rate calls for."""
+
+    USUAL = auto()
+    TOO_LOW = auto()
+    """The CPU must say the same before this is believed, and it is the CPU's answer that is kept."""
+
+
+def check_detection_rate(run: Run, outcome: Outcome, summary: Summary) -> DetectionRate:
+    """Judge the candidate's share of frames with speech. A silent video is legitimate: the CPU's word is enough.
+
+    Under 5 % on anything but the reference's own device and precision: the CPU is asked. Under 20 %: a warning.
+    """
+    if outcome.name is None or summary.percent >= LOW_PERCENT:
+        return DetectionRate.USUAL
+    if summary.percent < TOO_LOW_PERCENT and not outcome.plan.is_reference:
+        log.warning("Taux de détection faible (%.0f%%), activation du fallback CPU", summary.percent)
+        record(run, "low_detection_rate", percent=summary.percent, action="asked the CPU")
+        return DetectionRate.TOO_LOW
+    log.warning("[PROFILING] Taux de détection bas (%.0f%%), vérifier le modèle", summary.percent)
+    record(run, "low_detection_rate", percent=summary.percent, action="warned")
+    return DetectionRate.USUAL
+
+
+check_detection_rate_task = task(name="watch", cache_policy=NO_CACHE)(check_detection_rate)

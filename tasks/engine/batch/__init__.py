@@ -1,0 +1,1 @@
+"""Many videos: finding them, how each ended, drawing a sample."""

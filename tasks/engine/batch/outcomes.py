@@ -1,0 +1,116 @@
+"""What became of a batch: never an average, always the worst video first."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tasks.engine.core import errors
+from tasks.engine.core.errors import (
+    BatchError,
+    DriftError,
+    EngineError,
+    MediaError,
+    Step4Error,
+    StorageError,
+    UsageError,
+)
+
+SEVERITY = [error.exit_code for error in (DriftError, EngineError, MediaError, StorageError, Step4Error, UsageError)]
+"""Exit codes, the worst first: a timeline that is wrong, a device, a video, a disk, a bug, a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOutcome:
+    """How one video ended.
+
+    video: path. exit_code: 0, or of the error. error: its one sentence. verdict: of a published timeline.
+    current: there was nothing to do. excess: of a drift, the worst criterion in multiples of its limit.
+    run: id of the flow run on the server, where there was one.
+    """
+
+    video: str
+    exit_code: int = 0
+    error: str = ""
+    verdict: str | None = None
+    current: bool = False
+    excess: float = 0.0
+    run: str | None = None
+
+    @property
+    def rank(self) -> tuple[int, float, str]:
+        """Sorts the worst first: by kind of failure, within drift by how far beyond its limit."""
+        severity = SEVERITY.index(self.exit_code) if self.exit_code in SEVERITY else len(SEVERITY)
+        return severity, -self.excess, self.video
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form: an infinite excess, over a limit of 0, becomes null."""
+        return asdict(self) | {"excess": self.excess if math.isfinite(self.excess) else None}
+
+
+@dataclass(slots=True)
+class BatchTotals:
+    """Counts what ended well, keeps what did not: memory grows with the failures alone."""
+
+    current: int = 0
+    published: Counter[str] = field(default_factory=Counter)
+    failures: list[VideoOutcome] = field(default_factory=list)
+
+    def add(self, ended: VideoOutcome) -> None:
+        """Count one video."""
+        if ended.exit_code:
+            self.failures.append(ended)
+        elif ended.current:
+            self.current += 1
+        else:
+            self.published[ended.verdict or "unknown"] += 1
+
+    @property
+    def succeeded(self) -> int:
+        """Videos that have a timeline now."""
+        return self.current + self.published.total()
+
+    def failure(self, *, partial_success_ok: bool) -> BatchError | None:
+        """The error that a batch with failures ends with, unless some successes are enough."""
+        report = self.report(partial_success_ok=partial_success_ok)
+        if not report["exit_code"]:
+            return None
+        worst = report["failures"][0]
+        count = f"{report['failed']} of {report['videos']} videos failed, the worst: {worst['video']}"
+        return BatchError(f"{count}: {worst['error']}", report["exit_code"], report)
+
+    def report(self, *, partial_success_ok: bool) -> dict[str, Any]:
+        """The whole, as `--json` prints it: the failures are sorted, the worst first."""
+        failures = worst_first(self.failures)
+        forgiven = partial_success_ok and self.succeeded
+        return {
+            "exit_code": failures[0].exit_code if failures and not forgiven else 0,
+            "videos": self.succeeded + len(failures),
+            "current": self.current,
+            "published": dict(self.published),
+            "failed": len(failures),
+            "failures": [one.to_dict() for one in failures],
+        }
+
+
+def worst_first(ended: Iterable[VideoOutcome]) -> list[VideoOutcome]:
+    """Sorted by rank."""
+    return sorted(ended, key=lambda one: one.rank)
+
+
+def failed(video: str, error: Exception, excess: float = 0.0) -> VideoOutcome:
+    """The end of a video whose run raised."""
+    if isinstance(error, Step4Error):
+        return VideoOutcome(video, error.exit_code, str(error), excess=excess)
+    return VideoOutcome(video, Step4Error.exit_code, repr(error))
+
+
+def failed_elsewhere(video: str, message: str, excess: float = 0.0, run: str | None = None) -> VideoOutcome:
+    """The end of a video whose run failed in another process, of which only the state's message is known."""
+    named = re.search(r"\b(\w+Error): (.*)", message, flags=re.DOTALL)
+    kind = getattr(errors, named[1], None) if named else None
+    if named is None or kind is None:
+        return VideoOutcome(video, Step4Error.exit_code, message, run=run)
+    return VideoOutcome(video, kind.exit_code, named[2], excess=excess, run=run)

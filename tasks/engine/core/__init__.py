@@ -1,0 +1,1 @@
+"""Vocabulary of the engine: errors, choices, constants, turns, frames and timelines."""

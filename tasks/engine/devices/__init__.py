@@ -1,0 +1,1 @@
+"""What a machine can compute with, and the plan made of it."""

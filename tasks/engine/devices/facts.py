@@ -1,0 +1,126 @@
+"""What this machine can compute with, as values: facts that a probe found, and the plan made from them."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from tasks.engine.devices import driver
+
+SMOKE_SUM = 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class CudaDevice:
+    """One CUDA device as the driver reports it; memory in bytes."""
+
+    index: int
+    name: str
+    capability: str
+    total_memory: int
+    free_memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFacts:
+    """What is there."""
+
+    torch: str
+    cuda_build: str | None
+    cudnn: int | None
+    cpu_threads: int
+    free_memory: int
+    """Bytes of main memory available."""
+    cuda: tuple[CudaDevice, ...] = ()
+    driver: int | None = None
+    """CUDA version of the driver, as an integer: 13000 is 13.0."""
+    cuda_error: str | None = None
+    """Why a CUDA build of torch sees no device."""
+    cpu_bfloat16: bool = False
+    """Has the processor instructions for BF16? Without them it is emulated, and slower than FP32."""
+
+
+def cpu_name() -> str:
+    """The processor's model name, where the system tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  # a device file of one page
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else "CPU"
+
+
+def available_memory() -> int:
+    """Bytes of main memory that can be taken without swapping."""
+    return int(psutil.virtual_memory().available)
+
+
+def driver_version() -> int | None:
+    """CUDA version of the driver: torch has no public name for it."""
+    import torch  # noqa: PLC0415
+
+    version = getattr(torch._C, "_cuda_getDriverVersion", None)  # noqa: SLF001
+    return int(version()) if version else None
+
+
+def probe(torch: Any = None, ask_driver: Callable[[], str | None] = driver.check_driver) -> DeviceFacts:  # noqa: ANN401
+    """Look at this machine through torch, if its driver answers.
+
+    Args:
+        torch: the library; tests pass their own.
+        ask_driver: says why the driver must not be asked, or None.
+    """
+    if torch is None:
+        import torch  # noqa: PLC0415  # heavy: three seconds
+
+    devices: list[CudaDevice] = []
+    error = ask_driver() if torch.version.cuda else None
+    if error is None:
+        try:
+            devices = [cuda_device(torch, index) for index in range(torch.cuda.device_count())]
+            error = None if devices or not torch.version.cuda else why_none(torch)
+        except (RuntimeError, AssertionError, OSError) as failure:
+            devices, error = [], " ".join(str(failure).split())
+    return DeviceFacts(
+        torch=torch.__version__,
+        cuda_build=torch.version.cuda,
+        cudnn=torch.backends.cudnn.version() if devices else None,
+        cpu_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        free_memory=available_memory(),
+        cuda=tuple(devices),
+        driver=driver_version() if devices else None,
+        cuda_error=error,
+        cpu_bfloat16=has_bfloat16(torch),
+    )
+
+
+def has_bfloat16(torch: Any) -> bool:  # noqa: ANN401  # the library, or a test's
+    """Does the processor multiply in BF16? No, where torch cannot tell (it can since 2.11)."""
+    known: dict[str, Any] = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+def cuda_device(torch: Any, index: int) -> CudaDevice:  # noqa: ANN401  # the library, or a test's
+    """One device, after it has computed something: a build may see a card for which it has no kernels.
+
+    Raises:
+        RuntimeError: it cannot be used.
+    """
+    properties = torch.cuda.get_device_properties(index)
+    free, total = torch.cuda.mem_get_info(index)
+    found = float(torch.ones(8, device=f"cuda:{index}").add(1).sum())
+    if found != SMOKE_SUM:
+        raise RuntimeError(f"{properties.name} adds eight twos to {found}")
+    return CudaDevice(index, properties.name, f"{properties.major}.{properties.minor}", total, free)
+
+
+def why_none(torch: Any) -> str | None:  # noqa: ANN401  # as above
+    """Why a CUDA build sees no device; None on a machine that has no NVIDIA driver at all."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as failure:
+        text = " ".join(str(failure).split())
+        return None if "no NVIDIA driver" in text else text
+    return None

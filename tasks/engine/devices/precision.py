@@ -1,0 +1,81 @@
+"""Arithmetic as one policy: what may run in half precision, and what FP32 means.
+
+FP32 means FP32: TensorFloat-32 is off for matrix products, convolutions and recurrent layers, in every process and
+entry point, and cuDNN is deterministic. Mixed precision autocasts one thing, the trunk of the embedding network, where
+nearly all of the time goes. What touches the raw waveform (SincNet with its filters, the filter bank) underflows in
+FP16 on quiet recordings. What decides (pooling, softmax, argmax) turns rounding into other answers, and so does the
+trunk of the segmentation network: in FP16 it moved up to 0.3 % of a clip's frames (docs/measurements.md, "Speech
+frames by precision"). All of that stays in FP32.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+
+class Precision(StrEnum):
+    """How inference computes."""
+
+    FP32 = "fp32"
+    MIXED = "mixed"
+    """The embedding network's trunk under autocast, everything else in FP32."""
+    NAIVE = "naive"
+    """Autocast around everything: the incident, on demand."""
+
+
+AUTOCAST_DTYPES: dict[str, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def enforce_fp32() -> None:
+    """Make FP32 mean FP32 in this process, for good: another thread may be computing the reference meanwhile.
+
+    The legacy flags are used on purpose: with torch 2.11 the newer ``fp32_precision`` settings make pyannote's own
+    reproducibility check raise, and setting the global one leaves convolutions and RNNs on TF32.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+
+
+def backend_flags() -> dict[str, bool | str]:
+    """The arithmetic settings in force right now, for the manifest."""
+    return {
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+    }
+
+
+class Arithmetic:
+    """Autocast contexts of one precision on one device.
+
+    Args:
+        precision: the policy.
+        device: where inference runs; autocast is per device type.
+        autocast_dtype: the 16-bit type that mixed and naive precision use.
+    """
+
+    def __init__(self, precision: Precision, device: torch.device, autocast_dtype: torch.dtype = torch.float16) -> None:
+        self.precision = precision
+        self.device = device
+        self.autocast_dtype = autocast_dtype
+
+    def trunk(self) -> AbstractContextManager[object]:
+        """Around the layers that may run in half precision: between the filter bank and pooling of embeddings."""
+        if self.precision is Precision.FP32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast_dtype)
+
+    def sensitive(self) -> AbstractContextManager[object]:
+        """Around everything else: FP32, unless the naive precision was asked for."""
+        if self.precision is Precision.NAIVE:
+            return torch.autocast(self.device.type, dtype=self.autocast_dtype)
+        return torch.autocast(self.device.type, enabled=False)
+
+    def settle(self, tensor: Tensor) -> Tensor:
+        """What leaves a trunk, as the next stage takes it: FP32, or untouched under the naive precision."""
+        return tensor if self.precision is Precision.NAIVE else tensor.float()

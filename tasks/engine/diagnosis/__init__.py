@@ -1,0 +1,1 @@
+"""Why a candidate drifted, and whether a machine is coherent."""

@@ -1,0 +1,110 @@
+"""The margin of every hard decision of a run, from what its stages gave: plain functions on arrays.
+
+The rules are those of pyannote.audio 4.0.7; each function names the place.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyannote.audio import Inference
+from pyannote.core import SlidingWindow, SlidingWindowFeature
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from tasks.engine.core.stages import Stage, Value
+from tasks.engine.diagnosis.decisions import Decisions
+from tasks.engine.gate.measurements import TIE
+
+if TYPE_CHECKING:
+    from tasks.engine.inference.exact import ExactSpeakerDiarization
+
+CLEAN_SHARE = 0.2
+"""Of a window's frames: whoever speaks alone for less is not clustered (`BaseClustering.filter_embeddings`)."""
+
+Array = NDArray[np.float64]
+
+
+def decisions_of(pipeline: "ExactSpeakerDiarization", outputs: Mapping[Stage, Value]) -> dict[str, Decisions]:
+    """Every kind of decision that a run came to, in the order of computation.
+
+    Args:
+        pipeline: what ran; gives the thresholds and the grids of windows and frames.
+        outputs: every stage's output, as a tap kept them.
+    """
+    return dict(each_kind(pipeline, outputs))
+
+
+def each_kind(pipeline: "ExactSpeakerDiarization", outputs: Mapping[Stage, Value]) -> Iterator[tuple[str, Decisions]]:
+    """(kind, decisions)."""
+    model = pipeline._segmentation.model  # noqa: SLF001  # pyannote names it so
+    powerset = bool(model.specifications.powerset)
+    threshold = 0.5 if powerset else float(pipeline.segmentation.threshold)
+    scores = outputs[Stage.SCORES].astype(np.float64)
+    yield "class of a frame", argmax(scores) if powerset else activity(scores, threshold)
+    active = (outputs[Stage.DECISIONS] > threshold).astype(np.float64)
+    yield "number of speakers", speaker_count(active, pipeline._windows, model.receptive_field)  # noqa: SLF001
+    if Stage.EMBEDDINGS not in outputs:
+        return
+    kept = clean_frames(active)
+    yield "embedding worth clustering", kept
+    embeddings = outputs[Stage.EMBEDDINGS][kept.chosen].astype(np.float64)
+    cut = getattr(pipeline.clustering, "threshold", None)
+    if isinstance(cut, float) and len(embeddings) > 1:
+        yield (
+            "cut between clusters",
+            cluster_cut(embeddings, cut, str(getattr(pipeline.clustering, "method", "centroid"))),
+        )
+
+
+def argmax(log_probabilities: Array) -> Decisions:
+    """(windows, frames, classes) to the chosen class, (windows, frames) (`Powerset.to_multilabel`).
+
+    The margin is half the distance of the two best probabilities: how far each is from the point where they meet.
+    """
+    best = np.sort(np.exp(log_probabilities), axis=-1)[..., -2:]
+    return Decisions(log_probabilities.argmax(-1), (best[..., 1] - best[..., 0]) / 2, "probability", TIE)
+
+
+def activity(probabilities: Array, threshold: float) -> Decisions:
+    """(windows, frames, speakers) to who is active (`binarize`, onset and offset the same)."""
+    return Decisions(probabilities > threshold, np.abs(probabilities - threshold), "probability", TIE)
+
+
+def speaker_count(active: Array, windows: SlidingWindow, frames: SlidingWindow) -> Decisions:
+    """(windows, frames, speakers) to how many speak, (frames,) (`SpeakerDiarizationMixin.speaker_count`).
+
+    The count is a mean over the windows, rounded: the margin is how many windows would have to say one more or less.
+    """
+
+    def overlaid(values: Any, *, total: bool) -> Array:  # noqa: ANN401  # an array of one feature
+        feature = SlidingWindowFeature(values, windows)
+        result = Inference.aggregate(feature, frames, hamming=False, missing=0.0, skip_average=total)
+        return np.asarray(result.data[:, 0], dtype=np.float64)
+
+    speakers = active.sum(axis=-1, keepdims=True)
+    mean, votes = overlaid(speakers, total=False), overlaid(np.ones_like(speakers), total=True)
+    away = np.abs(mean - np.floor(mean) - 0.5)
+    return Decisions(np.rint(mean).astype(np.int64), away * votes, "windows", 1.0)
+
+
+def clean_frames(active: Array) -> Decisions:
+    """(windows, frames, speakers) to whose embedding is clustered, (windows, speakers) bool.
+
+    The margin is in frames that the speaker has alone.
+    """
+    alone = active.sum(axis=-1, keepdims=True) == 1
+    clean = (active * alone).sum(axis=1)
+    limit = CLEAN_SHARE * active.shape[1]
+    return Decisions(clean >= limit, np.abs(clean - limit), "frames", 1.0)
+
+
+def cluster_cut(embeddings: Array, threshold: float, method: str) -> Decisions:
+    """(embeddings, dimension) to the number of clusters, (1,) (`AgglomerativeClustering.cluster`).
+
+    The margin is the distance of the nearest merge from the threshold.
+    """
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    tree = linkage(unit, method=method, metric="euclidean" if method in {"centroid", "median", "ward"} else "cosine")
+    clusters = len(np.unique(fcluster(tree, threshold, criterion="distance")))
+    return Decisions(np.array([clusters]), np.array([np.abs(tree[:, 2] - threshold).min()]), "distance", TIE)

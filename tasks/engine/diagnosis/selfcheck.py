@@ -1,0 +1,164 @@
+"""Is this machine coherent? The shipped recording at several levels, on the accelerator and on the CPU.
+
+The answer depends on device, driver, libraries, models and arithmetic, and is kept under exactly those.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.constants import ASSUMED_FPS
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import timeline_of
+from tasks.engine.devices.facts import DeviceFacts
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.gate.verdict import compare
+from tasks.engine.inference.result_store import ENGINE_VERSION, digest, library_versions
+from tasks.engine.inference.types import Diarizer, Parameters
+from tasks.engine.media.sample import recording
+from tasks.engine.system.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from tasks.engine.gate.drift_report import DriftReport
+
+LEVELS_DB = (0, -40, -80)
+"""As recorded, quiet, and where naive FP16 loses the speech."""
+
+GRID = FrameGrid(count=750, fps=ASSUMED_FPS)
+"""Thirty seconds of 25 frames each."""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelCheck:
+    """The gate's answer at one recording level."""
+
+    level_db: int
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheck:
+    """What was found about one device under one arithmetic."""
+
+    device: str
+    device_name: str
+    precision: str
+    verdict: str
+    """The worst level's."""
+    levels: tuple[LevelCheck, ...]
+    cached: bool = False
+    note: str | None = None
+    """Why there is no comparison."""
+    transient: bool = False
+    """Had the device no memory just now? It may the next time, so this is nothing to remember."""
+
+    @property
+    def passed(self) -> bool:
+        """May this device compute this way?"""
+        return self.verdict in {Verdict.COHERENT, Verdict.REFERENCE}
+
+    @property
+    def outcome(self) -> str:
+        """In one word: passed, diverged, or failed where the device gave nothing to compare."""
+        if self.passed:
+            return "passed"
+        return "diverged" if self.levels else "failed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return asdict(self) | {
+            "levels": [asdict(level) for level in self.levels],
+            "passed": self.passed,
+            "outcome": self.outcome,
+        }
+
+
+def check(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
+    """Hold a plan against the reference at every level.
+
+    Raises:
+        DeviceError: the device failed.
+        NonFiniteError: a stage gave NaN or Inf.
+    """
+    levels = tuple(check_level(plan, parameters, diarizer, decibels) for decibels in LEVELS_DB)
+    worst = next((level for level in levels if level.verdict not in {Verdict.COHERENT, Verdict.REFERENCE}), levels[0])
+    return SelfCheck(plan.device, plan.device_name, plan.precision, worst.verdict, levels)
+
+
+def check_level(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer, decibels: int) -> LevelCheck:
+    """One level: candidate against reference, or the reference against itself where the plan is the reference's."""
+    samples = recording() * np.float32(10 ** (decibels / 20))
+
+    def on_frames(chosen: DevicePlan) -> Any:  # noqa: ANN401  # a timeline
+        found = diarizer(samples, chosen, parameters, lambda *_: None)
+        return timeline_of(found.turns, found.scores, GRID)
+
+    report: DriftReport = compare(on_frames(plan.as_reference()), on_frames(plan))
+    verdict: Verdict = report.verdict
+    if plan.is_reference:
+        verdict = Verdict.REFERENCE if report.identical else Verdict.REFERENCE_NOT_REPEATABLE
+    return LevelCheck(decibels, str(verdict), report.sentence)
+
+
+def cache_folder() -> Path:
+    """Where answers are kept: STEP4_CACHE_DIR, else `step4` in the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "step4"
+    return Path(os.environ.get("STEP4_CACHE_DIR") or default)
+
+
+def cache_path(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> Path:
+    """File of the answer for this device, driver, libraries, models and arithmetic."""
+    name = digest(
+        {
+            "engine": ENGINE_VERSION,
+            "device": plan.device_name,
+            "arithmetic": [plan.precision, plan.autocast_dtype, plan.level],
+            "method": [plan.engine, plan.segmentation_step],
+            "torch": [facts.torch, facts.cuda_build, facts.cudnn, facts.driver],
+            "models": models,
+            "libraries": library_versions(),
+        }
+    )
+    return cache_folder() / "selfcheck" / f"{name}.json"
+
+
+def remembered(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> SelfCheck | None:
+    """The kept answer, or None where there is none that can be read."""
+    try:
+        content = json.loads(cache_path(plan, facts, models).read_text(encoding="utf-8"))
+        levels = tuple(LevelCheck(**level) for level in content.pop("levels"))
+        for derived in ("passed", "outcome"):
+            content.pop(derived, None)
+        return SelfCheck(**{**content, "levels": levels, "cached": True})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def remember(result: SelfCheck, plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> None:
+    """Keep an answer."""
+    path = cache_path(plan, facts, models)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(result.to_dict(), indent=2), encoding="utf-8")
+
+
+Memory = Callable[[DevicePlan], SelfCheck | None]
+"""What is known about a plan."""
+
+
+def degrade(plan: DevicePlan, known: Memory) -> DevicePlan:
+    """The plan, or the next safer one where a self-check found that this one diverges: FP32, then CPU."""
+    answer = known(plan)
+    if answer is None or answer.passed or plan.is_reference:
+        return plan
+    why = f"the self-check of {plan.precision} on {plan.device_name} ended in {answer.verdict}"
+    if plan.precision != "fp32":
+        return degrade(replace(plan, precision="fp32", level="rms", reason=why), known)
+    return replace(plan.on_cpu_instead(why), level="rms")

@@ -1,0 +1,69 @@
+"""One timeline, in the formats that others read."""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from tasks.engine.core.errors import Step4Error
+from tasks.engine.core.timeline import Timeline, turns_of
+from tasks.engine.core.turns import Turn
+from tasks.engine.formats import audacity, audio_json, rttm, turns_csv, turns_json, turns_parquet, webvtt
+from tasks.engine.formats.detect import read
+from tasks.engine.formats.turn_grid import covering, on_grid
+
+TIMELINE_SUFFIX, TURNS_SUFFIX = "_timeline.parquet", "_turns.parquet"
+TURN_WRITERS = {"json": turns_json.write, "csv": turns_csv.write, "webvtt": webvtt.write, "audacity": audacity.write}
+"""Formats that hold nothing but turns; RTTM also names the recording, and `audio-json` lists frames."""
+
+FORMATS = ("audio-json", "rttm", *TURN_WRITERS)
+
+
+def export(source: Path, to: str, destination: Path | None) -> None:
+    """Write a timeline or turns as one of `FORMATS`; to stdout where no destination is given.
+
+    Raises:
+        UsageError: the source is neither a timeline nor turns.
+        StorageError: the source fails verification, or the destination cannot be written.
+    """
+    found = read(source)
+    if isinstance(found, Timeline):
+        timeline, turns = found, turns_for(source, found)
+    else:
+        timeline, turns = on_grid(found, covering([found], None)), found
+    if destination is not None:
+        write(timeline, turns, to, destination, name_of(source, timeline))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "export"
+        write(timeline, turns, to, path, name_of(source, timeline))
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def write(timeline: Timeline, turns: list[Turn], to: str, path: Path, name: str) -> None:
+    """Write one format."""
+    if to == "rttm":
+        rttm.write(path, turns, Path(name).stem)
+    elif to in TURN_WRITERS:
+        TURN_WRITERS[to](path, turns)
+    else:
+        frames, fps = timeline.frames, timeline.fps
+        audio_json.write(path, timeline.batches(), video_filename=name, total_frames=frames, fps=fps)
+
+
+def turns_for(source: Path, timeline: Timeline) -> list[Turn]:
+    """The turns published beside the timeline, to the millisecond; else the runs of its frames."""
+    beside = source.with_name(source.name.removesuffix(TIMELINE_SUFFIX) + TURNS_SUFFIX)
+    if source.name.endswith(TIMELINE_SUFFIX) and beside.is_file():
+        try:
+            return turns_parquet.read(beside)
+        except Step4Error:
+            # A damaged neighbour is no reason to refuse: the frames still say who speaks when.
+            return turns_of(timeline)
+    return turns_of(timeline)
+
+
+def name_of(source: Path, timeline: Timeline) -> str:
+    """The video's file name as the timeline states it, else the timeline's own."""
+    return timeline.video_filename or source.name

@@ -1,0 +1,96 @@
+"""What a comparison found, in a form for people, files and programs."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.engine.core.choices import Verdict
+from tasks.engine.gate.criteria import Criterion
+from tasks.engine.gate.findings import Flips, Localization
+from tasks.engine.gate.measurements import Agreement
+from tasks.engine.gate.tolerance import Tolerance
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """The verdict and everything it rests on.
+
+    reason: one sentence where no criterion speaks (not comparable, unverified…).
+    notes: what could not be checked, and what the files say against themselves.
+    localisation: the first stage that diverged, where that was looked for.
+    flips: the hard decisions that differ around the worst stretch, kind by kind, where they were looked at.
+    """
+
+    verdict: Verdict
+    tolerance: Tolerance
+    criteria: tuple[Criterion, ...] = ()
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+    agreement: Agreement | None = None
+    localisation: Localization | None = None
+    flips: tuple[Flips, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Criterion, ...]:
+        """The criteria beyond their limits."""
+        return tuple(criterion for criterion in self.criteria if criterion.passed is False)
+
+    @property
+    def identical(self) -> bool:
+        """Compared, and no difference at all in anything that could be measured."""
+        measured = [criterion.value for criterion in self.criteria if criterion.value is not None]
+        return bool(measured) and not any(measured)
+
+    @property
+    def worst(self) -> Criterion | None:
+        """The failed criterion farthest beyond its limit, None where none failed."""
+        return max(self.failed, key=lambda criterion: criterion.excess, default=None)
+
+    @property
+    def sentence(self) -> str:
+        """One line for a log or a terminal."""
+        if self.reason:
+            return f"{self.verdict}: {self.reason}"
+        if self.worst is None:
+            measured = [criterion for criterion in self.criteria if criterion.passed is not None]
+            closest = max(measured, key=lambda criterion: criterion.excess, default=None)
+            nearest = f", the closest: {closest}" if closest and closest.excess else ", no difference"
+            return f"{self.verdict}: {len(measured)} of {len(self.criteria)} criteria measured and passed{nearest}."
+        count = f"{len(self.failed)} of {len(self.criteria)} criteria failed, the worst"
+        return f"{self.verdict}: {count}: {self.worst}; {self.worst.detail}."
+
+    def criterion(self, name: str) -> Criterion:
+        """The criterion of that name.
+
+        Raises:
+            KeyError: there is none, because the verdict was reached without comparing.
+        """
+        return {criterion.name: criterion for criterion in self.criteria}[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe form."""
+        scores = self.agreement.scores if self.agreement else None
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "verdict": str(self.verdict),
+            "sentence": self.sentence,
+            "reason": self.reason,
+            "worst": self.worst.name if self.worst else None,
+            "criteria": [criterion.to_dict() for criterion in self.criteria],
+            "frames": self.agreement.frames if self.agreement else None,
+            "flipped_frames": self.agreement.flipped if self.agreement else None,
+            "ties": scores.ties if scores else None,
+            "worst_stretch": self.agreement.worst_stretch._asdict() if self.agreement else None,
+            "speaker_mapping": self.agreement.speakers.mapping if self.agreement else None,
+            "localisation": self.localisation.to_dict() if self.localisation else None,
+            "decisions": [flips.to_dict() for flips in self.flips],
+            "tolerance": dataclasses.asdict(self.tolerance),
+            "notes": list(self.notes),
+        }
+
+    def to_json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)

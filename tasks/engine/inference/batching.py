@@ -1,0 +1,106 @@
+"""How many windows go through the networks at once: planned from free memory, then taught by what happens."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
+
+from tasks.engine.core.exception_map import is_out_of_memory
+
+log = logging.getLogger("step4.batching")
+
+SEGMENTED_ON_CPU = 3
+"""Windows in segmentation for each one in embeddings: neighbours share a convolution, and the LSTM multiplies larger
+matrices. Milliseconds of CPU per window at 6, 8, 11, 12 and 16 of them: 35.5, 35.3, 34.2, 33.9 and 33.5."""
+
+
+def even_bounds(windows: int, size: int, workers: int) -> list[int]:
+    """Where batches begin, and where the last one ends: of at most `size` windows, equal but for one window.
+
+    There are as many as give every worker as many as the others: 21 windows in batches of 8 would keep one of two
+    workers busy with 16 of them. Fewer windows than workers are a batch each. The larger ones come first, so that no
+    worker gets them all.
+    """
+    batches = min(windows, workers * -(-windows // (size * workers)))
+    if not windows:
+        return [0, 0]
+    each, larger = divmod(windows, batches)
+    return [i * each + min(i, larger) for i in range(batches + 1)]
+
+
+SLOW_SEC = 0.1
+"""Per window: a batch that takes longer is tried at half its size."""
+
+HELPS = 0.9
+"""Of the time before: a smaller batch stays only where it takes at most that."""
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class BatchSize:
+    """The size that a run's batches have now. It only ever shrinks, except that one trial may be taken back.
+
+    Out of memory halves it and the batch is repeated, down to one window. Where it adapts to speed, a batch that takes
+    over 100 ms per window is tried at half its size, until that no longer helps: then the last size that did is kept
+    for good, so it never oscillates. Answers do not depend on it beyond rounding, and a reference, which has to repeat
+    bit for bit, must not adapt to speed.
+
+    size: windows. reduced: was it? adapts: also to speed? clock: seconds.
+    """
+
+    size: int
+    adapts: bool
+    clock: Callable[[], float]
+    warm: bool = False
+    settled: bool = False
+    before: float | None = None
+    """Seconds per window at twice the size, while half of it is on trial."""
+    reduced: bool = False
+    lock: Lock = field(default_factory=Lock)
+
+    def pieces(self, first: int, stop: int, work: Callable[[int, int, int], Result]) -> Iterator[Result]:
+        """Work through windows [first, stop); `work` takes a first window, how many, and the size to pad them to.
+
+        Raises:
+            Exception: whatever `work` raises, out of memory only where a single window does not fit.
+        """
+        while first < stop:
+            size = self.size
+            count = min(size, stop - first)
+            began = self.clock()
+            try:
+                result = work(first, count, size)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or size == 1:
+                    raise
+                self.halve(size, "mémoire insuffisante")
+                continue
+            self.learn(size, (self.clock() - began) / size)
+            first += count
+            yield result
+
+    def halve(self, size: int, why: str) -> None:
+        """Go on with half of `size`, unless another thread already has."""
+        with self.lock:
+            self.settled = self.settled or why != "trop lent"
+            if self.size >= size:
+                self.size, self.reduced = size // 2, True
+                log.warning("Optimisation: réduction batch_size de %d→%d (%s)", size, self.size, why)
+
+    def learn(self, size: int, seconds: float) -> None:
+        """Take note of the seconds per window that a batch of `size` took."""
+        if not self.adapts or self.settled or size != self.size:
+            return
+        if not self.warm:
+            self.warm = True  # the first batch sets up kernels and memory
+            return
+        if self.before is not None and seconds > HELPS * self.before:
+            self.settled, self.size = True, 2 * size
+            log.info("Optimisation: batch_size %d conservé (%d n'est pas plus rapide)", self.size, size)
+        elif seconds > SLOW_SEC and size > 1:
+            self.before, self.warm = seconds, False
+            self.halve(size, "trop lent")
+        else:
+            self.settled = True

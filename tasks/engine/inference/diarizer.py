@@ -1,0 +1,146 @@
+"""From samples to turns and speech scores, on the planned device: the seam behind which all inference lies."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.exception_map import device_failures
+from tasks.engine.core.stages import Stage
+from tasks.engine.core.turns import SpeechScores, Turn
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.inference import loading
+from tasks.engine.inference.batching import SEGMENTED_ON_CPU
+from tasks.engine.inference.hooks import StageHooks
+from tasks.engine.inference.level import gain
+from tasks.engine.inference.types import Diarization, Parameters, Progress
+from tasks.engine.system.memory import forget, give_memory_back, keep_freed_memory
+from tasks.engine.system.profiler import LOADING, mark_stage
+
+if TYPE_CHECKING:
+    from tasks.engine.inference.exact import ExactSpeakerDiarization
+
+LONG_SEC = 600
+"""Of audio: beyond that each stage gives its working memory back, which costs the next one a tenth of a second."""
+
+
+def diarize(
+    samples: NDArray[np.float32],
+    plan: DevicePlan,
+    parameters: Parameters,
+    progress: Progress = lambda *_: None,
+    tap: StageHooks | None = None,
+) -> Diarization:
+    """Run the model set on the planned device.
+
+    Args:
+        samples: (samples,) mono, 16 kHz.
+        plan: device, precision, engine, batch size, level rule.
+        parameters: model set and decisions.
+        progress: told about segmentation and embeddings as they advance.
+        tap: sees every stage's output, and may replace it.
+
+    Raises:
+        DeviceError: the device failed (memory, driver, kernel).
+        ModelError: the models are missing, altered or do not load.
+        NonFiniteError: a stage produced NaN or Inf.
+    """
+    from tasks.engine.devices.precision import backend_flags  # noqa: PLC0415
+    from tasks.engine.inference.clustering import linked_by  # noqa: PLC0415
+
+    started = time.perf_counter()
+    with device_failures(), pipeline_on(plan, parameters) as pipeline:
+        mark_stage(LOADING)
+        pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
+        pipeline.tap = tap
+        level_gain = pipeline.gain
+        if tap:
+            samples = tap.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
+            pipeline.gain = 1.0
+        turns, scores = apply(pipeline, samples, parameters, progress)
+        facts = {
+            "device": plan.device,
+            "device_name": plan.device_name,
+            "precision": plan.precision,
+            "autocast_dtype": plan.autocast_dtype if plan.precision != "fp32" else None,
+            "batch_size": pipeline.batch.size if pipeline.batch.reduced else plan.batch_size,
+            "threads": plan.threads,
+            "level_gain": level_gain,
+            "arithmetic": backend_flags(),
+            "linkage": linked_by(),
+            "engine": pipeline.engine if pipeline.shares_passes else "stock",
+            "segmentation_step": plan.segmentation_step,
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+    return Diarization(turns, scores, facts)
+
+
+@contextmanager
+def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpeakerDiarization"]:
+    """The loaded pipeline, prepared for a plan; nobody else has it meanwhile."""
+    import torch  # noqa: PLC0415  # heavy: three seconds
+
+    from tasks.engine.devices.precision import AUTOCAST_DTYPES, Arithmetic, Precision, enforce_fp32  # noqa: PLC0415
+
+    enforce_fp32()
+    keep_freed_memory()
+    # On the CPU, threads take windows of their own; each needs no helpers inside torch.
+    torch.set_num_threads(1 if plan.on_cpu else plan.threads)
+    pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision, plan.engine)
+    with lock:
+        pipeline.compute_as(
+            Arithmetic(Precision(plan.precision), torch.device(plan.device), AUTOCAST_DTYPES[plan.autocast_dtype])
+        )
+        pipeline.embedding_batch_size = plan.batch_size
+        pipeline.segmentation_batch_size = plan.batch_size * (SEGMENTED_ON_CPU if plan.on_cpu else 1)
+        pipeline.workers = plan.threads if plan.on_cpu else 1
+        pipeline.adapts = not plan.on_cpu
+        pipeline.speech_threshold = parameters.speech_threshold
+        windows = pipeline._segmentation  # noqa: SLF001  # pyannote names it so
+        windows.step = (plan.segmentation_step or pipeline.segmentation_step) * windows.duration
+        yield pipeline
+
+
+@lru_cache(maxsize=4)
+def pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
+    """A loaded pipeline per device, precision and engine, with the lock that its one user at a time holds."""
+    del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
+    return loading.load(models_name, engine), Lock()
+
+
+def apply(
+    pipeline: "ExactSpeakerDiarization", samples: NDArray[np.float32], parameters: Parameters, progress: Progress
+) -> tuple[tuple[Turn, ...], SpeechScores]:
+    """Run a prepared pipeline and read off turns and scores."""
+    import torch  # noqa: PLC0415
+
+    def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
+        if completed is not None and total:
+            forget(samples)
+            progress(stage, completed, total)
+        elif completed is None:
+            mark_stage(stage)
+            if len(samples) > LONG_SEC * SAMPLE_RATE:
+                give_memory_back()
+
+    file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
+    annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization
+    scores = pipeline.speech_scores
+    found = (
+        Turn(segment.start, segment.end, str(speaker), mean_score(scores, segment.start, segment.end))
+        for segment, _, speaker in annotation.itertracks(yield_label=True)
+    )
+    return tuple(sorted(turn for turn in found if turn.duration >= parameters.min_speech_sec)), scores
+
+
+def mean_score(scores: SpeechScores, start: float, end: float) -> float:
+    """Mean of the model frames centred in [start, end); of the nearest one where the turn is shorter than a frame."""
+    first, stop = (int(np.ceil((second - scores.start) / scores.step)) for second in (start, end))
+    first = min(max(first, 0), len(scores.values) - 1)
+    return float(scores.values[first : max(stop, first + 1)].mean())

@@ -1,0 +1,102 @@
+"""Finished inferences, kept by what they were computed from, so that none is ever computed twice.
+
+An entry's name is the hash of everything that decides its content: samples, models, parameters, device and arithmetic,
+library versions. Correctness does not depend on any scheduler's state, and a changed input can never hit an old entry.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.engine.core.turns import SpeechScores, Turn
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.inference.types import Diarization, Parameters
+from tasks.engine.system.atomic import atomic_path, make_folder
+from tasks.engine.system.locks import lock_for
+
+ENGINE_VERSION = 1
+"""Bump when the same inputs give other turns or scores: every older entry is then ignored."""
+
+LIBRARIES = ("torch", "pyannote.audio", "numpy", "scipy", "fastcluster")
+
+
+def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameters: Parameters) -> str:
+    """Name of the entry. Batch size and threads are left out: they are not allowed to change the answer."""
+    arithmetic = plan.autocast_dtype if plan.precision != "fp32" else None
+    return digest(
+        {
+            "engine": ENGINE_VERSION,
+            "samples": samples_sha256,
+            "models": models,
+            "device": None if plan.on_cpu else plan.device_name,
+            "precision": [plan.precision, arithmetic, plan.level],
+            "method": [plan.engine, plan.segmentation_step],
+            "parameters": astuple(parameters),
+            "libraries": library_versions(),
+        }
+    )
+
+
+def digest(value: Any) -> str:  # noqa: ANN401  # any JSON value
+    """sha256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that compute."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+class ResultStore:
+    """A folder of entries."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, name: str) -> Path:
+        """Where an entry lies, present or not."""
+        return self.folder / f"{name}.npz"
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        """Hold the entry's lock: whoever wants the same inference waits for the first one instead of repeating it."""
+        with lock_for(self.path(name)):
+            yield
+
+    def get(self, name: str) -> Diarization | None:
+        """The entry, or None where it is absent or unreadable (it is then computed again)."""
+        try:
+            with np.load(self.path(name), allow_pickle=False) as entry:
+                rows = zip(*(entry[column].tolist() for column in ("start", "end", "speaker", "mean")), strict=True)
+                start, step = entry["grid"].tolist()
+                scores = SpeechScores(entry["scores"], start, step)
+                return Diarization(tuple(Turn(*row) for row in rows), scores, json.loads(str(entry["facts"])))
+        except Exception:  # noqa: BLE001  # numpy and zipfile refuse a damaged entry in a dozen ways, all meaning this
+            return None
+
+    def put(self, name: str, result: Diarization) -> None:
+        """Write an entry, whole or not at all."""
+        turns = result.turns
+        make_folder(self.folder)
+        with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                start=np.array([turn.start for turn in turns], dtype=np.float64),
+                end=np.array([turn.end for turn in turns], dtype=np.float64),
+                speaker=np.array([turn.speaker for turn in turns], dtype=str),
+                mean=np.array([turn.mean_score for turn in turns], dtype=np.float64),
+                scores=result.scores.values,
+                grid=np.array([result.scores.start, result.scores.step]),
+                facts=np.array(json.dumps(result.facts)),
+            )
+
+    def drop(self, name: str) -> None:
+        """Forget an entry, so that it is computed again."""
+        self.path(name).unlink(missing_ok=True)

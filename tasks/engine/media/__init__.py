@@ -1,0 +1,1 @@
+"""From a media file to its frame grid and its samples."""

@@ -1,0 +1,184 @@
+"""What a media file holds, found by walking through its packets. Nothing is decoded here."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import av
+
+from tasks.engine.core.errors import MediaError
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.media.frame_rate import audio_only_grid, grid_of
+from tasks.engine.media.integrity import refuse_cut, refuse_empty, refuse_short
+from tasks.engine.media.limits import MediaLimits
+from tasks.engine.media.packets import StreamStats, chosen, codec_of, tallied
+from tasks.engine.system.atomic import sha256_of
+
+DEMUXERS = (
+    "mov,matroska,avi,mpegts,mpeg,flv,ogg,mp3,aac,flac,wav,w64,aiff,asf,ac3,eac3,amr,dts,mxf,caf,au,wv,tta,ape,dv,rm,"
+    "gxf,nut,ivf"
+)
+"""Accepted containers. A list of what may be opened, because a text named .mp4 can be a playlist of other files."""
+
+DECODERS = (
+    "aac,aac_latm,ac3,eac3,alac,flac,opus,libopus,vorbis,libvorbis,mp3,mp3float,mp2,mp2float,dca,truehd,wmav2,"
+    "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,"
+    "pcm_mulaw,pcm_alaw,pcm_bluray,pcm_dvd,pcm_s8,pcm_u16le,pcm_u24le,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,"
+    "adpcm_yamaha,g722,g726,gsm,gsm_ms,wmav1,wmapro,wmalossless,wavpack,tta,ape,mp1,mp1float,nellymoser,cook,speex,"
+    "libspeex,qdm2,sipr,ilbc"
+)
+"""Accepted audio decoders. No video decoder: probing would run it on bytes that nobody vouches for."""
+
+VIDEO_SUFFIXES = (
+    ".3g2,.3gp,.asf,.avi,.dv,.f4v,.flv,.gxf,.ivf,.m2t,.m2ts,.m4v,.mk3d,.mkv,.mov,.mp4,.mpeg,.mpg,.mts,.mxf,.nut,.ogv,"
+    ".rm,.rmvb,.ts,.vob,.webm,.wmv"
+)
+"""How videos in the accepted containers are named. Names of audio files are left out: `clip.wav` beside `clip.mp4` is
+its sound, not a second video."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """The one audio stream that is analysed.
+
+    index: of the stream in the container, counted from 0 over streams of every kind.
+    sample_rate, channels: Hz and number as stored, before anything is converted.
+    start_offset_sec: when the audio starts, relative to the first video frame; negative when earlier.
+    duration_sec: from its first sample to its last, by its packets' timestamps.
+    largest_gap_sec: longest hole between two packets; holes are filled with silence.
+    """
+
+    index: int
+    codec: str
+    sample_rate: int
+    channels: int
+    start_offset_sec: float
+    duration_sec: float
+    largest_gap_sec: float
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """One video or audio file, as its packets describe it.
+
+    path: absolute. size: bytes. sha256: of the whole file.
+    container: libavformat's name, such as ``mov,mp4,m4a,3gp,3g2,mj2``.
+    fps_assumed: no picture, or one that does not say its rate; the grid is then at 25 frames a second.
+    video_start: seconds, the presentation time of the first frame (of the first sample where there is no picture).
+    corrupt_packets: how many the demuxer flagged in the two streams that are used.
+    modified_ns: time of the last change, nanoseconds since 1970, as it was before the content was read.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    container: str
+    grid: FrameGrid
+    variable_frame_rate: bool
+    fps_assumed: bool
+    video_start: float
+    audio: AudioTrack | None
+    corrupt_packets: int
+    modified_ns: int = 0
+
+    @property
+    def duration_sec(self) -> float:
+        """Seconds from the first frame's start to the last frame's end."""
+        return self.grid.duration
+
+
+def read(path: Path, limits: MediaLimits) -> Media:
+    """Demux a file from one end to the other. For a process of its own: the file may be made to do harm.
+
+    Raises:
+        MediaError: it cannot be read, holds neither audio nor video, is cut short, promises more than it holds, or is
+            beyond a limit.
+        StorageError: its bytes cannot be read.
+    """
+    path = path.absolute()
+    found = path.stat()
+    refuse_cut(path, found.st_size)
+    with opened(path) as container:
+        tallies = tallied(container, limits)
+        used = [tally for tally in (chosen(tallies, "video"), chosen(tallies, "audio")) if tally]
+        refuse_empty(path, tallies, used)
+        refuse_short(path, container, used, tallies)
+        media = described(path, container.format.name, used)
+        refuse_beyond(path, media, used, limits)
+    return replace(media, size=found.st_size, modified_ns=found.st_mtime_ns, sha256=sha256_of(path))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The open container; every FFmpeg error inside becomes a MediaError."""
+    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "codec_whitelist": DECODERS}
+    try:
+        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
+            yield container
+    except av.FFmpegError as error:
+        raise MediaError(
+            f"{path.name!r} cannot be read as media ({error.strerror}): "
+            "a whole file would be accepted, in a common container: mp4, mov, mkv, webm, avi, ts, wav, mp3, flac, ogg."
+        ) from error
+
+
+def described(path: Path, container: str, used: Sequence[StreamStats]) -> Media:
+    """What the packets of the used streams say; size and checksum are left empty."""
+    start = used[0].start
+    if not all(codec_of(tally.stream) for tally in used):
+        raise MediaError(f"{path.name!r} has audio or video of an unknown codec: {DECODERS} would be accepted.")
+    heard = [str(codec_of(tally.stream)) for tally in used if tally.stream.type == "audio"]
+    if not set(heard) <= set(DECODERS.split(",")):
+        raise MediaError(f"{path.name!r} has sound in {heard[0]}, which is not accepted: {DECODERS} would be.")
+    tracks = [track_of(tally, start) for tally in used if tally.stream.type == "audio"]
+    track = tracks[0] if tracks else None
+    if used[0].stream.type == "video":
+        grid, assumed = video_grid(used[0])
+    else:
+        grid, assumed = audio_only_grid(tracks[0].duration_sec), True
+    corrupt = sum(tally.corrupt for tally in used)
+    return Media(path, 0, "", container, grid, grid.pts is not None, assumed, start, track, corrupt)
+
+
+def refuse_beyond(path: Path, media: Media, used: Sequence[StreamStats], limits: MediaLimits) -> None:
+    """Refuse what is longer, larger or wider than the limits.
+
+    Raises:
+        MediaError: with the value found and the limit.
+    """
+    track, grid = media.audio, media.grid
+    hours = max(grid.duration, track.start_offset_sec + track.duration_sec if track else 0.0) / 3600
+    pictures = [stream.width * stream.height for tally in used if (stream := tally.stream).type == "video"]
+    for value, limit, unit in (
+        (hours, limits.hours, "h"),
+        (grid.count, limits.frames, "frames"),
+        (max(pictures, default=0), limits.pixels, "pixels per frame"),
+        (track.channels if track else 0, limits.channels, "channels"),
+        (track.sample_rate if track else 0, limits.sample_rate, "samples per second"),
+    ):
+        if not value <= limit:
+            raise MediaError(f"{path.name!r} holds {value:.6g} {unit}: up to {limit:.6g} would be accepted.")
+
+
+def video_grid(video: StreamStats) -> tuple[FrameGrid, bool]:
+    """The frames of the video stream, and whether their rate had to be assumed."""
+    rates = [rate for rate in (video.stream.average_rate, video.stream.guessed_rate) if rate]
+    # Where some frames have no time of their own, counting them at the stated rate is the best there is.
+    ticks = video.ticks if len(video.ticks) == video.shown else None
+    return grid_of(video.shown, ticks, video.stream.time_base, rates)
+
+
+def track_of(audio: StreamStats, video_start: float) -> AudioTrack:
+    """Describe the audio stream relative to the first video frame."""
+    codec = audio.stream.codec_context
+    return AudioTrack(
+        index=audio.stream.index,
+        codec=codec.name,
+        sample_rate=codec.sample_rate,
+        channels=codec.channels,
+        start_offset_sec=audio.start - video_start,
+        duration_sec=max(0.0, audio.seconds(audio.end) - audio.start),
+        largest_gap_sec=audio.seconds(audio.gap),
+    )

@@ -1,0 +1,171 @@
+"""The probe in a process of its own, and the few plain values that come back from it.
+
+libavformat reads what strangers wrote, and a file of some hundred bytes can make it crash or ask for gigabytes: in a
+confined process that is a refusal. What comes back is JSON and numbers, checked like any other stranger's.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.engine.core.constants import PROJECT
+from tasks.engine.core.errors import MediaError, Step4Error, StorageError
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.media.containers import AudioTrack, Media, read
+from tasks.engine.media.limits import MediaLimits
+from tasks.engine.system import sandbox
+from tasks.engine.system.sandbox import Bounds
+
+REFUSALS = {error.__name__: error for error in (MediaError, StorageError)}
+CHILD = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "from tasks.engine.media.probe_process import answer; answer(*sys.argv[2:])"
+)
+PLAIN = {
+    "size": int,
+    "modified_ns": int,
+    "sha256": str,
+    "container": str,
+    "variable_frame_rate": bool,
+    "fps_assumed": bool,
+    "corrupt_packets": int,
+}
+
+
+def examine(path: Path, size: int, limits: MediaLimits) -> Media:
+    """`containers.read` in a confined process.
+
+    Args:
+        path: absolute; a regular file.
+        size: its bytes, which decide how long the process may take.
+        limits: what is accepted.
+
+    Raises:
+        MediaError: as `read`; or the process crashed, hung or used too much.
+        StorageError: the file could not be read.
+        EngineError: the process could not be started.
+    """
+    arguments = [sys.executable, "-I", "-c", CHILD, str(PROJECT), str(path), json.dumps(asdict(limits))]
+    bounds = limits.bounds(size)
+    with tempfile.TemporaryFile() as pipe:  # without a name: nothing to clean up, whatever happens
+        try:
+            finished = sandbox.run(arguments, bounds, pipe)
+        except subprocess.TimeoutExpired as error:
+            raise MediaError(f"{path.name!r} was not examined within {bounds.wall_sec:.0f} s: given up.") from error
+        pipe.seek(0)
+        if finished.returncode:
+            raise broken(path, finished, bounds)
+        return decode(path, pipe.read())
+
+
+def answer(path: str, limits: str) -> None:
+    """What the confined process does: examine, and say what was found on stdout."""
+    try:
+        said = encode(read(Path(path), MediaLimits(**json.loads(limits))))
+    except Step4Error as error:
+        said = json.dumps({"refused": type(error).__name__, "reason": str(error)}).encode()
+    except OSError as error:
+        said = json.dumps({"refused": "StorageError", "reason": f"{path!r} could not be read: {error}"}).encode()
+    sys.stdout.buffer.write(said)
+
+
+def encode(media: Media) -> bytes:
+    """One line of JSON, then the frames' times as float64."""
+    grid = media.grid
+    facts = {field.name: getattr(media, field.name) for field in fields(Media) if field.name not in {"path", "grid"}}
+    facts["audio"] = asdict(media.audio) if media.audio else None
+    facts |= {"count": grid.count, "fps": [grid.fps.numerator, grid.fps.denominator]}
+    times = b"" if grid.pts is None else grid.pts.astype("<f8").tobytes()
+    return json.dumps(facts).encode() + b"\n" + times
+
+
+def decode(path: Path, said: bytes) -> Media:
+    """The answer of the confined process, read like a stranger's: the file may have taken the process over.
+
+    Raises:
+        MediaError: the refusal that it reports, or it is not of the form of `told`.
+        StorageError: likewise.
+    """
+    header, _, body = said.partition(b"\n")
+    try:
+        facts = json.loads(header)
+        if "refused" in facts:
+            raise REFUSALS[facts["refused"]](str(facts["reason"]))
+        return media_from(path, facts, body)
+    except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, OverflowError, RecursionError) as error:
+        raise MediaError(f"{path.name!r} could not be examined: the answer makes no sense ({error!r}).") from error
+
+
+def media_from(path: Path, facts: dict[str, Any], body: bytes) -> Media:
+    """The values, each of the type it should have.
+
+    Raises:
+        TypeError, ValueError, KeyError: one is not.
+    """
+    if not all(type(facts[name]) is kind for name, kind in PLAIN.items()):
+        raise TypeError("a value of another type")
+    return Media(
+        path=path,
+        grid=grid_from(facts, body),
+        video_start=finite(facts["video_start"]),
+        audio=track_from(facts["audio"]) if facts["audio"] is not None else None,
+        **{name: facts[name] for name in PLAIN},
+    )
+
+
+def grid_from(facts: dict[str, Any], body: bytes) -> FrameGrid:
+    """Count, rate, and the times where the rate is variable.
+
+    Raises:
+        ValueError: they contradict each other.
+    """
+    count, rate = int(facts["count"]), Fraction(*map(int, facts["fps"]))
+    times = np.frombuffer(body, "<f8") if facts["variable_frame_rate"] else None
+    if rate <= 0 or count < 0 or (times is None) == bool(body):
+        raise ValueError("no frame grid")
+    if times is not None and (len(times) != count or not np.isfinite(times).all() or np.any(np.diff(times) < 0)):
+        raise ValueError("no times of frames")
+    return FrameGrid(count, rate, times)
+
+
+def track_from(facts: dict[str, Any]) -> AudioTrack:
+    """The audio track."""
+    return AudioTrack(
+        index=int(facts["index"]),
+        codec=str(facts["codec"]),
+        sample_rate=int(facts["sample_rate"]),
+        channels=int(facts["channels"]),
+        start_offset_sec=finite(facts["start_offset_sec"]),
+        duration_sec=finite(facts["duration_sec"]),
+        largest_gap_sec=finite(facts["largest_gap_sec"]),
+    )
+
+
+def finite(value: object) -> float:
+    """A number of seconds.
+
+    Raises:
+        ValueError: NaN or infinite.
+    """
+    number = float(value)  # type: ignore[arg-type]  # TypeError is the answer to anything else
+    if not np.isfinite(number):
+        raise ValueError(f"{number} where seconds are expected")
+    return number
+
+
+def broken(path: Path, finished: sandbox.Finished, bounds: Bounds) -> MediaError:
+    """The process did not come to an answer."""
+    lines = finished.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+    if "MemoryError" in lines[-1]:
+        return MediaError(f"{path.name!r} needs more than {bounds.memory_bytes >> 20} MiB of memory to examine.")
+    return MediaError(
+        f"{path.name!r} cannot be examined: reading it {sandbox.ended_by(finished.returncode, bounds)} "
+        f"({lines[-1][:120]})."
+    )

@@ -1,0 +1,1 @@
+"""The networks: which files, where from, and how they compute."""

@@ -1,0 +1,65 @@
+"""From waveforms to the embedding network's frames: the trunk, where nearly all of the time goes."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.models.campplus import CampPlusNetwork
+from tasks.engine.models.campplus_fused import FusedCampPlus
+
+
+class FrameEncoder:
+    """A WeSpeaker-like model up to its frames: CAM++ folded on the CPU, any other as it is.
+
+    FP16 is left to autocast there: hardly a CPU multiplies in it.
+
+    Args:
+        model: with `compute_fbank` and a network that has `forward_frames`, as `BaseWeSpeakerResNet`.
+    """
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401  # pyannote ships no types
+        self.model = model
+        self._folded: dict[torch.dtype, FusedCampPlus] = {}
+        self._second: tuple[int, ...] | None = None
+
+    def frames(self, batch: Tensor, arithmetic: Arithmetic) -> Tensor:
+        """(batch, 1, samples) to (batch, channels, frames) ready for pooling: FP32, except in naive precision."""
+        fbank = self.model.compute_fbank(batch)
+        if dtype := self._folds(batch, arithmetic):
+            return cast(Tensor, self.folded(dtype)(fbank).float())
+        with arithmetic.trunk():
+            return arithmetic.settle(cast(Tensor, self.model.resnet.forward_frames(fbank)))
+
+    def idle_embedding(self, arithmetic: Arithmetic, shape: tuple[int, ...] | None = None) -> Tensor:
+        """(dimension,) of a speaker who says nothing: independent of the audio, since every statistic is zero.
+
+        Args:
+            arithmetic: to compute it with.
+            shape: (channels, ..., frames) of any window's frames, where one is at hand; else a second of silence tells.
+        """
+        with torch.inference_mode(), arithmetic.sensitive():
+            frames = torch.zeros((1, *(shape or self._shape_of_a_second(arithmetic))), device=arithmetic.device)
+            nobody = frames.new_zeros((1, 1, frames.shape[-1]))
+            return cast(Tensor, self.model.forward_embedding(frames, weights=nobody)[0, 0].float())
+
+    def _shape_of_a_second(self, arithmetic: Arithmetic) -> tuple[int, ...]:
+        if self._second is None:
+            silence = torch.zeros((1, 1, self.model.hparams.sample_rate), device=arithmetic.device)
+            self._second = tuple(self.frames(silence, arithmetic).shape[1:])
+        return self._second
+
+    def folded(self, dtype: torch.dtype) -> FusedCampPlus:
+        """The folded network of one type, made when it is first asked for."""
+        if dtype not in self._folded:
+            self._folded[dtype] = FusedCampPlus(self.model.resnet, dtype)
+        return self._folded[dtype]
+
+    def _folds(self, batch: Tensor, arithmetic: Arithmetic) -> torch.dtype | None:
+        """The type to compute in with folded layers, or None where they do not serve."""
+        if batch.device.type != "cpu" or not isinstance(self.model.resnet, CampPlusNetwork):
+            return None
+        kinds = {Precision.FP32: torch.float32, Precision.MIXED: arithmetic.autocast_dtype}
+        dtype = kinds.get(arithmetic.precision)
+        return None if dtype is torch.float16 else dtype

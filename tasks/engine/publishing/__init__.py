@@ -1,0 +1,1 @@
+"""What is published: names, manifest, and the atomic swap."""

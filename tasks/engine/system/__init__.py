@@ -1,0 +1,1 @@
+"""Files, locks, processes and memory of the operating system."""

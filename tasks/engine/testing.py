@@ -1,0 +1,84 @@
+"""Stand-ins for the outside world, for tests of whatever surrounds it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine.core.constants import GIB
+from tasks.engine.core.turns import SpeechScores, Turn
+from tasks.engine.devices.facts import CudaDevice, DeviceFacts
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.diagnosis.patching import Explanation
+from tasks.engine.gate.tolerance import Tolerance
+from tasks.engine.inference.types import Diarization, Parameters, Progress
+
+STEP_SEC = 0.016875
+"""Frame step of segmentation-3.0."""
+
+CPU_ONLY = DeviceFacts(torch="2.11.0", cuda_build=None, cudnn=None, cpu_threads=2, free_memory=8 * GIB)
+ONE_GPU = DeviceFacts(
+    torch="2.11.0+cu130",
+    cuda_build="13.0",
+    cudnn=91900,
+    cpu_threads=2,
+    free_memory=8 * GIB,
+    cuda=(CudaDevice(index=0, name="Fake GPU", capability="7.5", total_memory=4 * GIB, free_memory=3 * GIB),),
+)
+
+
+@dataclass
+class ScriptedDiarizer:
+    """A diarizer that says what it was told to, and remembers what it was asked.
+
+    turns: what the reference says. candidate: what every other plan says; the same where None.
+    cuda_failure: raised whenever a plan names a CUDA device.
+    """
+
+    turns: Sequence[Turn]
+    candidate: Sequence[Turn] | None = None
+    cuda_failure: Exception | None = None
+    calls: list[DevicePlan] = field(default_factory=list)
+
+    def __call__(
+        self, samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress
+    ) -> Diarization:
+        """Answer from the script."""
+        del parameters
+        self.calls.append(plan)
+        if self.cuda_failure and not plan.on_cpu:
+            raise self.cuda_failure
+        progress("segmentation", 1, 1)
+        turns = self.turns if plan.is_reference or self.candidate is None else self.candidate
+        facts = {
+            "device": plan.device,
+            "device_name": plan.device_name,
+            "precision": plan.precision,
+            "batch_size": plan.batch_size,
+        }
+        return Diarization(tuple(sorted(turns)), scores_of(turns, len(samples) / 16000), facts)
+
+
+def sound_low_precision(_device: str, _half: str) -> None:
+    """A device whose 16-bit arithmetic is sound."""
+
+
+def no_patching(
+    _samples: NDArray[np.float32],
+    _around_sec: float,
+    _plan: DevicePlan,
+    _parameters: Parameters,
+    _tolerance: Tolerance,
+) -> Explanation:
+    """An explainer that runs no networks and locates nothing."""
+    return Explanation(repeatable=True, localisation=None)
+
+
+def scores_of(turns: Sequence[Turn], duration: float) -> SpeechScores:
+    """Scores that agree with the turns: 0.95 inside, 0.05 outside."""
+    centres = np.arange(0, duration, STEP_SEC) + STEP_SEC / 2
+    speech = np.zeros(len(centres), dtype=bool)
+    for turn in turns:
+        speech |= (turn.start <= centres) & (centres < turn.end)
+    return SpeechScores(np.where(speech, 0.95, 0.05).astype(np.float32), STEP_SEC / 2, STEP_SEC)

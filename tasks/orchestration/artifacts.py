@@ -1,0 +1,168 @@
+"""What the Prefect UI shows of a run: verdict, criteria, a picture of both timelines, and progress while it lasts."""
+
+import base64
+import re
+import threading
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import replace
+from typing import Any, cast
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.cache_policies import NO_CACHE
+
+from tasks.compare import Decision
+from tasks.engine.dependencies import Dependencies, no_progress
+from tasks.engine.formats.detect import load_timeline
+from tasks.engine.gate.criteria import Criterion
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.inference.types import Progress
+from tasks.engine.report.timeline_plot import draw
+from tasks.orchestration.connection import best_effort, connected
+from tasks.run import Run
+from tasks.timeline import StagedTimeline
+
+LARGEST_PICTURE = 200_000
+"""Bytes: the server keeps every artifact in its database."""
+
+PROGRESS_EVERY_SEC = 10.0
+ENDINGS = {
+    Decision.PUBLISH: "The candidate is published.",
+    Decision.SUBSTITUTE: "The reference is published in the candidate's place.",
+    Decision.REFUSE: "Nothing is published.",
+}
+PASSED = {True: "pass", False: "FAIL", None: "not measured"}
+
+
+def show(
+    run: Run, report: DriftReport, candidate: StagedTimeline, reference: StagedTimeline | None, decision: Decision
+) -> None:
+    """Leave the artifacts of a compared run on the server: before it is refused, so that a failed run has them too.
+
+    Args:
+        run: names and places.
+        report: the gate's.
+        candidate: what was compared, still staged.
+        reference: what it was held against, if anything.
+        decision: what happens next.
+    """
+    if not connected():
+        return
+    with best_effort("The artifacts"):
+        compared = load_timeline(reference.timeline) if reference else None
+        picture = draw(load_timeline(candidate.timeline), compared)
+        text = markdown(run, report, candidate, decision, picture)
+        create_markdown_artifact(text, key=key("timeline", run.stem), description=str(report.verdict))
+        if report.criteria:
+            create_table_artifact(rows(report.criteria), key=key("criteria", run.stem), description=report.sentence)
+
+
+def key(kind: str, stem: str) -> str:
+    """An artifact's key for a video: lowercase letters, digits and dashes is all that Prefect takes."""
+    return f"{kind}-{re.sub(r'[^a-z0-9]+', '-', stem.lower()).strip('-')}".rstrip("-")
+
+
+def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision: Decision, picture: bytes) -> str:
+    """The page: verdict first, then the picture, the criteria, and where things lie."""
+    summary, plan = candidate.summary, run.plan
+    where = run.refused if decision is Decision.REFUSE else run.output
+    speech = f"Speech on {summary.speech_frames} of {summary.frames} frames ({summary.percent:.1f} %)"
+    device = f"{plan.device} ({plain(plan.device_name)}), {plan.precision}, batch {plan.batch_size}"
+    parts = [
+        f"# {report.verdict}: {plain(run.media.path.name)}",
+        f"{ENDINGS[decision]} {plain(report.sentence)}",
+        f"**{plain(report.localisation.sentence)}**" if report.localisation else "",
+        image(picture),
+        table(report.criteria) if report.criteria else "",
+        f"{speech}, speakers: {len(summary.speakers)}. Planned on {device}: {plain(plan.reason)}.",
+        *(f"Note: {plain(note)}" for note in report.notes),
+        f"Files: `{where}`",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def image(picture: bytes) -> str:
+    """A PNG inside Markdown; the page does without one that is too large."""
+    if len(picture) > LARGEST_PICTURE:
+        return f"(The picture has {len(picture)} bytes: too large to show here.)"
+    return f"![who speaks when](data:image/png;base64,{base64.b64encode(picture).decode()})"
+
+
+def table(criteria: tuple[Criterion, ...]) -> str:
+    """The criteria as a Markdown table."""
+    lines = [" | ".join(map(str, row.values())) for row in rows(criteria)]
+    head = " | ".join(rows(criteria)[0])
+    return "\n".join(f"| {line} |" for line in (head, " | ".join(["---"] * len(rows(criteria)[0])), *lines))
+
+
+def rows(criteria: tuple[Criterion, ...]) -> list[dict[str, Any]]:
+    """One object per criterion, in the order that its columns are shown in."""
+    return [
+        {
+            "criterion": one.title,
+            "value": "" if one.value is None else f"{one.value:.4g} {one.unit}".rstrip(),
+            "limit": f"{'<' if one.strict else '<='} {one.limit:g} {one.unit}".rstrip(),
+            "result": PASSED[one.passed],
+            "detail": one.detail,
+        }
+        for one in criteria
+    ]
+
+
+def plain(text: str) -> str:
+    """Text that is not read as Markdown or HTML: names of files come from anywhere."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
+
+
+def with_progress(dependencies: Dependencies) -> Dependencies:
+    """The same dependencies, whose progress is shown on the server, unless somebody watches already."""
+    if dependencies.progress is not no_progress or not connected():
+        return dependencies
+    return replace(dependencies, progress=shown_progress(time.monotonic))
+
+
+def shown_progress(clock: Callable[[], float]) -> Progress:
+    """A reporter that keeps a progress artifact up to date, every ten seconds at most; a short run shows none.
+
+    Args:
+        clock: seconds since some instant.
+    """
+    shares: dict[str, float] = {}
+    bar: list[UUID] = []
+    told, lock = [clock()], threading.Lock()
+    # Inference reports from threads of its own, which do not know whose run they work for.
+    of_this_run = copy_context()
+
+    def report(stage: str, done: int, total: int) -> None:
+        shares[stage] = 100 * done / max(total, 1)
+        if clock() - told[0] < PROGRESS_EVERY_SEC or not lock.acquire(blocking=False):
+            return
+        try:
+            with best_effort("Progress"):
+                of_this_run.run(tell, bar, dict(shares))
+        finally:
+            told[0] = clock()
+            lock.release()
+
+    return report
+
+
+def tell(bar: list[UUID], shares: dict[str, float]) -> None:
+    """Create the artifact, or bring it up to date; its description names every stage."""
+    percent = sum(shares.values()) / len(shares)
+    text = ", ".join(f"{stage} {share:.0f} %" for stage, share in shares.items())
+    if bar:
+        update_progress_artifact(bar[0], percent, text)
+    else:
+        bar.append(cast(UUID, create_progress_artifact(percent, description=text)))
+
+
+show_task = task(name="show", cache_policy=NO_CACHE)(show)

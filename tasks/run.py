@@ -1,0 +1,203 @@
+"""One run: what decides its result, and where its files lie before and after publication."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from profiles.settings import Configuration
+from tasks.engine.devices.facts import DeviceFacts
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.inference.result_store import ENGINE_VERSION, ResultStore, digest, library_versions
+from tasks.engine.inference.result_store import key as store_key
+from tasks.engine.inference.types import Parameters
+from tasks.engine.media.containers import Media
+from tasks.engine.publishing.names import MANIFEST, WORKSPACE
+from tasks.engine.publishing.swap import restore
+from tasks.engine.system.atomic import PARTIAL_PATTERN, make_folder
+from tasks.engine.system.locks import lock_for
+from tasks.engine.system.stale_files import owner_tag, remove_stale
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A video, what to compute it with, and where to publish."""
+
+    media: Media
+    facts: DeviceFacts
+    plan: DevicePlan
+    configuration: Configuration
+    models: dict[str, str]
+    """Name to sha256 of every model file."""
+    output: Path
+
+    @property
+    def stem(self) -> str:
+        """What the names of the published files begin with."""
+        return self.media.path.stem
+
+    @property
+    def parameters(self) -> Parameters:
+        """What changes the answer, beside samples and device."""
+        chosen = self.configuration
+        return Parameters(
+            models=chosen.models,
+            num_speakers=chosen.num_speakers,
+            speech_threshold=chosen.speech_threshold,
+            min_speech_sec=chosen.min_speech_ms / 1000,
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that decides what is published: equal keys, equal publication."""
+        chosen = self.configuration
+        return digest(
+            {
+                "engine": ENGINE_VERSION,
+                "schema": SCHEMA_VERSION,
+                "source": [self.media.path.name, self.media.sha256],
+                "models": self.models,
+                "device": [self.plan.on_cpu, self.plan.device_name],
+                "precision": [self.plan.precision, self.plan.autocast_dtype, self.plan.level],
+                "method": [self.plan.engine, self.plan.segmentation_step],
+                "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
+                "proof": [chosen.reference, chosen.on_drift],
+                "json_gzip": chosen.json_gzip,
+                "libraries": library_versions(),
+            }
+        )
+
+    @property
+    def request_key(self) -> str:
+        """`request_key` of this run."""
+        return request_key(self.configuration, self.models)
+
+    @property
+    def workspace(self) -> Path:
+        """Where this project keeps what is not published."""
+        return self.output / WORKSPACE
+
+    @cached_property
+    def staging(self) -> Path:
+        """Where this run's files are made; the name tells which process they belong to."""
+        return self.workspace / "staging" / owner_tag()
+
+    @property
+    def samples_path(self) -> Path:
+        """Where the decoded samples lie while the run lasts: raw float32."""
+        return self.staging / "samples.f32"
+
+    @property
+    def refused(self) -> Path:
+        """Where candidate, reference and drift report of the last refused run are kept."""
+        return self.workspace / "refused" / self.stem
+
+    @property
+    def aside(self) -> Path:
+        """Where the files of an earlier publication wait while the new ones take their names."""
+        return self.workspace / "previous" / self.stem
+
+    @property
+    def store(self) -> ResultStore:
+        """Finished inferences."""
+        return ResultStore(self.workspace / "inferences")
+
+    def inference_name(self, plan: DevicePlan, samples_sha256: str) -> str:
+        """The store's name for what a plan computes from the samples."""
+        return store_key(samples_sha256, self.models, plan, self.parameters)
+
+    def published(self, suffix: str) -> Path:
+        """Path of a published file, `clip` plus a suffix such as `_timeline.parquet`."""
+        return self.output / f"{self.stem}{suffix}"
+
+    @property
+    def audio_json_suffix(self) -> str:
+        """`_audio.json`, gzipped where that was asked for."""
+        return "_audio.json.gz" if self.configuration.json_gzip else "_audio.json"
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold this clip: a second run on the same input waits, then finds the first one's publication.
+
+        What killed runs left is cleared up first, and a publication that one of them was replacing is put back.
+        Whatever ends the block, this run's staging is removed, and the workspace with it where nothing is left in it.
+
+        Raises:
+            StorageError: the output folder does not take files.
+        """
+        with lock_for(self.published("")):
+            restore(self.aside, self.published(MANIFEST))
+            for folder, pattern in (
+                (self.staging.parent, "*"),
+                (self.store.folder, PARTIAL_PATTERN),
+                (self.output, PARTIAL_PATTERN),
+            ):
+                remove_stale(folder, pattern)
+            make_folder(self.staging)
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.staging, ignore_errors=True)
+                for folder in (self.staging.parent, self.aside.parent, self.workspace):
+                    # Only ever an empty folder goes: other runs may be at work beside this one.
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    def metadata(self, samples_sha256: str | None) -> dict[str, Any]:
+        """What every published file says of its origin."""
+        media, audio = self.media, self.media.audio
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "source": {
+                "name": media.path.name,
+                "sha256": media.sha256,
+                "container": media.container,
+                "duration_sec": media.duration_sec,
+                "total_frames": media.grid.count,
+                "fps": rational(media.grid.fps),
+                "fps_assumed": media.fps_assumed,
+                "variable_frame_rate": media.variable_frame_rate,
+                "samples_sha256": samples_sha256,
+                "audio": asdict(audio) if audio else "no_audio_stream",
+            },
+            "profile": self.configuration.profile,
+            "models": self.models,
+            "parameters": self.configuration.model_dump(
+                exclude={"log_level", "profile", "partial_success_ok", "profiling", "limits"}
+            ),
+            "versions": {"step4-audio": version("step4-audio"), **library_versions()},
+        }
+
+
+def request_key(configuration: Configuration, models: dict[str, str]) -> str:
+    """Hash of what is asked of a run, whatever the video and the machine: a batch knows it before any run starts.
+
+    The device is left out: whichever computed a published timeline was held against the same reference, and the
+    machine that plans a batch is not the one that computes.
+    """
+    chosen = configuration
+    return digest(
+        {
+            "engine": ENGINE_VERSION,
+            "schema": SCHEMA_VERSION,
+            "models": models,
+            "method": [chosen.engine, chosen.segmentation_step],
+            "precision": [chosen.precision, chosen.autocast_dtype, chosen.level],
+            "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
+            "proof": [chosen.reference, chosen.on_drift],
+            "json_gzip": chosen.json_gzip,
+            "libraries": library_versions(),
+        }
+    )
+
+
+def rational(value: Fraction) -> str:
+    """`30000/1001`."""
+    return f"{value.numerator}/{value.denominator}"
