@@ -1,7 +1,9 @@
 # ruff: noqa: E402  # the path to the test helpers must be set before they are imported
 """Coverage-guided fuzzing of one reader; stops at the first thing that is no error of the tree.
 
-Run: ``pip install atheris``, then ``python benchmarks/fuzz.py READER [SECONDS] [CORPUS]``; see tests/readers.py.
+Run: ``pip install atheris``, then ``python benchmarks/fuzz.py READER [SECONDS] [CORPUS]``.
+
+The readers are those of tests/support/readers.py.
 """
 
 import sys
@@ -9,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 import atheris
 

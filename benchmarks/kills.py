@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
 
 import flows  # noqa: F401  # sets Prefect's defaults before Prefect is imported

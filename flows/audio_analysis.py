@@ -17,14 +17,16 @@ from prefect import flow
 
 from flows.parameters import Models, NumSpeakers, OnDrift, Output, ProfileName, Reference, Video
 from profiles.settings import Configuration
-from tasks.compare import Decision, compare_task, decide_task
+from tasks.compare import compare_task, decide_task
 from tasks.detection_rate import DetectionRate, check_detection_rate_task
 from tasks.device import plan_device_task
 from tasks.diarize import Outcome, ask_cpu, diarize_both, silent_inference
+from tasks.engine.core.choices import Decision
 from tasks.engine.dependencies import Dependencies, current_dependencies
 from tasks.engine.diagnosis.selfcheck import remembered
 from tasks.engine.media.decode import Samples
 from tasks.engine.models.registry import identity
+from tasks.engine.publishing.manifest import Published
 from tasks.explain import explain_task
 from tasks.media import listen_task, probe_task
 from tasks.orchestration.artifacts import show_task, with_progress
@@ -32,7 +34,7 @@ from tasks.orchestration.connection import log_at
 from tasks.orchestration.events import announce_drift, announce_fallback, announce_published, refusal_announced
 from tasks.orchestration.gpu_slot import in_gpu_slot
 from tasks.orchestration.run_names import run_name
-from tasks.publish import Published, find_published_task, publish_task, refuse_task
+from tasks.publish import find_published_task, publish_task, refuse_task
 from tasks.records.diagnostics import failures_recorded
 from tasks.records.metrics import profiled
 from tasks.report import page_task

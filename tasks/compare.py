@@ -1,32 +1,20 @@
 """The gate: may the candidate be published?"""
 
 import logging
-from enum import Enum, auto
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.detection_rate import DetectionRate
 from tasks.diarize import Outcome
-from tasks.engine.core.choices import Verdict
+from tasks.engine.core.choices import FAILED, Decision, Verdict
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
-from tasks.timeline import StagedTimeline
+from tasks.run import StagedTimeline
 
 log = logging.getLogger("step4.compare")
-
-FAILED = {Verdict.DRIFT, Verdict.NOT_COMPARABLE, Verdict.REFERENCE_NOT_REPEATABLE}
-
-
-class Decision(Enum):
-    """What happens to a compared candidate."""
-
-    PUBLISH = auto()
-    SUBSTITUTE = auto()
-    """The reference is published in its place."""
-    REFUSE = auto()
 
 
 def compare(

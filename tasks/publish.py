@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,27 +20,17 @@ from tasks.engine.core.timeline import Timeline, rows
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.publishing.manifest import fell_back, read_manifest
+from tasks.engine.publishing.manifest import Published, fell_back, read_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.publishing.swap import swap
 from tasks.engine.system.atomic import atomic_path, disk_in_force, make_folder, sha256_of
 from tasks.records.diagnostics import record
-from tasks.run import Run
-from tasks.timeline import StagedTimeline
+from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.publish")
 
 PAGE = "report.html"
 """The page that shows a drift, where the run wrote one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What a run ends with: its manifest, and whether the files were there already."""
-
-    path: Path
-    manifest: Mapping[str, Any]
-    already: bool = False
 
 
 def find_published(run: Run) -> Published | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.compare import FAILED
+from tasks.engine.core.choices import FAILED
 from tasks.engine.core.errors import MediaError, Step4Error
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
@@ -18,8 +18,7 @@ from tasks.engine.report.audio_clip import excerpt
 from tasks.engine.report.page import Side, Sound, write
 from tasks.media import listen, probe
 from tasks.publish import PAGE
-from tasks.run import Run
-from tasks.timeline import StagedTimeline
+from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.report")
 

@@ -1,7 +1,7 @@
 """One run: what decides its result, and where its files lie before and after publication."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.settings import Configuration
+from tasks.engine.core.summary import Summary
 from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.result_store import ENGINE_VERSION, ResultStore, digest, library_versions
@@ -174,6 +175,16 @@ class Run:
             ),
             "versions": {"step4-audio": version("step4-audio"), **library_versions()},
         }
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTimeline:
+    """A timeline that is written but not published."""
+
+    timeline: Path
+    turns: Path
+    summary: Summary
+    metadata: Mapping[str, Any]
 
 
 def request_key(configuration: Configuration, models: dict[str, str]) -> str:

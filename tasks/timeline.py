@@ -1,33 +1,18 @@
 """Turns and speech scores, laid on the video's own frames and written as the table that STEP5 reads."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.diarize import Outcome
-from tasks.engine.core.summary import Summary
 from tasks.engine.core.timeline import rows, summarise
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.media.decode import Samples
 from tasks.engine.system.atomic import make_folder
-from tasks.run import Run
+from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.timeline")
-
-
-@dataclass(frozen=True, slots=True)
-class StagedTimeline:
-    """A timeline that is written but not published."""
-
-    timeline: Path
-    turns: Path
-    summary: Summary
-    metadata: Mapping[str, Any]
 
 
 def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: str) -> StagedTimeline:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from dotenv import dotenv_values
+from paths import ROOT
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_valid_setting_names
 
 from flows.server.deploy import POOLS
 
-ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from paths import ROOT
 from prefect.cli.deploy._models import (
     ConcurrencyLimitSpec,
     DeploymentConfig,
@@ -22,7 +22,6 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-ROOT = Path(__file__).parents[1]
 FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS: dict[str, dict[str, Any]] = {one["name"]: one for one in FILE["deployments"]}
 TRIGGERS = {name: one["triggers"] for name, one in DEPLOYMENTS.items() if "triggers" in one}

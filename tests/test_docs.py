@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from paths import ROOT
 
 from flows.cli.main import app
 from profiles.profile import all_profiles
@@ -19,7 +20,6 @@ from tasks.engine.formats import timeline_parquet
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.system.environment import TOKEN_VARIABLES
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FORMATS = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
 PYTHON_BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from media_samples import clip
+from paths import ROOT
 
 from flows.cli.main import main
 from profiles.settings import Environment
@@ -23,7 +24,6 @@ from tasks.engine.formats.timeline_parquet import write_timeline
 from tasks.engine.system.environment import TOKEN_VARIABLES
 from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
-ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 BILINGUAL = [name for name in PAGES if f"{name.removesuffix('.md')}.fr.md" in PAGES]

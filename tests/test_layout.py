@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 MODULES = sorted(path for folder in ("flows", "tasks", "profiles") for path in (ROOT / folder).rglob("*.py"))
 LONGEST_MODULE = 250
 NO_STAGES = {"__init__", "run"}

@@ -19,7 +19,7 @@ from prefect.artifacts import (
 )
 from prefect.cache_policies import NO_CACHE
 
-from tasks.compare import Decision
+from tasks.engine.core.choices import Decision
 from tasks.engine.dependencies import Dependencies, no_progress
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.criteria import Criterion
@@ -27,8 +27,7 @@ from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.inference.types import Progress
 from tasks.engine.report.timeline_plot import draw
 from tasks.orchestration.connection import best_effort, connected
-from tasks.run import Run
-from tasks.timeline import StagedTimeline
+from tasks.run import Run, StagedTimeline
 
 LARGEST_PICTURE = 200_000
 """Bytes: the server keeps every artifact in its database."""

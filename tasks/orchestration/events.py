@@ -16,13 +16,13 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from tasks.compare import FAILED, Decision
+from tasks.engine.core.choices import FAILED, Decision
 from tasks.engine.core.errors import MediaError
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.publishing.manifest import Published
 from tasks.orchestration.connection import best_effort, connected
 from tasks.orchestration.run_names import name_run
-from tasks.publish import Published
 from tasks.run import Run
 
 LONGEST_TEXT = 2000

@@ -21,9 +21,9 @@ from tasks.engine.core.exception_map import map_exception
 from tasks.engine.dependencies import Dependencies
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.types import Diarization, Parameters, Progress
+from tasks.engine.publishing.manifest import Published
 from tasks.engine.system.locks import lock_for
 from tasks.engine.system.profiler import LOADING, StageProfiler, profile_stages
-from tasks.publish import Published
 from tasks.records.diagnostics import folder
 
 log = logging.getLogger("step4.metrics")

@@ -29,10 +29,9 @@ from tasks.engine.diagnosis.patching import Explanation
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.inference.result_store import ResultStore
-from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.publishing.manifest import Published, read_manifest
 from tasks.engine.system.stale_files import machine
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
-from tasks.publish import Published
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from media_samples import clip, cut
+from paths import ROOT, SUPPORT
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 from served import newest_artifact
@@ -230,8 +231,11 @@ def test_a_batch_that_is_killed_is_resumed_by_starting_it_again(inbox: Path, tmp
         clip(inbox / name, None, "", "25", "-af", f"volume={0.5 if name == 'b.mp4' else 0.25}", "-y")
     computed, release = tmp_path / "computed", tmp_path / "release"
     command = [sys.executable, "-c", SCRIPT, str(inbox), str(computed), str(release)]
-    tests = Path(__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": f"{tests}:{tests.parent}", "PREFECT_HOME": str(tmp_path / "home")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(SUPPORT), str(ROOT))),
+        "PREFECT_HOME": str(tmp_path / "home"),
+    }
     with get_client(sync_client=True) as client:
         environment["PREFECT_API_URL"] = str(client.api_url)
     killed = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

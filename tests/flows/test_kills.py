@@ -13,11 +13,11 @@ import psutil
 import pytest
 from killing import Bench
 from media_samples import clip
+from paths import ROOT, SUPPORT
 from served import wait_for
 
 from tasks.orchestration.ephemeral_server import stop_abandoned_servers
 
-ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
 
@@ -28,7 +28,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Ite
     from prefect.settings import PREFECT_API_URL
 
     paths = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(SUPPORT)))
     found = Bench(tmp_path_factory.mktemp("kills"), api=PREFECT_API_URL.value() or "")
     (found.folder / "videos").mkdir()
     clip(found.video)

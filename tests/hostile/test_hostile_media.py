@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from corpus import ACCEPTED, CASES, REFUSED, Case
+from paths import ROOT
 
 from tasks.engine.core.errors import MediaError
 from tasks.media import extract, probe
@@ -96,7 +97,7 @@ def test_no_socket_is_even_asked_for(tmp_path: Path, name: str) -> None:
     video = CASES[name].make(tmp_path, 9)
     log = tmp_path / "calls"
     traced = ["strace", "-f", "-e", "trace=socket,connect,sendto", "-o", str(log), sys.executable, "-c", TRACED]
-    done = subprocess.run([*traced, str(video)], cwd=Path(__file__).parents[2], capture_output=True, check=False)
+    done = subprocess.run([*traced, str(video)], cwd=ROOT, capture_output=True, check=False)
 
     assert b"MediaError" in done.stderr
     # The C library may ask a local service who we are.

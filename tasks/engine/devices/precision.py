@@ -9,21 +9,11 @@ frames by precision"). All of that stays in FP32.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-
-class Precision(StrEnum):
-    """How inference computes."""
-
-    FP32 = "fp32"
-    MIXED = "mixed"
-    """The embedding network's trunk under autocast, everything else in FP32."""
-    NAIVE = "naive"
-    """Autocast around everything: the incident, on demand."""
-
+from tasks.engine.core.choices import Precision
 
 AUTOCAST_DTYPES: dict[str, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 

@@ -86,7 +86,8 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
     """The loaded pipeline, prepared for a plan; nobody else has it meanwhile."""
     import torch  # noqa: PLC0415  # heavy: three seconds
 
-    from tasks.engine.devices.precision import AUTOCAST_DTYPES, Arithmetic, Precision, enforce_fp32  # noqa: PLC0415
+    from tasks.engine.core.choices import Precision  # noqa: PLC0415
+    from tasks.engine.devices.precision import AUTOCAST_DTYPES, Arithmetic, enforce_fp32  # noqa: PLC0415
 
     enforce_fp32()
     keep_freed_memory()

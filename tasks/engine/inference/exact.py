@@ -23,9 +23,10 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
+from tasks.engine.core.choices import Precision
 from tasks.engine.core.stages import Stage
 from tasks.engine.core.turns import SpeechScores
-from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.inference import reconstruction
 from tasks.engine.inference.batching import BatchSize, even_bounds
 from tasks.engine.inference.hooks import StageHooks

@@ -5,7 +5,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.core.choices import Precision
+from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.models.campplus import CampPlusNetwork
 from tasks.engine.models.campplus_fused import FusedCampPlus
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from tasks.engine.core.errors import (
 )
 from tasks.engine.publishing.names import MANIFEST, WORKSPACE
 from tasks.engine.system.atomic import sha256_of
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a run ends with: its manifest, and whether the files were there already."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+    already: bool = False
 
 
 def manifest_path(video: Path, output: Path | None) -> Path:

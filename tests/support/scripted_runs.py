@@ -9,8 +9,8 @@ from flows.audio_analysis import analyse
 from profiles.settings import Configuration
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies
+from tasks.engine.publishing.manifest import Published
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
-from tasks.publish import Published
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 

@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 from media_samples import ffmpeg, picture
+from paths import ROOT, SUPPORT
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
@@ -24,7 +25,6 @@ from tasks.engine.diagnosis.selfcheck import SelfCheck, remember
 from tasks.engine.media.sample import recording_path
 from tasks.engine.models.registry import identity
 
-ROOT = Path(__file__).parents[1]
 PATIENCE_SEC = 480
 
 
@@ -102,7 +102,7 @@ class Served:
 
     def step3(self, *arguments: str) -> None:
         """Run the sample of STEP3 against this server, from a process of its own."""
-        script = ROOT / "tests" / "e2e" / "sample_step3.py"
+        script = SUPPORT / "sample_step3.py"
         environment = {**os.environ, "PREFECT_API_URL": self.api, "PREFECT_HOME": str(self.home / "step3")}
         subprocess.run([sys.executable, script, *arguments], env=environment, check=True, timeout=120)
 

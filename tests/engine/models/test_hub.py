@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT, SUPPORT
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub, registry
@@ -90,7 +91,7 @@ def test_a_sentinel_token_appears_nowhere(refusing_hub: list[str], tmp_path: Pat
         "somebody/gated-pipeline",
         "--json",
     ]
-    done = subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], capture_output=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
 
     assert done.returncode == 5, done.stderr.decode()
     assert any(SENTINEL in token for token in refusing_hub)
@@ -175,7 +176,7 @@ sys.exit(str(calls) if calls else None)
 @pytest.mark.slow
 def test_loading_and_running_models_asks_nobody(tmp_path: Path) -> None:
     """A whole inference with the real models opens no connection and looks up no name: no telemetry, no downloads."""
-    paths = os.pathsep.join(str(Path(__file__).parents[n]) for n in (1, 2))
+    paths = os.pathsep.join((str(SUPPORT), str(ROOT)))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PYANNOTE_"))}
     environment |= {"PYTHONPATH": paths, "HF_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", TELEMETRY], env=environment, capture_output=True, check=False)

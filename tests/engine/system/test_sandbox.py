@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from tasks.engine.core.errors import EngineError
 from tasks.engine.system import sandbox
@@ -47,7 +48,7 @@ def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
         "import sys; from tasks.engine.system import sandbox; from tasks.engine.system.sandbox import Bounds; "
         f"sandbox.run([sys.executable, '-c', {inner!r}], Bounds(60, 30, 4 << 30, 1 << 20))"
     )
-    with subprocess.Popen([sys.executable, "-c", outer], cwd=Path(__file__).parents[2]) as caller:
+    with subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT) as caller:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
             assert caller.poll() is None
             time.sleep(0.05)

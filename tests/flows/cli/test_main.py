@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import step4
 from media_samples import clip
+from paths import ROOT
 
-from flows.cli.main import main
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
 from tasks.engine.formats.detect import load_timeline
@@ -20,20 +21,12 @@ from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patchin
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
-ROOT = Path(__file__).parents[2]
 HEADLESS = {
     "frames_analysis": [
         {"frame": n, "audio_info": {"is_speech_present": n > 10, "active_speaker_labels": ["A"] * (n > 10)}}
         for n in range(1, 51)
     ]
 }
-
-
-def step4(*arguments: str | Path) -> int:
-    """Run a command in this process; its exit code."""
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture

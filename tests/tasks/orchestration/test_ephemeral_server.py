@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from media_samples import clip
+from paths import ROOT, SUPPORT
 
 RUNS = """
 import sys
@@ -23,9 +24,8 @@ with use_dependencies(dependencies(ScriptedDiarizer(()))):
 def test_it_writes_down_runs_alone(tmp_path: Path) -> None:
     """No event and no task run: writing those of one video, it refused the next one's run, which then waited 2 s."""
     videos = [clip(tmp_path / f"{number}.wav") for number in range(2)]
-    tests = Path(__file__).parents[1]
     environment = {**os.environ, "PREFECT_API_URL": "", "PREFECT_HOME": str(tmp_path / "prefect")}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, (tests, tests.parent)))
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, (SUPPORT, ROOT)))
     subprocess.run([sys.executable, "-c", RUNS, *videos], env=environment, cwd=tmp_path, check=True, timeout=300)
     with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
         counts = database.execute(

@@ -10,9 +10,10 @@ import torch
 from pyannote.core import SlidingWindow
 from speech import available_clips, cpu_plan, recording, reference_annotation, with_stock_front_end
 
+from tasks.engine.core.choices import Precision
 from tasks.engine.core.errors import ModelError, NonFiniteError
 from tasks.engine.core.stages import Stage
-from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.diagnosis.patching import traced
 from tasks.engine.inference import loading
 from tasks.engine.inference.diarizer import diarize

@@ -9,7 +9,8 @@ from pyannote.audio import Model
 from speech import recording
 from torch import nn
 
-from tasks.engine.devices.precision import Arithmetic, Precision
+from tasks.engine.core.choices import Precision
+from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.inference import loading
 from tasks.engine.inference.exact import ExactSpeakerDiarization
 from tasks.engine.models import registry

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from command import step4
 from media_samples import ffmpeg, picture
-from test_cli import step4
 
 from tasks.engine.media.sample import QUIET, recording_path
 
