@@ -13,11 +13,11 @@ import torch
 from speech import cpu_plan, recording
 
 from profiles.settings import Configuration
-from tasks.engine.core.choices import Precision
+from tasks.engine.core.choices import Precision, Verdict
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.stages import Stage
 from tasks.engine.devices.plan import DevicePlan
-from tasks.engine.devices.precision import Arithmetic, Verdict
+from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.diagnosis.localization import advice
 from tasks.engine.diagnosis.patching import on_frames, traced
 from tasks.engine.gate.verdict import compare
