@@ -1,8 +1,6 @@
 """step4-audit: is a sample of what was published still what the reference says?
 
-    draw (seeded, by device and profile) → compute the reference afresh → gate → share of bad files at most → report
-
-Nothing published is changed: what to do about a finding is for people to decide.
+The steps are in `flows/recipes/audit.py`.
 """
 
 from typing import Any
@@ -10,8 +8,7 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Folders, Sample, Seed
-from tasks.audit import conclude_task, draw_task, examine_task
-from tasks.engine.dependencies import current_dependencies
+from flows.recipes.audit import audit_folders
 
 
 @flow(name="step4-audit", persist_result=False, validate_parameters=True)
@@ -33,6 +30,4 @@ def audit(
     Raises:
         BatchError: a timeline drifted, was changed, or could not be examined.
     """
-    dependencies = current_dependencies()
-    drawn = draw_task(folders, sample, seed, dependencies.now)
-    return dict(conclude_task(drawn, examine_task(drawn, dependencies)))
+    return audit_folders(folders, sample, seed)

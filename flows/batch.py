@@ -1,13 +1,8 @@
 """step4-batch: every video below some folders that has no current published timeline, one run each.
 
-    plan (walk, read manifests) → runs in this process, or flow runs that workers take → report, the worst first
-
-Nothing about progress is kept: what is missing is found again from what is published, so a batch that was killed is
-resumed by starting it again. On a server, idempotency keys keep two batches from running one video twice.
+The steps are in `flows/recipes/batch.py`.
 """
 
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -25,13 +20,7 @@ from flows.parameters import (
     ProfileName,
     Reference,
 )
-from profiles.settings import Configuration
-from tasks.batch import conclude_task, handed_over, plan, run_here
-from tasks.engine.batch.outcomes import BatchTotals
-from tasks.orchestration.connection import log_at
-from tasks.submit import Submission, submit_runs_task
-
-RUN_OF_ONE_VIDEO = "step4-audio-analysis/manual"
+from flows.recipes.batch import DEPLOYMENT, run_batch
 
 
 @flow(name="step4-batch", persist_result=False, validate_parameters=True)
@@ -44,7 +33,7 @@ def batch(
     models: Models = None,
     num_speakers: NumSpeakers = None,
     in_flight: InFlight = 16,
-    deployment: Deployment = RUN_OF_ONE_VIDEO,
+    deployment: Deployment = DEPLOYMENT,
     here: Here = False,
 ) -> dict[str, Any]:
     """Publish a timeline for every video that has none, or whose timeline is out of date.
@@ -67,19 +56,16 @@ def batch(
     Raises:
         BatchError: videos failed; each had its turn.
     """
-    chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
-    configuration = Configuration.resolve({**chosen, "num_speakers": num_speakers})
-    log_at(configuration.log_level)
-    tally = work(folders, output, configuration, Submission(deployment, in_flight=in_flight), here=here)
-    return dict(conclude_task(tally, partial_success_ok=configuration.partial_success_ok))
-
-
-def work(
-    folders: list[Path], output: Path | None, configuration: Configuration, submission: Submission, *, here: bool
-) -> BatchTotals:
-    """Every video its turn, here or on the server's workers."""
-    found = plan(folders, output, configuration)
-    chosen = configuration.asked()
-    if handed_over(here=here):
-        return submit_runs_task(found, submission.with_parameters(output, chosen))
-    return run_here(found, partial(audio_analysis, output=output, **chosen), output)
+    return run_batch(
+        folders,
+        output,
+        in_flight=in_flight,
+        deployment=deployment,
+        here=here,
+        analyse=audio_analysis,
+        profile=profile,
+        reference=reference,
+        on_drift=on_drift,
+        models=models,
+        num_speakers=num_speakers,
+    )

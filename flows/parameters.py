@@ -5,12 +5,14 @@ deployed: deploy again after adding a file to profiles/.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, WithJsonSchema
 
 from profiles.profile import all_profiles
+from tasks.engine.core import choices
 
 
 def shown(title: str, description: str, schema: Mapping[str, Any] | None = None, **bounds: Any) -> Any:  # noqa: ANN401  # a field
@@ -28,6 +30,11 @@ def shown(title: str, description: str, schema: Mapping[str, Any] | None = None,
     return Field(json_schema_extra={"title": title, "description": description, **(schema or {})}, **bounds)
 
 
+def inlined(vocabulary: type[StrEnum]) -> WithJsonSchema:
+    """The accepted values where the form reads them, instead of behind a reference that it would have to follow."""
+    return WithJsonSchema({"type": "string", "enum": list(vocabulary)})
+
+
 def profile_names() -> list[JsonValue]:
     """Every name and alias that a profile answers to, those of your own files included."""
     return [name for one in all_profiles().values() for name in (one.name, *one.aliases)]
@@ -42,7 +49,7 @@ ProfileName = Annotated[
 ]
 Output = Annotated[Path | None, shown("Output folder", "Where to publish. Left at None: beside the video.")]
 Reference = Annotated[
-    Literal["cpu", "stored", "none"] | None,
+    Annotated[choices.Reference, inlined(choices.Reference)] | None,
     shown(
         "Reference",
         "What the output is held against. cpu: compute it, or take it from an earlier run; stored: only from an "
@@ -50,7 +57,7 @@ Reference = Annotated[
     ),
 ]
 OnDrift = Annotated[
-    Literal["fail", "substitute", "warn"] | None,
+    Annotated[choices.OnDrift, inlined(choices.OnDrift)] | None,
     shown(
         "On drift",
         "fail: publish nothing and fail the run; substitute: publish the reference; warn: publish, marked as drift. "

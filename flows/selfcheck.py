@@ -1,8 +1,6 @@
 """step4-selfcheck: does this machine's accelerator agree with its CPU under a profile?
 
-    device plan → check at several levels → degrade to FP32, then to CPU, where it diverges → remember → event
-
-Run by workers at start and daily: runs of videos read the remembered answer and take the safer plan.
+The steps are in `flows/recipes/selfcheck.py`.
 """
 
 from typing import Any
@@ -10,14 +8,7 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import Fresh, Models, ProfileName
-from profiles.settings import Configuration
-from tasks.device import plan_device_task
-from tasks.engine.dependencies import current_dependencies
-from tasks.engine.inference.types import Parameters
-from tasks.engine.models.registry import identity
-from tasks.orchestration.connection import log_at
-from tasks.orchestration.gpu_slot import in_gpu_slot
-from tasks.selfcheck import announce_task, selfcheck_task
+from flows.recipes.selfcheck import check_machine
 
 
 @flow(name="step4-selfcheck", persist_result=False)
@@ -32,12 +23,4 @@ def selfcheck(profile: ProfileName = None, models: Models = None, fresh: Fresh =
     Returns:
         One answer per plan tried, the profile's own first, the one that will be used last.
     """
-    configuration = Configuration.resolve({"profile": profile, "models": models})
-    log_at(configuration.log_level)
-    dependencies = in_gpu_slot(current_dependencies())
-    facts = dependencies.device_facts()
-    plan = plan_device_task(configuration, facts)
-    files = identity(configuration.models)
-    parameters = Parameters(models=configuration.models)
-    answers = selfcheck_task(plan, facts, files, parameters, dependencies.diarizer, fresh=fresh)
-    return announce_task(answers)
+    return check_machine(profile=profile, models=models, fresh=fresh)

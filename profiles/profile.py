@@ -6,15 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.engine.core.choices import AutocastDtype, Engine, Precision
 from tasks.engine.core.errors import UsageError
 
 FOLDER = Path(__file__).parent
 DEFAULT = "gpu_fp32"
 
 Device = Literal["auto", "cuda", "cpu"]
-PrecisionName = Literal["fp32", "mixed", "naive"]
-AutocastDtype = Literal["float16", "bfloat16"]
-Engine = Literal["exact", "shared"]
 Step = Annotated[float, Field(gt=0, le=1)]
 BatchSize = Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
 
@@ -28,16 +26,16 @@ class Profile(BaseModel):
     description: str
     aliases: tuple[str, ...] = ()
     device: Device = Field(description="auto takes CUDA where there is one; cuda fails where there is none.")
-    precision: PrecisionName = Field(description="mixed: embeddings in 16 bit; naive: autocast around everything.")
+    precision: Precision = Field(description="mixed: embeddings in 16 bit; naive: autocast around everything.")
     autocast_dtype: AutocastDtype = Field(
-        default="float16",
+        default=AutocastDtype.FLOAT16,
         # What profiles of your own may still call it.
         validation_alias=AliasChoices("autocast_dtype", "half"),
         description="The 16-bit type of mixed and naive precision.",
     )
     batch_size: BatchSize = Field(default="auto", description="Windows per network pass.")
     level: Literal["rms", "none"] = Field(default="rms", description="Bring the waveform to one level first.")
-    engine: Engine = Field(default="exact", description="shared: every second embedded once instead of ten times.")
+    engine: Engine = Field(default=Engine.EXACT, description="shared: every second embedded once instead of ten times.")
     segmentation_step: Step | None = Field(
         default=None, description="From one window to the next, as a share of a window; unset: the model set's own."
     )

@@ -9,20 +9,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
 from profiles.media_limits import LimitVariables
-from profiles.profile import (
-    DEFAULT,
-    AutocastDtype,
-    BatchSize,
-    Device,
-    Engine,
-    PrecisionName,
-    Profile,
-    Step,
-    get_profile,
-)
+from profiles.profile import DEFAULT, BatchSize, Device, Profile, Step, get_profile
+from tasks.engine.core.choices import AutocastDtype, Engine, OnDrift, Precision, Reference
 from tasks.engine.core.errors import UsageError
 from tasks.engine.media.limits import MediaLimits
-from tasks.engine.system.environment import TOKEN_VARIABLES, from_environment
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -59,11 +49,11 @@ class Environment(LimitVariables):
         "MIN_SPEECH_DURATION_MS", default=300, description="Shorter turns are dropped, in milliseconds.", ge=0
     )
     json_gzip: bool = variable("AUDIO_JSON_GZIP", default=False, description="Write _audio.json.gz.")
-    reference: Literal["cpu", "stored", "none"] = variable(
-        "STEP4_REFERENCE", default="cpu", description="What the output is held against before it is published."
+    reference: Reference = variable(
+        "STEP4_REFERENCE", default=Reference.CPU, description="What the output is held against before it is published."
     )
-    on_drift: Literal["fail", "substitute", "warn"] = variable(
-        "STEP4_ON_DRIFT", default="fail", description="fail; publish the reference instead; or publish and warn."
+    on_drift: OnDrift = variable(
+        "STEP4_ON_DRIFT", default=OnDrift.FAIL, description="fail; publish the reference instead; or publish and warn."
     )
     num_speakers: int | None = variable(
         "STEP4_NUM_SPEAKERS", description="Number of speakers, where it is known.", ge=1, le=255
@@ -92,7 +82,7 @@ class Configuration(BaseModel):
 
     profile: str
     device: Device
-    precision: PrecisionName
+    precision: Precision
     autocast_dtype: AutocastDtype
     batch_size: BatchSize
     cpu_workers: int | None
@@ -104,8 +94,8 @@ class Configuration(BaseModel):
     speech_threshold: float
     min_speech_ms: int
     json_gzip: bool
-    reference: Literal["cpu", "stored", "none"]
-    on_drift: Literal["fail", "substitute", "warn"]
+    reference: Reference
+    on_drift: OnDrift
     num_speakers: int | None
     partial_success_ok: bool
     profiling: bool
@@ -114,7 +104,7 @@ class Configuration(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """The parameters that make the flow of one video resolve to this profile, proof and model set elsewhere."""
-        return self.model_dump(include={"profile", "reference", "on_drift", "models", "num_speakers"})
+        return self.model_dump(mode="json", include={"profile", "reference", "on_drift", "models", "num_speakers"})
 
     @classmethod
     def resolve(cls, parameters: Mapping[str, Any] | None = None, env_file: Path | None = Path(".env")) -> Self:
@@ -146,8 +136,8 @@ def amp(said: Environment, profile: Profile) -> dict[str, str]:
     if said.enable_amp is None:
         return {}
     if not said.enable_amp:
-        return {"precision": "fp32"}
-    return {"precision": "mixed"} if profile.precision == "fp32" else {}
+        return {"precision": Precision.FP32}
+    return {"precision": Precision.MIXED} if profile.precision is Precision.FP32 else {}
 
 
 def gpu(said: Environment, profile: Profile, chosen: Mapping[str, Any]) -> dict[str, str]:
@@ -157,7 +147,7 @@ def gpu(said: Environment, profile: Profile, chosen: Mapping[str, Any]) -> dict[
     """
     if not said.disable_gpu or "device" in chosen:
         return {}
-    return {"device": "cpu"} if profile.device == "cpu" else {"device": "cpu", "precision": "fp32"}
+    return {"device": "cpu"} if profile.device == "cpu" else {"device": "cpu", "precision": Precision.FP32}
 
 
 def first_alias(field: str) -> str:
@@ -181,8 +171,3 @@ def aliases_of(field: FieldInfo) -> list[str]:
     """Every variable that a setting answers to."""
     alias = field.validation_alias
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
-
-
-def secrets_present() -> dict[str, str]:
-    """The hub's token variables that are set, masked."""
-    return {name: "********" for name in TOKEN_VARIABLES if from_environment(name)}

@@ -8,10 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
-
 from profiles.settings import Configuration
 from tasks.device import plan_device
 from tasks.diarize import require_finite, silent_inference
@@ -33,7 +29,8 @@ from tasks.engine.publishing.manifest import find_manifests, manifest_of, requir
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.system.atomic import sha256_of
 from tasks.media import listen, probe
-from tasks.orchestration.connection import best_effort
+from tasks.orchestration.artifacts import show_table
+from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.audit")
 
@@ -211,10 +208,9 @@ def publish_table(report: Mapping[str, Any]) -> None:
         {"timeline": one["video"], "exit code": one["exit_code"], "finding": one["error"]} for one in report["failures"]
     ]
     nothing = [{"timeline": "", "exit code": 0, "finding": "all audited timelines are coherent"}]
-    with best_effort("The table of the audit"):
-        create_table_artifact(table=rows or nothing, key="step4-audit", description=report["sentence"])
+    show_table("step4-audit", rows or nothing, report["sentence"])
 
 
-draw_task = task(name="draw", cache_policy=NO_CACHE)(draw)
-examine_task = task(name="examine", cache_policy=NO_CACHE)(examine)
-conclude_task = task(name="conclude", cache_policy=NO_CACHE)(conclude)
+draw_task = stage("draw")(draw)
+examine_task = stage("examine")(examine)
+conclude_task = stage("conclude")(conclude)

@@ -5,18 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.artifacts import create_table_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.settings import PREFECT_API_URL
-
 from profiles.settings import Configuration
 from tasks.engine.batch.discovery import DiscoveredVideo, find_videos, mark_current, refuse_shared_names, require_places
 from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome, failed
 from tasks.engine.core.errors import DriftError, Step4Error
 from tasks.engine.models.registry import identity
 from tasks.engine.publishing.manifest import refusal_excess
-from tasks.orchestration.connection import best_effort
+from tasks.orchestration.artifacts import show_table
+from tasks.orchestration.connection import server_named
+from tasks.orchestration.stage import stage
 from tasks.run import request_key
 
 log = logging.getLogger("step4.batch")
@@ -87,7 +84,7 @@ def announce(ended: VideoOutcome) -> None:
 
 def handed_over(*, here: bool) -> bool:
     """Does a server hand the runs to workers? Not without one, and not where they are wanted in this process."""
-    return bool(PREFECT_API_URL.value()) and not here
+    return not here and server_named()
 
 
 def conclude(tally: BatchTotals, *, partial_success_ok: bool) -> dict[str, Any]:
@@ -119,12 +116,8 @@ def publish_table(report: Mapping[str, Any]) -> None:
     ]
     published = ", ".join(f"{count} {verdict}" for verdict, count in report["published"].items()) or "none"
     counts = f"{report['videos']} videos: {report['current']} current before, published now: {published}, "
-    with best_effort("The table of the batch"):
-        create_table_artifact(
-            table=rows or [{"video": "", "exit code": 0, "error": "none failed", "run": ""}],
-            key="step4-batch",
-            description=f"{counts}{report['failed']} failed, the worst first.",
-        )
+    nothing = [{"video": "", "exit code": 0, "error": "none failed", "run": ""}]
+    show_table("step4-batch", rows or nothing, f"{counts}{report['failed']} failed, the worst first.")
 
 
-conclude_task = task(name="conclude", cache_policy=NO_CACHE)(conclude)
+conclude_task = stage("conclude")(conclude)

@@ -2,9 +2,6 @@
 
 import logging
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.detection_rate import DetectionRate
 from tasks.diarize import Outcome
 from tasks.engine.core.choices import FAILED, Decision, Verdict
@@ -12,6 +9,7 @@ from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
+from tasks.orchestration.stage import stage
 from tasks.run import StagedTimeline
 
 log = logging.getLogger("step4.compare")
@@ -75,5 +73,5 @@ def decide(report: DriftReport, on_drift: str, rate: DetectionRate = DetectionRa
     return Decision.REFUSE
 
 
-compare_task = task(name="compare", cache_policy=NO_CACHE)(compare)
-decide_task = task(name="decide", cache_policy=NO_CACHE)(decide)
+compare_task = stage("compare")(compare)
+decide_task = stage("decide")(decide)

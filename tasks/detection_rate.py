@@ -3,11 +3,9 @@
 import logging
 from enum import Enum, auto
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.diarize import Outcome
 from tasks.engine.core.summary import Summary
+from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
 from tasks.run import Run
 
@@ -41,4 +39,4 @@ def check_detection_rate(run: Run, outcome: Outcome, summary: Summary) -> Detect
     return DetectionRate.USUAL
 
 
-check_detection_rate_task = task(name="watch", cache_policy=NO_CACHE)(check_detection_rate)
+check_detection_rate_task = stage("watch")(check_detection_rate)

@@ -2,15 +2,13 @@
 
 import logging
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from profiles.settings import Configuration
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import DeviceError
 from tasks.engine.devices.batch_size import auto_batch_size
 from tasks.engine.devices.facts import CudaDevice, DeviceFacts, cpu_name
 from tasks.engine.devices.plan import DevicePlan
+from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.device")
 
@@ -103,4 +101,4 @@ def announce(configuration: Configuration, plan: DevicePlan) -> None:
         log.info("[PROFILING] Mémoire GPU disponible: %.1f Go, batch_size=%d", gib, plan.batch_size)
 
 
-plan_device_task = task(name="plan-device", cache_policy=NO_CACHE)(plan_device)
+plan_device_task = stage("plan-device")(plan_device)

@@ -1,42 +1,46 @@
-"""Who speaks when: inference behind the store, retried once on CPU when the device fails."""
+"""Who speaks when: inference behind the result store, repeated once on CPU when the device fails."""
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import Any
-from uuid import UUID
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.runtime import task_run
-from prefect.tasks import Task
 
+from tasks.engine.core.choices import Reference
 from tasks.engine.core.errors import DeviceError, EngineError, NonFiniteError, UsageError
 from tasks.engine.core.turns import SpeechScores
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.inference.types import Diarization, Diarizer, Parameters, Progress
+from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.diarize")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A diarization with the plan that produced it."""
+    """A diarization with the plan that produced it.
+
+    Attributes:
+        diarization: turns and speech scores.
+        plan: what computed them.
+        attempts: 2 where the first device failed.
+        from_store: was it computed in an earlier run?
+        name: of its entry in the result store; None where there was nothing to compute.
+    """
 
     diarization: Diarization
     plan: DevicePlan
     attempts: int = 1
     from_store: bool = False
     name: str | None = None
-    """Of its entry in the store."""
 
     def facts(self) -> dict[str, Any]:
-        """What computed it, for the files; the same whether now or in an earlier run."""
+        """Return what computed it, for the files; the same whether now or in an earlier run."""
         return {
             **self.diarization.facts,
             "attempts": self.attempts,
@@ -46,51 +50,85 @@ class Outcome:
         }
 
 
-def silent_inference(plan: DevicePlan) -> Outcome:
-    """The outcome for a video without an audio stream: no speech, and no device was needed to say so."""
-    nothing = SpeechScores(np.zeros(0, dtype=np.float32), 0.0, 1.0)
-    return Outcome(Diarization((), nothing, {"device": None, "note": "no_audio_stream"}), plan.as_reference())
+def no_fallback_notice(_failed: DevicePlan, _reason: str) -> None:
+    """Tell nobody of a fallback."""
 
 
-def diarize(
-    role: str,
-    plan: DevicePlan,
-    samples: Callable[[], NDArray[np.float32]],
-    parameters: Parameters,
-    store: ResultStore,
-    name_of: Callable[[DevicePlan], str],
-    diarizer: Diarizer,
-    progress: Progress,
-) -> Outcome:
-    """Take the result from the store, or compute and keep it.
+@dataclass(frozen=True, slots=True)
+class InferenceJob:
+    """One inference that is wanted, and everything that it needs.
 
-    Args:
+    Attributes:
         role: `candidate` or `reference`, for the log and the progress bar.
         plan: what to compute with.
         samples: gives (samples,) float32, mono, 16 kHz.
         parameters: what changes the answer.
         store: finished inferences.
         name_of: the store's name for a plan's result.
-        diarizer: the seam to the networks.
+        diarizer: runs the networks.
         progress: told (stage, done, total).
+        tell_fallback: told the plan whose device failed, and why.
+        attempt: 1, or 2 on the CPU after a device failed.
+    """
+
+    role: str
+    plan: DevicePlan
+    samples: Callable[[], NDArray[np.float32]]
+    parameters: Parameters
+    store: ResultStore
+    name_of: Callable[[DevicePlan], str]
+    diarizer: Diarizer
+    progress: Progress
+    tell_fallback: Callable[[DevicePlan, str], None] = no_fallback_notice
+    attempt: int = 1
+
+    def as_reference(self, reference: Reference = Reference.CPU) -> Self:
+        """Return the job of the reference for this candidate, which only looks into the store where that was asked."""
+        diarizer = stored_only if reference is Reference.STORED else self.diarizer
+        return replace(self, role="reference", plan=self.plan.as_reference(), diarizer=diarizer)
+
+    def cancellable(self, cancelled: Event) -> Self:
+        """Return the same job, which ends at its next report of progress once it is cancelled."""
+
+        def progress(step: str, done: int, total: int) -> None:
+            if cancelled.is_set():
+                raise EngineError("stopped: the candidate failed, so its reference is not needed")
+            self.progress(step, done, total)
+
+        return replace(self, progress=progress)
+
+
+def silent_inference(plan: DevicePlan) -> Outcome:
+    """Return the outcome for a video without an audio stream: no speech, and no device was needed to say so."""
+    nothing = SpeechScores(np.zeros(0, dtype=np.float32), 0.0, 1.0)
+    return Outcome(Diarization((), nothing, {"device": None, "note": "no_audio_stream"}), plan.as_reference())
+
+
+def diarize(job: InferenceJob) -> Outcome:
+    """Take the result from the store, or compute and keep it.
 
     Raises:
         DeviceError: the device failed.
         ModelError: the models are unusable.
         NonFiniteError: a score is NaN or Inf.
+        UsageError: only a stored result was wanted, and there is none.
     """
-    name = name_of(plan)
-    with store.claim(name):
-        kept = store.get(name)
+    name, plan = job.name_of(job.plan), job.plan
+    with job.store.claim(name):
+        kept = job.store.get(name)
         if kept is not None:
             require_finite(kept)
-            log.info("Inférence déjà faite (%s, %s, %s), résultat repris", role, plan.device, plan.precision)
-            return Outcome(kept, plan, from_store=True, name=name)
-        result = diarizer(samples(), plan, parameters, lambda step, *done: progress(f"{role}: {step}", *done))
+            log.info("Inférence déjà faite (%s, %s, %s), résultat repris", job.role, plan.device, plan.precision)
+            return Outcome(kept, plan, attempts=job.attempt, from_store=True, name=name)
+
+        def progress(step: str, done: int, total: int) -> None:
+            job.progress(f"{job.role}: {step}", done, total)
+
+        result = job.diarizer(job.samples(), plan, job.parameters, progress)
         require_finite(result)
-        store.put(name, result)
+        job.store.put(name, result)
     log.info("Diarisation: %d segment(s) détecté(s)", len(result.turns))
-    return Outcome(result, plan, name=name)
+    return Outcome(result, plan, attempts=job.attempt, name=name)
 
 
 def require_finite(result: Diarization) -> None:
@@ -105,97 +143,54 @@ def require_finite(result: Diarization) -> None:
         raise NonFiniteError(f"speech score at {seconds:.2f} s is not finite: expected a number from 0 to 1")
 
 
-_device_failures: dict[UUID, str] = {}
-"""Why the first attempt of a task run failed: Prefect keeps the message, but does not hand it to the retry."""
+def fall_back(job: InferenceJob, error: Exception) -> InferenceJob | None:
+    """Return the same job on the CPU in FP32, where its device failed and its plan allows that; else None.
+
+    Bad input is never tried again.
+    """
+    if not isinstance(error, DeviceError) or job.plan.fallback != "cpu" or job.attempt > 1:
+        return None
+    log.warning("Erreur CUDA, passage en mode CPU: %s", error)
+    job.tell_fallback(job.plan, str(error))
+    return replace(job, plan=job.plan.on_cpu_instead(str(error)), attempt=2)
 
 
-def is_device_failure(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Retry condition: a device failed under a plan that allows the CPU. Bad input is never retried."""
-    del _task
-    return run.id in _device_failures and state.is_failed()
+diarize_task = stage("diarize", retry=fall_back)(diarize)
 
 
-def no_fallback_notice(_failed: DevicePlan, _reason: str) -> None:
-    """A fallback that nobody asked to hear of."""
-
-
-@task(name="diarize", retries=1, retry_condition_fn=is_device_failure, cache_policy=NO_CACHE)
-def diarize_task(
-    role: str,
-    plan: DevicePlan,
-    tell_fallback: Callable[[DevicePlan, str], None] = no_fallback_notice,
-    **stage: Any,  # noqa: ANN401  # the stage's own parameters
-) -> Outcome:
-    """`diarize`; a second attempt runs on CPU in FP32 with every other parameter kept."""
-    run = UUID(str(task_run.id))
-    failure = _device_failures.pop(run, None)
-    if failure is not None:
-        tell_fallback(plan, failure)
-        outcome = diarize(role, plan.on_cpu_instead(failure), **stage)
-        return replace(outcome, attempts=2)
-    try:
-        return diarize(role, plan, **stage)
-    except DeviceError as error:
-        if plan.fallback == "cpu":
-            log.warning("Erreur CUDA, passage en mode CPU: %s", error)
-            _device_failures[run] = str(error)
-        raise
-
-
-def diarize_both(
-    plan: DevicePlan,
-    reference: str,
-    **stage: Any,  # noqa: ANN401  # the stage's own parameters
-) -> tuple[Outcome, Outcome | None]:
-    """Candidate and reference: at the same time where they do not share a device, else one after the other.
+def diarize_both(candidate: InferenceJob, reference: Reference) -> tuple[Outcome, Outcome | None]:
+    """Compute candidate and reference: at the same time where they do not share a device, else one after the other.
 
     Args:
-        plan: the candidate's.
-        reference: `cpu` computes it (or takes it from the store), `stored` insists on the store, `none` does without.
-            A candidate that is computed like the reference needs none.
-        stage: what `diarize` takes.
+        candidate: the candidate's job. One that is computed like the reference needs none.
+        reference: where the other side comes from.
     """
-    if reference == "none" or plan.is_reference:
-        return diarize_task("candidate", plan, **stage), None
-    trusted = {**stage, "diarizer": only_stored} if reference == "stored" else stage
-    if plan.on_cpu:
-        return diarize_task("candidate", plan, **stage), diarize_task("reference", plan.as_reference(), **trusted)
-    stop = Event()
-    pending = diarize_task.submit("reference", plan.as_reference(), **cancellable(stop, trusted))
+    if reference is Reference.NONE or candidate.plan.is_reference:
+        return diarize_task(candidate), None
+    trusted = candidate.as_reference(reference)
+    if candidate.plan.on_cpu:
+        return diarize_task(candidate), diarize_task(trusted)
+    cancelled = Event()
+    pending = diarize_task.start(trusted.cancellable(cancelled))
     try:
-        candidate = diarize_task("candidate", plan, **stage)
+        outcome = diarize_task(candidate)
     except BaseException:
         # Nobody needs the reference any more, and it may have hours to go.
-        stop.set()
-        pending.wait()
+        cancelled.set()
+        with suppress(Exception):
+            pending()
         raise
-    if candidate.plan.is_reference:
-        pending.wait()
-        return candidate, None
-    return candidate, pending.result()
+    if outcome.plan.is_reference:
+        with suppress(Exception):
+            pending()
+        return outcome, None
+    return outcome, pending()
 
 
-def ask_cpu(plan: DevicePlan, **stage: Any) -> Outcome:  # noqa: ANN401  # the stage's own parameters
-    """The reference's answer to what a candidate was asked."""
-    outcome: Outcome = diarize_task("reference", plan.as_reference(), **stage)
-    return outcome
-
-
-def cancellable(stop: Event, stage: dict[str, Any]) -> dict[str, Any]:
-    """A stage's parameters, with progress that ends the inference once it is no longer wanted."""
-
-    def progress(step: str, done: int, total: int) -> None:
-        if stop.is_set():
-            raise EngineError("stopped: the candidate failed, so its reference is not needed")
-        stage["progress"](step, done, total)
-
-    return {**stage, "progress": progress}
-
-
-def only_stored(*_: object) -> Diarization:
-    """A diarizer that never computes.
+def stored_only(*_: object) -> Diarization:
+    """Never compute: the store had no reference.
 
     Raises:
-        UsageError: always: the store had no reference.
+        UsageError: always.
     """
     raise UsageError("no stored reference for this video, these models and parameters: run once with --reference cpu")

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from profiles.settings import Configuration
 from tasks.diarize import Outcome, silent_inference
@@ -22,6 +20,7 @@ from tasks.engine.diagnosis.patching import Explainer
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.inference.types import Parameters
 from tasks.media import listen, probe
+from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.explain")
 
@@ -102,4 +101,4 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
         return explain(report, outcome, samples.load, parameters, patching.explain)
 
 
-explain_task = task(name="explain", cache_policy=NO_CACHE)(explain)
+explain_task = stage("explain")(explain)

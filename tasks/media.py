@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import MediaError
 from tasks.engine.media.containers import AudioTrack, Media
@@ -13,6 +10,7 @@ from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.probe_process import examine
 from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Runner
+from tasks.orchestration.stage import stage
 
 __all__ = [
     "AudioTrack",
@@ -88,5 +86,5 @@ def listen(
     return samples if samples and samples.count else None
 
 
-probe_task = task(name="probe", cache_policy=NO_CACHE)(probe)
-listen_task = task(name="extract", cache_policy=NO_CACHE)(listen)
+probe_task = stage("probe")(probe)
+listen_task = stage("extract")(listen)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks.diarize import Outcome
 from tasks.engine.core.choices import Verdict
@@ -24,6 +22,7 @@ from tasks.engine.publishing.manifest import Published, fell_back, read_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.publishing.swap import swap
 from tasks.engine.system.atomic import atomic_path, disk_in_force, make_folder, sha256_of
+from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
 from tasks.run import Run, StagedTimeline
 
@@ -224,6 +223,6 @@ def retire_what_is_not_proved(run: Run) -> None:
     log.warning("La publication précédente n'était pas vérifiée pour ce contenu, déplacée dans %s", retired)
 
 
-find_published_task = task(name="find-published", cache_policy=NO_CACHE)(find_published)
-publish_task = task(name="publish", cache_policy=NO_CACHE)(publish)
-refuse_task = task(name="refuse", cache_policy=NO_CACHE)(refuse)
+find_published_task = stage("find-published")(find_published)
+publish_task = stage("publish")(publish)
+refuse_task = stage("refuse")(refuse)

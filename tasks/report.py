@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.engine.core.choices import FAILED
 from tasks.engine.core.errors import MediaError, Step4Error
 from tasks.engine.formats.detect import load_timeline
@@ -17,6 +14,7 @@ from tasks.engine.media.decode import Samples
 from tasks.engine.report.audio_clip import excerpt
 from tasks.engine.report.page import Side, Sound, write
 from tasks.media import listen, probe
+from tasks.orchestration.stage import stage
 from tasks.publish import PAGE
 from tasks.run import Run, StagedTimeline
 
@@ -87,4 +85,4 @@ def sound_from(recording: Path, report: DriftReport | None) -> Iterator[Sound]:
         yield sound_of(samples, report)
 
 
-page_task = task(name="page", cache_policy=NO_CACHE)(page)
+page_task = stage("page")(page)

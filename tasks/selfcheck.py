@@ -10,10 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.events import emit_event
-
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import EngineError
 from tasks.engine.core.exception_map import is_out_of_memory
@@ -21,6 +17,8 @@ from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.diagnosis.selfcheck import SelfCheck, check, degrade, remember, remembered
 from tasks.engine.inference.types import Diarizer, Parameters
+from tasks.orchestration.events import announce_selfcheck
+from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.selfcheck")
 
@@ -106,20 +104,12 @@ def trusted_plan(
 
 
 def announce(answers: tuple[SelfCheck, ...]) -> list[dict[str, Any]]:
-    """Emit the outcome as a Prefect event for automations to hang on: `step4.selfcheck.passed`, `.diverged`, `.failed`.
-
-    Returns:
-        The answers, as they stand in the event's payload.
-    """
-    found = [answer.to_dict() for answer in answers]
-    emit_event(
-        event=f"step4.selfcheck.{answers[0].outcome}",
-        resource={"prefect.resource.id": "step4.device", "prefect.resource.name": answers[0].device_name},
-        payload={"checks": found},
-    )
-    return found
+    """Send the outcome as an event for automations to hang on, and return the answers as they stand in it."""
+    checks = [answer.to_dict() for answer in answers]
+    announce_selfcheck(answers[0].outcome, answers[0].device_name, checks)
+    return checks
 
 
-selfcheck_task = task(name="selfcheck", cache_policy=NO_CACHE)(selfcheck)
-trusted_plan_task = task(name="trusted-plan", cache_policy=NO_CACHE)(trusted_plan)
-announce_task = task(name="announce", cache_policy=NO_CACHE)(announce)
+selfcheck_task = stage("selfcheck")(selfcheck)
+trusted_plan_task = stage("trusted-plan")(trusted_plan)
+announce_task = stage("announce")(announce)

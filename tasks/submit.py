@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun, State
@@ -24,6 +22,7 @@ from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome, failed_elsewh
 from tasks.engine.core.errors import DriftError, EngineError, StorageError, UsageError
 from tasks.engine.inference.result_store import digest
 from tasks.engine.publishing.manifest import manifest_of, manifest_path, refusal_excess
+from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.batch")
 
@@ -214,4 +213,4 @@ def published(video: Path, output: Path | None) -> VideoOutcome:
     return VideoOutcome(str(video), verdict=str(manifest.get("verdict")))
 
 
-submit_runs_task = task(name="hand-over", cache_policy=NO_CACHE)(submit_runs)
+submit_runs_task = stage("hand-over")(submit_runs)

@@ -2,14 +2,12 @@
 
 import logging
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks.diarize import Outcome
 from tasks.engine.core.timeline import rows, summarise
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.media.decode import Samples
 from tasks.engine.system.atomic import make_folder
+from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.timeline")
@@ -45,4 +43,4 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     return staged
 
 
-build_timeline_task = task(name="build-timeline", cache_policy=NO_CACHE)(build_timeline)
+build_timeline_task = stage("build-timeline")(build_timeline)

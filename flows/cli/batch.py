@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.options import AsJson, ModelSet, ProfileName
-from flows.cli.run import OnDrift, Reference
+from tasks.engine.core.choices import OnDrift, Reference
 
 
 def batch(
@@ -32,8 +32,8 @@ def batch(
         "folders": folders,
         "profile": profile,
         "output": output,
-        "reference": reference and reference.value,
-        "on_drift": on_drift and on_drift.value,
+        "reference": reference,
+        "on_drift": on_drift,
         "models": models,
         "num_speakers": num_speakers,
         "in_flight": in_flight,

@@ -9,8 +9,6 @@ def quiet_prefect() -> None:
     """Keep Prefect's own lines off the terminal; it reads these variables when it is imported."""
     # What it says of a failed run, tracebacks included, `step4 run` says in one sentence.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    # The temporary server is stopped in the middle of its book-keeping, and would print a traceback of that.
-    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 
 
 class StageHandler(logging.StreamHandler):  # type: ignore[type-arg]  # a class of the standard library, to be recognised

@@ -22,10 +22,12 @@ def selfcheck(
 
 def config(profile: ProfileName = None) -> None:
     """The effective configuration as JSON: parameters, environment and profile combined."""
-    from profiles.settings import Configuration, secrets_present  # noqa: PLC0415
+    from profiles.settings import Configuration  # noqa: PLC0415
+    from tasks.engine.system.environment import machine_settings  # noqa: PLC0415
 
     effective = Configuration.resolve({"profile": profile}).model_dump(mode="json")
-    typer.echo(json.dumps({**effective, **secrets_present()}, indent=2, ensure_ascii=False))
+    machine = machine_settings().model_dump(mode="json")
+    typer.echo(json.dumps({**effective, **machine}, indent=2, ensure_ascii=False))
 
 
 def profiles(as_json: AsJson = False) -> None:

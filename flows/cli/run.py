@@ -1,28 +1,12 @@
 """`step4 run`: the flow on videos, in this process."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.cli.options import AsJson, ModelSet, ProfileName
-
-
-class Reference(StrEnum):
-    """What the output is held against."""
-
-    CPU = "cpu"
-    STORED = "stored"
-    NONE = "none"
-
-
-class OnDrift(StrEnum):
-    """What happens when candidate and reference disagree."""
-
-    FAIL = "fail"
-    SUBSTITUTE = "substitute"
-    WARN = "warn"
+from tasks.engine.core.choices import OnDrift, Reference
 
 
 def run(
@@ -41,8 +25,8 @@ def run(
     options = {
         "profile": profile,
         "output": output,
-        "reference": reference and reference.value,
-        "on_drift": on_drift and on_drift.value,
+        "reference": reference,
+        "on_drift": on_drift,
         "models": models,
         "num_speakers": num_speakers,
     }

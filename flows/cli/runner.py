@@ -1,4 +1,4 @@
-"""`step4 run`: the flow in this process, with progress on the terminal and a summary at the end."""
+"""`step4 run`, `batch`, `audit` and `selfcheck`: in this process, with progress and a summary at the end."""
 
 import json
 import logging
@@ -9,29 +9,26 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from rich.console import Console
 
-from flows.audio_analysis import audio_analysis
-from flows.audit import audit
-from flows.batch import batch
 from flows.cli.console import progress, screen
 from flows.cli.log_setup import log_to_stderr
 from flows.cli.summaries import show_audit, show_batch, show_refused, show_run, show_selfcheck
-from flows.selfcheck import selfcheck
 from profiles.settings import Configuration
 from tasks.engine.core.errors import BatchError, DriftError, EngineError, Step4Error, UsageError
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.dependencies import current_dependencies, use_dependencies
 from tasks.engine.publishing.names import WORKSPACE
-from tasks.orchestration.ephemeral_server import in_this_process
+from tasks.orchestration.connection import server_named
 
 log = logging.getLogger("step4")
 
 
 def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool) -> int:
-    """Run the flow on each video; the exit code is the worst one's.
+    """Run each video; the exit code is the worst one's.
 
     Raises:
         UsageError: an option or a setting is wrong; no video was touched.
@@ -61,7 +58,7 @@ def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
 
 
 def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
-    """Run the flow on one video and tell how it ended, whatever happened: the next video must have its turn."""
+    """Run one video and tell how it ended, whatever happened: the next video must have its turn."""
     started, began = time.perf_counter(), datetime.now(UTC)
     console = screen(stderr=True)
     try:
@@ -89,20 +86,31 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
 def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
     """The flow, with progress on a console."""
     with (
-        in_this_process(),
         # Libraries print; stdout is for the result alone.
         redirect_stdout(sys.stderr),
         progress(console) as report,
         use_dependencies(replace(current_dependencies(), progress=report)),
     ):
-        return dict(audio_analysis(video, **options))
+        return dict(recipe_or_flow("audio_analysis", "analyse_video")(video, **options))
+
+
+def recipe_or_flow(module: str, recipe: str) -> Callable[..., Any]:
+    """Return the flow of a module where a Prefect server was named, so that it shows there; else its bare recipe.
+
+    Args:
+        module: of `flows` and of `flows.recipes`; the flow has the module's name.
+        recipe: the function in `flows.recipes`.
+    """
+    name = f"flows.{module}:{module}" if server_named() else f"flows.recipes.{module}:{recipe}"
+    found: Callable[..., Any] = resolve_name(name)
+    return found
 
 
 def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
     """Run the self-check flow and show its answers; 3 where the profile's own plan diverged, 5 where it failed."""
     log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
-    with in_this_process(), redirect_stdout(sys.stderr):
-        answers = selfcheck(**options)
+    with redirect_stdout(sys.stderr):
+        answers = recipe_or_flow("selfcheck", "check_machine")(**options)
     if as_json:
         print(json.dumps({"checks": answers}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
     else:
@@ -117,7 +125,7 @@ def run_batch(options: Mapping[str, Any], *, as_json: bool) -> int:
     Raises:
         UsageError: an option, a setting or a folder is wrong; no video was touched.
     """
-    return run_and_show(batch, options, show_batch, as_json=as_json)
+    return run_and_show(recipe_or_flow("batch", "run_batch"), options, show_batch, as_json=as_json)
 
 
 def run_audit(options: Mapping[str, Any], *, as_json: bool) -> int:
@@ -126,7 +134,7 @@ def run_audit(options: Mapping[str, Any], *, as_json: bool) -> int:
     Raises:
         UsageError: a setting or a folder is wrong.
     """
-    return run_and_show(audit, options, show_audit, as_json=as_json)
+    return run_and_show(recipe_or_flow("audit", "audit_folders"), options, show_audit, as_json=as_json)
 
 
 def run_and_show(
@@ -150,7 +158,6 @@ def run_and_show(
 def run_quietly(flow: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """A flow's report, whether it came as a result or on an error; stdout stays clean."""
     with (
-        in_this_process(),
         redirect_stdout(sys.stderr),
         progress(screen(stderr=True)) as bars,
         use_dependencies(replace(current_dependencies(), progress=bars)),

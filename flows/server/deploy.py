@@ -18,7 +18,7 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.workers.process import ProcessWorker
 
 from tasks.engine.core.errors import Step4Error, UsageError
-from tasks.orchestration.gpu_slot import VARIABLE
+from tasks.engine.system.environment import machine_settings
 
 ROOT = Path(__file__).parents[2]
 POOLS = {
@@ -29,7 +29,7 @@ POOLS = {
 
 def gpu_slot_of_this_machine() -> str:
     """Name of the limit that runs on this machine take a place of."""
-    return os.environ.get(VARIABLE) or f"gpu:{platform.node()}"
+    return machine_settings().gpu_slot or f"gpu:{platform.node()}"
 
 
 def make_pools() -> None:

@@ -10,15 +10,6 @@ from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
-from prefect import task
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
-from prefect.cache_policies import NO_CACHE
-
 from tasks.engine.core.choices import Decision
 from tasks.engine.dependencies import Dependencies, no_progress
 from tasks.engine.formats.detect import load_timeline
@@ -27,6 +18,7 @@ from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.inference.types import Progress
 from tasks.engine.report.timeline_plot import draw
 from tasks.orchestration.connection import best_effort, connected
+from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 
 LARGEST_PICTURE = 200_000
@@ -55,6 +47,8 @@ def show(
     """
     if not connected():
         return
+    from prefect.artifacts import create_markdown_artifact, create_table_artifact  # noqa: PLC0415  # flow runs only
+
     with best_effort("The artifacts"):
         compared = load_timeline(reference.timeline) if reference else None
         picture = draw(load_timeline(candidate.timeline), compared)
@@ -156,6 +150,8 @@ def shown_progress(clock: Callable[[], float]) -> Progress:
 
 def tell(bar: list[UUID], shares: dict[str, float]) -> None:
     """Create the artifact, or bring it up to date; its description names every stage."""
+    from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
+
     percent = sum(shares.values()) / len(shares)
     text = ", ".join(f"{stage} {share:.0f} %" for stage, share in shares.items())
     if bar:
@@ -164,4 +160,14 @@ def tell(bar: list[UUID], shares: dict[str, float]) -> None:
         bar.append(cast(UUID, create_progress_artifact(percent, description=text)))
 
 
-show_task = task(name="show", cache_policy=NO_CACHE)(show)
+def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:
+    """Leave a table on the server, where a flow run has one: the failures of a batch, the findings of an audit."""
+    if not connected():
+        return
+    from prefect.artifacts import create_table_artifact  # noqa: PLC0415
+
+    with best_effort(f"The table {key}"):
+        create_table_artifact(table=rows, key=key, description=description)
+
+
+show_task = stage("show")(show)

@@ -4,6 +4,7 @@
     step4.drift.detected       the gate refused a candidate
     step4.device.fallback      a device failed, and the CPU does its work
     step4.media.refused        the video cannot be used
+    step4.selfcheck.passed     a self-check ended; also .diverged, .failed
 
 Each concerns the resource `step4.video.<stem>`; the flow run, and `step4.profile.<name>` where it is known, are
 related. Nothing secret is in a run's facts.
@@ -13,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from prefect.events import emit_event
 
 from tasks.engine.core.choices import FAILED, Decision
 from tasks.engine.core.errors import MediaError
@@ -33,6 +32,8 @@ def emit(kind: str, video: Path, profile: str | None, payload: Mapping[str, Any]
     """Send `step4.<kind>` for a video, where a server listens. The sender is a thread of Prefect's: nobody waits."""
     if not connected():
         return
+    from prefect.events import emit_event  # noqa: PLC0415  # loaded where a flow run is
+
     related = [{"prefect.resource.id": f"step4.profile.{profile}", "prefect.resource.role": "profile"}]
     with best_effort(f"The event step4.{kind}"):
         emit_event(
@@ -101,3 +102,17 @@ def refusal_announced(video: Path, profile: str) -> Iterator[None]:
 
 def _of_run(run: Run) -> dict[str, Any]:
     return {"output": str(run.output), "profile": run.configuration.profile}
+
+
+def announce_selfcheck(outcome: str, device_name: str, checks: list[dict[str, Any]]) -> None:
+    """`step4.selfcheck.passed`, `.diverged` or `.failed`, of the resource `step4.device`."""
+    if not connected():
+        return
+    from prefect.events import emit_event  # noqa: PLC0415
+
+    with best_effort(f"The event step4.selfcheck.{outcome}"):
+        emit_event(
+            event=f"step4.selfcheck.{outcome}",
+            resource={"prefect.resource.id": "step4.device", "prefect.resource.name": device_name},
+            payload={"checks": checks},
+        )

@@ -8,14 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
-from prefect.concurrency.sync import concurrency
-
 from tasks.engine.core.errors import UsageError
 from tasks.engine.dependencies import Dependencies
 from tasks.engine.devices.plan import DevicePlan
-from tasks.engine.system.environment import from_environment
-from tasks.orchestration.connection import best_effort
+from tasks.engine.system.environment import machine_settings
+from tasks.orchestration.connection import best_effort, in_flow_run
 
 VARIABLE = "STEP4_GPU_SLOT"
 LEASE_SEC = 60.0
@@ -24,8 +21,9 @@ LEASE_SEC = 60.0
 
 def in_gpu_slot(dependencies: Dependencies) -> Dependencies:
     """The same, whose inference waits for a place where it is planned on a GPU. CPU work waits for nothing."""
-    limit = from_environment(VARIABLE)
-    if not limit:
+    limit = machine_settings().gpu_slot
+    # Without a server there is nobody to share the machine with by such a limit.
+    if not limit or not in_flow_run():
         return dependencies
     return replace(
         dependencies, diarizer=_waiting(dependencies.diarizer, limit), explainer=_waiting(dependencies.explainer, limit)
@@ -52,6 +50,9 @@ def slot(limit: str) -> Iterator[None]:
     Raises:
         UsageError: the server knows no such limit.
     """
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError  # noqa: PLC0415  # flow runs only
+    from prefect.concurrency.sync import concurrency  # noqa: PLC0415
+
     # Without `strict` a misspelt limit would let everybody in.
     place = concurrency(limit, lease_duration=LEASE_SEC, strict=True, raise_on_lease_renewal_failure=False)
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.engine.core.errors import DriftError, StorageError
 from tasks.engine.core.exception_map import map_exception
-from tasks.engine.system.environment import from_environment
+from tasks.engine.system.environment import machine_settings
 from tasks.engine.system.locks import lock_for
 from tasks.run import Run
 
@@ -24,7 +24,7 @@ INCONSISTENCIES = Path("debug") / "audio_inconsistencies.log"
 
 def folder() -> Path:
     """Where diagnostics lie: STEP4_DIAGNOSTICS_DIR, else the working folder."""
-    return Path(from_environment("STEP4_DIAGNOSTICS_DIR") or ".")
+    return machine_settings().diagnostics_dir
 
 
 def record(run: Run, kind: str, **facts: Any) -> None:  # noqa: ANN401  # whatever JSON can say

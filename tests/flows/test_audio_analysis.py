@@ -20,7 +20,8 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from flows.audio_analysis import analyse, audio_analysis
+from flows.audio_analysis import audio_analysis
+from flows.recipes.audio_analysis import analyse
 from profiles.settings import Configuration
 from tasks.engine.core.errors import DeviceError, DriftError, MediaError, NonFiniteError, StorageError, UsageError
 from tasks.engine.core.turns import Turn

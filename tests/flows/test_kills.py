@@ -9,14 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from killing import Bench
 from media_samples import clip
 from paths import ROOT, SUPPORT
-from served import wait_for
-
-from tasks.orchestration.ephemeral_server import stop_abandoned_servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -43,26 +39,6 @@ def test_killed_at_any_moment(bench: Bench) -> None:
     wrong = [bench.kill(turn, seconds * (turn + moments.random()) / 4, expected[turn % 2]) for turn in range(4)]
 
     assert wrong == [[], [], [], []]
-
-
-def test_the_server_of_a_killed_run_is_stopped_by_the_next(bench: Bench, tmp_path: Path) -> None:
-    """Prefect's temporary server outlives kill -9: the next run ends it, and leaves that of a living run alone."""
-    del bench  # for the path to the helpers
-    video, ready = clip(tmp_path / "clip.wav"), tmp_path / "ready"
-    command = [sys.executable, "-m", "stopped_run", str(video), str(ready)]
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect")} | {"PREFECT_API_URL": ""}
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
-        assert wait_for(ready.exists, 180)
-        children = psutil.Process(process.pid).children()
-        (server,) = (child for child in children if "uvicorn" in child.cmdline())
-        stop_abandoned_servers()
-        _, alive = psutil.wait_procs([server], timeout=3)
-        process.kill()
-    assert alive == [server]
-
-    stop_abandoned_servers()
-
-    assert psutil.wait_procs([server], timeout=60)[1] == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])

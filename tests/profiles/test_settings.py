@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from profiles.settings import Configuration, secrets_present
+from profiles.settings import Configuration
 from tasks.engine.core.errors import UsageError
 from tasks.engine.models.registry import models_folder
-from tasks.engine.system.environment import hub_token
+from tasks.engine.system.environment import hub_token, machine_settings
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -109,7 +109,7 @@ def test_the_token_and_the_model_folder_may_stand_in_dotenv(monkeypatch: pytest.
 
     assert hub_token() == "hf_sentinel"
     assert models_folder() == Path("/srv/models")
-    assert secrets_present() == {"HF_TOKEN": "********"}
+    assert "hf_sentinel" not in machine_settings().model_dump_json()
 
 
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,9 @@ def test_no_secret_is_part_of_the_configuration(monkeypatch: pytest.MonkeyPatch)
     """The hub's token appears masked or not at all."""
     monkeypatch.setenv("HF_TOKEN", "hf_sentinel")
 
-    shown = json.dumps({**Configuration.resolve().model_dump(mode="json"), **secrets_present()})
+    shown = json.dumps(
+        {**Configuration.resolve().model_dump(mode="json"), **machine_settings().model_dump(mode="json")}
+    )
 
-    assert "HF_TOKEN" in shown
+    assert "*****" in shown
     assert "hf_sentinel" not in shown

@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
-
-from flows.audio_analysis import analyse
+from flows.recipes.audio_analysis import analyse
 from profiles.settings import Configuration
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies
@@ -27,6 +25,8 @@ def publish(
     video: Path, diarizer: Any = None, output: Path | None = None, *, gpu: bool = False, **settings: Any
 ) -> Published:
     """Run the recipe inside a flow of its own."""
+    from prefect import flow
+
     chosen = diarizer or ScriptedDiarizer(TURNS)
 
     @flow(name="test")

@@ -446,8 +446,8 @@ def test_failure_keeps_the_older_samples(tmp_path: Path) -> None:
 
 def test_tasks_are_the_functions() -> None:
     """The Prefect tasks add nothing to the plain functions."""
-    assert probe_task.fn is probe
-    assert listen_task.fn is listen
+    assert probe_task.function is probe
+    assert listen_task.function is listen
 
 
 def test_listening_gives_nothing_where_there_is_nothing_to_hear(tmp_path: Path) -> None:

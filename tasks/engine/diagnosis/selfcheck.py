@@ -4,7 +4,6 @@ The answer depends on device, driver, libraries, models and arithmetic, and is k
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from tasks.engine.inference.result_store import ENGINE_VERSION, digest, library_
 from tasks.engine.inference.types import Diarizer, Parameters
 from tasks.engine.media.sample import recording
 from tasks.engine.system.atomic import atomic_path
+from tasks.engine.system.environment import machine_settings
 
 if TYPE_CHECKING:
     from tasks.engine.gate.drift_report import DriftReport
@@ -108,9 +108,8 @@ def check_level(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer, de
 
 
 def cache_folder() -> Path:
-    """Where answers are kept: STEP4_CACHE_DIR, else `step4` in the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "step4"
-    return Path(os.environ.get("STEP4_CACHE_DIR") or default)
+    """Return where answers are kept."""
+    return machine_settings().cache_dir
 
 
 def cache_path(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> Path:

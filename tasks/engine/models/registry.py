@@ -13,7 +13,7 @@ from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
 from tasks.engine.system.atomic import sha256_of
-from tasks.engine.system.environment import from_environment
+from tasks.engine.system.environment import machine_settings
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 SUMS = "SHA256SUMS"
@@ -52,8 +52,7 @@ OFFLINE = (SEGMENTATION, EMBEDDING)
 
 def models_folder() -> Path:
     """Where the offline set lies: STEP4_MODELS_DIR, else `models/` at the top of the project."""
-    configured = from_environment("STEP4_MODELS_DIR")
-    return Path(configured) if configured else PROJECT / "models"
+    return machine_settings().models_dir or PROJECT / "models"
 
 
 def identity(models: str) -> dict[str, str]:

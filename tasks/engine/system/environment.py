@@ -1,17 +1,54 @@
-"""What the environment or `.env` says to the engine itself."""
+"""What a machine is set to: folders, the GPU limit and the hub's token, from the environment or `.env`."""
 
-import os
+from pathlib import Path
 
-from dotenv import dotenv_values
+from platformdirs import user_cache_path
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_AUTH_TOKEN")
 
 
-def from_environment(name: str) -> str | None:
-    """A variable of the environment, else of `.env` in the working folder; None where empty or absent."""
-    return os.environ.get(name) or dotenv_values(".env").get(name) or None
+class MachineSettings(BaseSettings):
+    """Settings of a machine, whatever the video and the profile; the environment beats `.env` of the working folder.
+
+    Attributes:
+        models_dir: where the offline models lie; None: `models/` at the top of the project.
+        cache_dir: where answers of self-checks are kept.
+        diagnostics_dir: where `debug/`, `logs/` and `profiling/` are written.
+        gpu_slot: name of the Prefect concurrency limit that GPU inference takes a place of; None: no limit.
+        hub_token: the Hugging Face hub's token.
+    """
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False)
+
+    models_dir: Path | None = Field(
+        default=None, validation_alias="STEP4_MODELS_DIR", description="Where the offline models lie."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: user_cache_path("step4"),
+        validation_alias="STEP4_CACHE_DIR",
+        description="Where answers of self-checks are kept.",
+    )
+    diagnostics_dir: Path = Field(
+        default=Path(),
+        validation_alias="STEP4_DIAGNOSTICS_DIR",
+        description="Where debug/, logs/ and profiling/ are written.",
+    )
+    gpu_slot: str | None = Field(
+        default=None, validation_alias="STEP4_GPU_SLOT", description="The concurrency limit of GPU inference."
+    )
+    hub_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices(*TOKEN_VARIABLES), description="The hub's token."
+    )
+
+
+def machine_settings() -> MachineSettings:
+    """Return the settings as they are now."""
+    return MachineSettings()
 
 
 def hub_token() -> str | None:
-    """The hub's token from the environment; it is never a parameter, so it never reaches a log or a run's record."""
-    return next((value for name in TOKEN_VARIABLES if (value := from_environment(name))), None)
+    """Return the hub's token; it is never a parameter, so it never reaches a log or a run's record."""
+    token = machine_settings().hub_token
+    return token.get_secret_value() if token else None

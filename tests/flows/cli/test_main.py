@@ -1,7 +1,6 @@
 """The command line: what each command prints, and the exit codes that scripts rely on."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from command import step4
 from media_samples import clip
-from paths import ROOT
 
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
@@ -248,19 +246,6 @@ def test_run_ends_with_a_summary(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Timeline audio: 75/125 frames avec parole (60.0%)" in shown.err
     assert f"manifest      {video.parent / video.stem}_step4.json\n" in shown.out
     assert "published before" not in shown.out
-
-
-def test_the_temporary_server_says_nothing_of_its_end() -> None:
-    """Prefect stops it in the middle of its book-keeping: a traceback of that would look like a failed run."""
-    setting = "from prefect.settings import PREFECT_SERVER_LOGGING_LEVEL as level"
-    quiet = "from flows.cli.log_setup import quiet_prefect; quiet_prefect(); import flows.cli.runner"
-    code = f"{quiet}; {setting}; print(level.value())"
-    clean = {name: value for name, value in os.environ.items() if "LOGGING" not in name}
-
-    shown = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.strip() == "CRITICAL"
 
 
 @pytest.mark.slow
