@@ -25,5 +25,5 @@ def alert(automation: Automation, reason: Reason) -> State[None]:
 
 
 def in_words(reason: str) -> str:
-    """What Prefect means by the one reason that it does not put into words."""
+    """Put into words the one reason that Prefect does not."""
     return reason.replace("InvalidJinja()", "the event lacks a value that the trigger asks for")

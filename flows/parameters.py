@@ -16,7 +16,7 @@ from tasks.engine.core import choices
 
 
 def shown(title: str, description: str, schema: Mapping[str, Any] | None = None, **bounds: Any) -> Any:  # noqa: ANN401  # a field
-    """A field of the form.
+    """Describe a field of the form.
 
     Prefect titles a field with the parameter's name and describes it from the docstring; what is said as
     `json_schema_extra` comes last.
@@ -31,13 +31,13 @@ def shown(title: str, description: str, schema: Mapping[str, Any] | None = None,
 
 
 def inlined(vocabulary: type[StrEnum]) -> WithJsonSchema:
-    """The accepted values where the form reads them, instead of behind a reference that it would have to follow."""
+    """List the accepted values in the field itself, where the form needs to follow no reference."""
     return WithJsonSchema({"type": "string", "enum": list(vocabulary)})
 
 
 def profile_names() -> list[JsonValue]:
-    """Every name and alias that a profile answers to, those of your own files included."""
-    return [name for one in all_profiles().values() for name in (one.name, *one.aliases)]
+    """Return every name and alias that a profile answers to, those of your own files included."""
+    return [name for profile in all_profiles().values() for name in (profile.name, *profile.aliases)]
 
 
 Video = Annotated[

@@ -12,7 +12,7 @@ DEFAULTS = MediaLimits()
 
 
 def limit(variable: str, default: float, description: str) -> Any:  # noqa: ANN401  # what pydantic's Field returns
-    """A positive number that is known under this environment variable."""
+    """Declare a positive number that is known under this environment variable."""
     return Field(default=default, validation_alias=AliasChoices(variable), description=description, gt=0)
 
 

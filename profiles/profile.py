@@ -44,7 +44,7 @@ class Profile(BaseModel):
 
 
 def all_profiles() -> dict[str, Profile]:
-    """Every profile by name, the default first.
+    """Return every profile by name, the default first.
 
     Raises:
         UsageError: a file does not follow the schema.
@@ -68,7 +68,7 @@ def read_profile(path: Path) -> Profile:
 
 
 def get_profile(name: str) -> Profile:
-    """The profile of that name or alias.
+    """Return the profile of that name or alias.
 
     Raises:
         UsageError: unknown, with the names that are known.
@@ -82,7 +82,7 @@ def get_profile(name: str) -> Profile:
 
 
 def explain(error: ValidationError) -> str:
-    """A validation error as one sentence: where, what was found, what would be accepted."""
+    """Put a validation error into one sentence: where, what was found, what would be accepted."""
     return "; ".join(
         f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}, found {str(problem['input'])[:60]!r}"
         for problem in error.errors(include_url=False)

@@ -18,7 +18,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 def variable(*names: str, default: Any = None, description: str, **bounds: Any) -> Any:  # noqa: ANN401
-    """A setting that users know under these environment variables; the first that is set wins."""
+    """Declare a setting that users know under these environment variables; the first that is set wins."""
     return Field(default=default, validation_alias=AliasChoices(*names), description=description, **bounds)
 
 
@@ -71,7 +71,7 @@ class Environment(LimitVariables):
     @field_validator("log_level", mode="before")
     @classmethod
     def any_case(cls, value: object) -> object:
-        """`info` means INFO."""
+        """Accept `info` for INFO."""
         return value.upper() if isinstance(value, str) else value
 
 
@@ -103,7 +103,7 @@ class Configuration(BaseModel):
     limits: MediaLimits
 
     def asked(self) -> dict[str, Any]:
-        """The parameters that make the flow of one video resolve to this profile, proof and model set elsewhere."""
+        """Return the parameters that make a flow resolve to this profile, proof and model set elsewhere."""
         return self.model_dump(mode="json", include={"profile", "reference", "on_drift", "models", "num_speakers"})
 
     @classmethod
@@ -121,53 +121,55 @@ class Configuration(BaseModel):
         # By alias: a field's own name is no variable, or a stray REFERENCE=none would switch the gate off.
         named = {first_alias(name): value for name, value in chosen.items()}
         try:
-            said = Environment(_env_file=env_file, **named)  # type: ignore[call-arg]  # pydantic-settings takes it
+            environment = Environment(_env_file=env_file, **named)  # type: ignore[call-arg]  # pydantic-settings takes it
         except ValidationError as error:
             raise UsageError(explain_setting(error)) from error
-        profile = get_profile(said.profile)
+        profile = get_profile(environment.profile)
         values = {name: getattr(profile, name) for name in cls.model_fields if name in Profile.model_fields}
-        values |= {name: v for name in cls.model_fields if (v := getattr(said, name, None)) is not None}
-        values |= {"cpu_workers": said.cpu_workers or None, "num_speakers": said.num_speakers}
-        return cls(**{**values, "profile": profile.name, **amp(said, profile), **gpu(said, profile, chosen)})
+        values |= {name: v for name in cls.model_fields if (v := getattr(environment, name, None)) is not None}
+        values |= {"cpu_workers": environment.cpu_workers or None, "num_speakers": environment.num_speakers}
+        return cls(
+            **{**values, "profile": profile.name, **amp(environment, profile), **gpu(environment, profile, chosen)}
+        )
 
 
-def amp(said: Environment, profile: Profile) -> dict[str, str]:
-    """What AUDIO_ENABLE_AMP makes of the profile's precision: true never tames an unsafe profile."""
-    if said.enable_amp is None:
+def amp(environment: Environment, profile: Profile) -> dict[str, str]:
+    """Return what AUDIO_ENABLE_AMP makes of the profile's precision: true never tames an unsafe profile."""
+    if environment.enable_amp is None:
         return {}
-    if not said.enable_amp:
+    if not environment.enable_amp:
         return {"precision": Precision.FP32}
     return {"precision": Precision.MIXED} if profile.precision is Precision.FP32 else {}
 
 
-def gpu(said: Environment, profile: Profile, chosen: Mapping[str, Any]) -> dict[str, str]:
-    """What AUDIO_DISABLE_GPU makes of device and precision, unless the caller named a device.
+def gpu(environment: Environment, profile: Profile, chosen: Mapping[str, Any]) -> dict[str, str]:
+    """Return what AUDIO_DISABLE_GPU makes of device and precision, unless the caller named a device.
 
     A profile for GPUs that is sent to the CPU computes like the reference: half precision gains nothing there.
     """
-    if not said.disable_gpu or "device" in chosen:
+    if not environment.disable_gpu or "device" in chosen:
         return {}
     return {"device": "cpu"} if profile.device == "cpu" else {"device": "cpu", "precision": Precision.FP32}
 
 
 def first_alias(field: str) -> str:
-    """The variable that a setting is known by."""
+    """Return the variable that a setting is known by."""
     alias = Environment.model_fields[field].validation_alias
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else field
 
 
 def explain_setting(error: ValidationError) -> str:
     """Name the variables that set a value, what was found, and what would be accepted; each setting once."""
-    found: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     for problem in error.errors(include_url=False):
         alias = str(problem["loc"][0])
         known = (aliases_of(field) for field in Environment.model_fields.values())
         choices = next((names for names in known if alias in names), [alias])
-        found.setdefault(f"{' or '.join(choices)} = {problem['input']!r}", []).append(problem["msg"])
-    return "; ".join(f"{what}: {', or '.join(whys)}" for what, whys in found.items())
+        problems.setdefault(f"{' or '.join(choices)} = {problem['input']!r}", []).append(problem["msg"])
+    return "; ".join(f"{what}: {', or '.join(whys)}" for what, whys in problems.items())
 
 
 def aliases_of(field: FieldInfo) -> list[str]:
-    """Every variable that a setting answers to."""
+    """Return every variable that a setting answers to."""
     alias = field.validation_alias
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []

@@ -57,7 +57,7 @@ def draw(folders: Iterable[Path], size: int, seed: int | None, now: Callable[[],
 
 
 def stratum_of(path: Path) -> Stratum:
-    """The device that computed a timeline, and the profile it was asked under."""
+    """Return the device that computed a timeline, and the profile it was asked under."""
     manifest = manifest_of(path) or {}
     try:
         return str(manifest["device"].get("device_name") or "no audio"), str(manifest["profile"])
@@ -66,25 +66,25 @@ def stratum_of(path: Path) -> Stratum:
 
 
 def examine(sample: Sample, dependencies: Dependencies) -> list[VideoOutcome]:
-    """Every drawn timeline its turn; what cannot be examined is an answer too."""
+    """Give every drawn timeline its turn; what cannot be examined is an answer too."""
     plan = reference_plan(dependencies)
     return [examine_one(path, plan, dependencies) for path in drawn(sample)]
 
 
 def drawn(sample: Sample) -> Iterator[Path]:
-    """The drawn manifests of all strata."""
+    """Return the drawn manifests of all strata."""
     for paths in sample.drawn.values():
         yield from paths
 
 
 def reference_plan(dependencies: Dependencies) -> DevicePlan:
-    """The reference's device and arithmetic on this machine, whatever its settings say."""
+    """Return the reference's device and arithmetic on this machine, whatever its settings say."""
     configuration = Configuration.resolve({"profile": "cpu", "device": "cpu"})
     return plan_device(configuration, dependencies.device_facts()).as_reference()
 
 
 def examine_one(path: Path, plan: DevicePlan, dependencies: Dependencies) -> VideoOutcome:
-    """One timeline, and what is wrong with it if anything is."""
+    """Examine one timeline, and say what is wrong with it if anything is."""
     name = str(path).removesuffix(MANIFEST)
     try:
         report = held_against_now(path, plan, dependencies)
@@ -118,7 +118,7 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
 
 
 def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
-    """The video of a manifest: beside its files, else where it was.
+    """Return the video of a manifest: beside its files, else where it was.
 
     Raises:
         MediaError: it is gone, or has other content now.
@@ -134,7 +134,7 @@ def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
 
 
 def parameters_of(chosen: Mapping[str, Any]) -> Parameters:
-    """What changed the answer, from a manifest."""
+    """Return what changed the answer, from a manifest."""
     return Parameters(
         models=chosen["models"],
         num_speakers=chosen["num_speakers"],
@@ -144,16 +144,16 @@ def parameters_of(chosen: Mapping[str, Any]) -> Parameters:
 
 
 def compute(video: Path, parameters: Parameters, plan: DevicePlan, dependencies: Dependencies) -> Timeline:
-    """The reference's timeline of a video, computed now: finished inferences are neither asked nor written."""
+    """Compute the reference's timeline of a video now: finished inferences are neither asked nor written."""
     limits = Configuration.resolve().limits
     media = probe(video, limits)
     with tempfile.TemporaryDirectory() as folder:
         samples = listen(media, Path(folder) / "samples.f32", dependencies.run_ffmpeg, limits)
-        found = silent_inference(plan).diarization
+        diarization = silent_inference(plan).diarization
         if samples:
-            found = dependencies.diarizer(samples.load(), plan, parameters, dependencies.progress)
-            require_finite(found)
-        timeline = timeline_of(found.turns, found.scores, media.grid)
+            diarization = dependencies.diarizer(samples.load(), plan, parameters, dependencies.progress)
+            require_finite(diarization)
+        timeline = timeline_of(diarization.turns, diarization.scores, media.grid)
     sha256 = samples.sha256 if samples else None
     return replace(timeline, metadata={"source": {"samples_sha256": sha256}})
 
@@ -177,8 +177,8 @@ def conclude(sample: Sample, ended: Iterable[VideoOutcome]) -> dict[str, Any]:
 
 
 def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
-    """The whole, as `--json` prints it."""
-    failures = worst_first(one for one in findings if one.exit_code)
+    """Return the whole report, as `--json` prints it."""
+    failures = worst_first(finding for finding in findings if finding.exit_code)
     bound = upper_bound(sample.sizes, sample.population, len(failures), CONFIDENCE)
     published = sum(sample.population.values())
     certainty = "" if len(findings) == published else f", with {CONFIDENCE:.0%} confidence"
@@ -198,14 +198,15 @@ def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
             {"device": device, "profile": profile, "published": count, "audited": sample.sizes[device, profile]}
             for (device, profile), count in sample.population.items()
         ],
-        "failures": [one.to_dict() for one in failures],
+        "failures": [finding.to_dict() for finding in failures],
     }
 
 
 def publish_table(report: Mapping[str, Any]) -> None:
-    """The findings as a table on the server; it exists before the run fails."""
+    """Leave the findings as a table on the server, before the run fails."""
     rows = [
-        {"timeline": one["video"], "exit code": one["exit_code"], "finding": one["error"]} for one in report["failures"]
+        {"timeline": failure["video"], "exit code": failure["exit_code"], "finding": failure["error"]}
+        for failure in report["failures"]
     ]
     nothing = [{"timeline": "", "exit code": 0, "finding": "all audited timelines are coherent"}]
     show_table("step4-audit", rows or nothing, report["sentence"])

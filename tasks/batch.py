@@ -23,7 +23,7 @@ SHOWN_ROWS = 500
 
 
 def plan(places: Iterable[Path], output: Path | None, configuration: Configuration) -> Iterator[DiscoveredVideo]:
-    """Every video in or below the places, with whether it needs a run, found while the batch advances.
+    """Yield every video in or below the places, with whether it needs a run, while the batch advances.
 
     Raises:
         UsageError: a place does not exist.
@@ -32,33 +32,33 @@ def plan(places: Iterable[Path], output: Path | None, configuration: Configurati
     places = list(places)
     require_places(places)
     wanted = request_key(configuration, identity(configuration.models))
-    found = find_videos(places)
-    return mark_current(refuse_shared_names(found) if output else found, output, wanted)
+    videos = find_videos(places)
+    return mark_current(refuse_shared_names(videos) if output else videos, output, wanted)
 
 
-def settled(one: DiscoveredVideo) -> VideoOutcome | None:
-    """The end of a video that needs no run, or cannot have one."""
-    if one.trouble:
-        return failed(str(one.video), one.trouble)
-    return VideoOutcome(str(one.video), current=True) if one.current else None
+def settled(entry: DiscoveredVideo) -> VideoOutcome | None:
+    """Return the outcome of a video that needs no run, or cannot have one; None for any other."""
+    if entry.trouble:
+        return failed(str(entry.video), entry.trouble)
+    return VideoOutcome(str(entry.video), current=True) if entry.current else None
 
 
 def run_here(
-    found: Iterable[DiscoveredVideo], start: Callable[[Path], Mapping[str, Any]], output: Path | None = None
+    videos: Iterable[DiscoveredVideo], start: Callable[[Path], Mapping[str, Any]], output: Path | None = None
 ) -> BatchTotals:
     """Run the videos in this process, one after the other, with models that are loaded once.
 
     Args:
-        found: as from `plan`.
-        start: the flow of one video; gives the manifest.
+        videos: as from `plan`.
+        start: the run of one video; gives the manifest.
         output: where `start` publishes, None for beside each video.
     """
-    tally = BatchTotals()
-    for one in found:
-        ended = settled(one) or attempt(one.video, start, output)
-        tally.add(ended)
-        announce(ended)
-    return tally
+    totals = BatchTotals()
+    for entry in videos:
+        outcome = settled(entry) or attempt(entry.video, start, output)
+        totals.add(outcome)
+        announce(outcome)
+    return totals
 
 
 def attempt(video: Path, start: Callable[[Path], Mapping[str, Any]], output: Path | None) -> VideoOutcome:
@@ -74,45 +74,50 @@ def attempt(video: Path, start: Callable[[Path], Mapping[str, Any]], output: Pat
         return failed(str(video), error)
 
 
-def announce(ended: VideoOutcome) -> None:
-    """A line per video that ran or could not, as it ends."""
-    if ended.exit_code:
-        log.error("%s: %s", ended.video, ended.error)
-    elif not ended.current:
-        log.info("%s: %s", ended.video, ended.verdict)
+def announce(outcome: VideoOutcome) -> None:
+    """Log a line for a video that ran or could not, as it ends."""
+    if outcome.exit_code:
+        log.error("%s: %s", outcome.video, outcome.error)
+    elif not outcome.current:
+        log.info("%s: %s", outcome.video, outcome.verdict)
 
 
 def handed_over(*, here: bool) -> bool:
-    """Does a server hand the runs to workers? Not without one, and not where they are wanted in this process."""
+    """Tell whether a server hands the runs to workers: not without one, and not where `here` is asked for."""
     return not here and server_named()
 
 
-def conclude(tally: BatchTotals, *, partial_success_ok: bool) -> dict[str, Any]:
+def conclude(totals: BatchTotals, *, partial_success_ok: bool) -> dict[str, Any]:
     """Report the worst first, in the log and as an artifact.
 
     Raises:
         BatchError: videos failed, and either none has a timeline or that is not enough (AUDIO_PARTIAL_SUCCESS_OK).
     """
-    report = tally.report(partial_success_ok=partial_success_ok)
+    report = totals.report(partial_success_ok=partial_success_ok)
     log.info(
         "Batch: %d vidéo(s), %d déjà à jour, %d publiée(s), %d en échec",
         report["videos"],
         report["current"],
-        tally.published.total(),
+        totals.published.total(),
         report["failed"],
     )
     publish_table(report)
-    failure = tally.failure(partial_success_ok=partial_success_ok)
+    failure = totals.failure(partial_success_ok=partial_success_ok)
     if failure:
         raise failure
     return report
 
 
 def publish_table(report: Mapping[str, Any]) -> None:
-    """The failures as a table on the server; it exists before the run fails."""
+    """Leave the failures as a table on the server, before the run fails."""
     rows = [
-        {"video": one["video"], "exit code": one["exit_code"], "error": one["error"], "run": one["run"] or ""}
-        for one in report["failures"][:SHOWN_ROWS]
+        {
+            "video": failure["video"],
+            "exit code": failure["exit_code"],
+            "error": failure["error"],
+            "run": failure["run"] or "",
+        }
+        for failure in report["failures"][:SHOWN_ROWS]
     ]
     published = ", ".join(f"{count} {verdict}" for verdict, count in report["published"].items()) or "none"
     counts = f"{report['videos']} videos: {report['current']} current before, published now: {published}, "

@@ -29,13 +29,13 @@ def compare(
     Raises:
         StorageError: a table fails verification when read back.
     """
-    found = load_timeline(candidate.timeline)
+    timeline = load_timeline(candidate.timeline)
     if outcome.plan.is_reference:
         return DriftReport(Verdict.REFERENCE, Tolerance(), reason=reference_reason(outcome))
     if reference is None:
         return DriftReport(Verdict.UNVERIFIED, Tolerance(), reason="published without a comparison, as asked")
     log.info("Vérification de la cohérence GPU/CPU...")
-    report = hold_against(load_timeline(reference.timeline), found, threshold=threshold)
+    report = hold_against(load_timeline(reference.timeline), timeline, threshold=threshold)
     if report.verdict is Verdict.COHERENT:
         offset = report.criterion("first_detection_offset_sec").value or 0.0
         log.info("Test de cohérence réussi (décalage max: %dms)", round(1000 * offset))
@@ -45,7 +45,7 @@ def compare(
 
 
 def reference_reason(outcome: Outcome) -> str:
-    """Why the output is the reference's own."""
+    """Say why the output is the reference's own."""
     if outcome.name is None:
         return "no_audio_stream: there was nothing to compute"
     if outcome.plan.fallback_reason:
@@ -54,7 +54,7 @@ def reference_reason(outcome: Outcome) -> str:
 
 
 def decide(report: DriftReport, on_drift: str, rate: DetectionRate = DetectionRate.USUAL) -> Decision:
-    """What a verdict leads to.
+    """Decide what a verdict leads to.
 
     Only a measured drift can be waved through, and only a reference that repeats itself can be published instead.
     Where the detection rate was too low to be believed, it is the CPU's answer that is published, or none.

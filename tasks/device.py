@@ -46,7 +46,7 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
 
 
 def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
-    """The configured one; FP32 for a profile that would take a GPU and found none, unless 16 bits pay on this CPU.
+    """Return the configured precision, or FP32 for a GPU profile without a GPU, unless 16 bits pay on this CPU.
 
     They do with the shared engine and native BF16. The exact engine in FP32 is the reference: no second run. A profile
     for the CPU has 16 bits emulated on purpose; the shared engine's are for speed, wherever it runs.
@@ -59,7 +59,7 @@ def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice
 
 
 def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice | None:
-    """The CUDA device with most free memory, or None for the CPU.
+    """Return the CUDA device with most free memory, or None for the CPU.
 
     Raises:
         DeviceError: CUDA was asked for by name and there is none.
@@ -77,14 +77,14 @@ def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice 
 
 
 def no_cuda(facts: DeviceFacts) -> str:
-    """Why there is no CUDA device."""
+    """Say why there is no CUDA device."""
     if facts.cuda_error:
         return f"no usable CUDA device ({facts.cuda_error})"
     return f"torch {facts.torch} found no CUDA device" if facts.cuda_build else f"torch {facts.torch} has no CUDA"
 
 
 def reason(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
-    """One clause for the manifest and the summary."""
+    """Return one clause for the manifest and the summary."""
     if configuration.device == "cpu":
         return f"profile {configuration.profile} asks for cpu"
     if cuda is None:
@@ -93,7 +93,7 @@ def reason(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | 
 
 
 def announce(configuration: Configuration, plan: DevicePlan) -> None:
-    """The log lines that operators search for."""
+    """Log the lines that operators search for."""
     precision = PRECISION_NAMES[plan.precision]
     log.info("[PROFILING] AudioService: Profil %s activé (%s)", configuration.profile, precision)
     if not plan.on_cpu:

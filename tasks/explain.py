@@ -42,7 +42,7 @@ def explain(
         explainer: the seam to the experiments.
 
     Returns:
-        The report with its localisation; with the verdict `reference_not_repeatable` where that is what was found.
+        The report with its localization, or with the verdict `reference_not_repeatable` where that was found.
         Where the experiments themselves fail, the drift stands and a note says so: a refusal never depends on them.
     """
     if report.verdict is not Verdict.DRIFT or report.agreement is None:
@@ -51,23 +51,23 @@ def explain(
     log.info("Looking for the first stage that diverged: both sides are computed again on an excerpt")
     middle = (stretch.start_sec + stretch.end_sec) / 2
     try:
-        found = explainer(samples(), middle, outcome.plan, parameters, report.tolerance)
+        explanation = explainer(samples(), middle, outcome.plan, parameters, report.tolerance)
     except Exception as error:  # whatever it is, it must not cost the refusal
         log.warning("The drift could not be located", exc_info=not isinstance(error, EngineError))
         return replace(report, notes=(*report.notes, f"The drift could not be located: {error}"))
-    if not found.repeatable:
+    if not explanation.repeatable:
         reason = "the reference run twice does not equal itself on this machine, so nothing can be held against it"
         return replace(report, verdict=Verdict.REFERENCE_NOT_REPEATABLE, reason=reason)
-    report = replace(report, flips=found.flips)
-    if found.localisation is None:
+    report = replace(report, flips=explanation.flips)
+    if explanation.localisation is None:
         note = "The excerpt around the worst stretch does not drift by itself: the stage could not be located."
         return replace(report, notes=(*report.notes, note))
-    log.error("%s", found.localisation.sentence)
-    return replace(report, localisation=found.localisation)
+    log.error("%s", explanation.localisation.sentence)
+    return replace(report, localisation=explanation.localisation)
 
 
 def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video: Path) -> DriftReport:
-    """`explain` for two files that were published or refused earlier.
+    """Explain the drift between two files that were published or refused earlier.
 
     Args:
         report: of comparing them.

@@ -39,8 +39,8 @@ def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
     """
     try:
         if not video.is_file():
-            found = "is a folder" if video.is_dir() else "is not a file" if video.exists() else "does not exist"
-            raise MediaError(f"{str(video)!r} {found}: a video or audio file would be accepted.")
+            problem = "is a folder" if video.is_dir() else "is not a file" if video.exists() else "does not exist"
+            raise MediaError(f"{str(video)!r} {problem}: a video or audio file would be accepted.")
         size = video.stat().st_size
         with video.open("rb"):
             pass
@@ -77,7 +77,7 @@ def extract(
 def listen(
     media: Media, destination: Path, runner: Runner = sandbox.run, limits: MediaLimits = DEFAULT_LIMITS
 ) -> Samples | None:
-    """`extract`, where there is anything to hear: None without an audio stream, or with one that holds no sample.
+    """Decode the audio, if there is any: None without an audio stream, or with one that holds no sample.
 
     Raises:
         MediaError, StorageError, EngineError: as `extract`.

@@ -33,7 +33,7 @@ PAGE = "report.html"
 
 
 def find_published(run: Run) -> Published | None:
-    """The publication this run would make, if it is there, whole, and no device failed while it was made.
+    """Return the publication this run would make, if it is there, whole, and no device failed while it was made.
 
     Raises:
         UsageError: the names belong to another file that still exists.
@@ -48,7 +48,7 @@ def find_published(run: Run) -> Published | None:
 
 
 def require_own_names(run: Run, manifest: Mapping[str, Any] | None) -> None:
-    """Two videos of one stem must not overwrite each other's files.
+    """Refuse to overwrite the files of another video of the same stem.
 
     Raises:
         UsageError: with the name of the other video.
@@ -114,7 +114,7 @@ def publish(
 
 
 def require_sound(timeline: Timeline) -> None:
-    """What is about to be published was read back; its scores must be numbers.
+    """Refuse scores that are not numbers, in what was read back before it is published.
 
     Raises:
         NonFiniteError: naming the first frame whose score is not.
@@ -126,18 +126,18 @@ def require_sound(timeline: Timeline) -> None:
 
 
 def write_exchange_formats(run: Run, outcome: Outcome, folder: Path) -> dict[str, Path]:
-    """The formats that others read: the JSON of STEP5, and RTTM."""
+    """Write the formats that others read: the JSON of STEP5, and RTTM."""
     grid, name = run.media.grid, run.media.path.name
-    found = outcome.diarization
+    diarization = outcome.diarization
     table = folder / f"audio{run.audio_json_suffix}"
-    frames = rows(found.turns, found.scores, grid)
+    frames = rows(diarization.turns, diarization.scores, grid)
     audio_json.write(table, frames, video_filename=name, total_frames=grid.count, fps=grid.fps)
-    rttm.write(folder / "turns.rttm", found.turns, run.stem)
+    rttm.write(folder / "turns.rttm", diarization.turns, run.stem)
     return {run.audio_json_suffix: table, ".rttm": folder / "turns.rttm"}
 
 
 def write_report(report: DriftReport, folder: Path) -> Path:
-    """The whole drift report."""
+    """Write the whole drift report."""
     path = folder / "drift.json"
     with atomic_path(path) as temporary:
         temporary.write_text(report.to_json(), encoding="utf-8")
@@ -145,7 +145,7 @@ def write_report(report: DriftReport, folder: Path) -> Path:
 
 
 def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[str, Path]) -> dict[str, Any]:
-    """What was published, from what and by what: the part of the manifest that does not depend on the verdict."""
+    """Describe what was published, from what and by what: the part of the manifest that no verdict changes."""
     return {
         **staged.metadata,
         "run_key": run.key,
@@ -200,7 +200,7 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
 
 
 def page_of(run: Run) -> dict[str, Path]:
-    """The page of a drift that is published nonetheless, because that was asked for."""
+    """Return the page of a drift that is published nonetheless, because that was asked for."""
     page = run.staging / PAGE
     return {f"_{PAGE}": page} if page.is_file() else {}
 

@@ -43,9 +43,9 @@ def page(
         return None
     path = run.staging / PAGE
     sides = [
-        Side(load_timeline(one.timeline), str(one.timeline.relative_to(run.staging)))
-        for one in (candidate, reference)
-        if one
+        Side(load_timeline(side.timeline), str(side.timeline.relative_to(run.staging)))
+        for side in (candidate, reference)
+        if side
     ]
     try:
         sound = sound_of(samples, report) if samples else None
@@ -59,7 +59,7 @@ def page(
 
 
 def sound_of(samples: Samples, report: DriftReport | None) -> Sound:
-    """A recording to see and to play, around the worst stretch where there is one.
+    """Return a recording to see and to play, around the worst stretch where there is one.
 
     Raises:
         EngineError: ffmpeg is missing or fails.
@@ -72,7 +72,7 @@ def sound_of(samples: Samples, report: DriftReport | None) -> Sound:
 
 @contextmanager
 def sound_from(recording: Path, report: DriftReport | None) -> Iterator[Sound]:
-    """The sound of a video or audio file, decoded as a run would.
+    """Decode the sound of a video or audio file as a run would.
 
     Raises:
         MediaError: the file cannot be used, or has no sound.

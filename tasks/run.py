@@ -58,20 +58,13 @@ class Run:
     @cached_property
     def key(self) -> str:
         """Hash of everything that decides what is published: equal keys, equal publication."""
-        chosen = self.configuration
         return digest(
             {
-                "engine": ENGINE_VERSION,
-                "schema": SCHEMA_VERSION,
+                **asked_of(self.configuration, self.models),
                 "source": [self.media.path.name, self.media.sha256],
-                "models": self.models,
                 "device": [self.plan.on_cpu, self.plan.device_name],
                 "precision": [self.plan.precision, self.plan.autocast_dtype, self.plan.level],
                 "method": [self.plan.engine, self.plan.segmentation_step],
-                "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
-                "proof": [chosen.reference, chosen.on_drift],
-                "json_gzip": chosen.json_gzip,
-                "libraries": library_versions(),
             }
         )
 
@@ -111,7 +104,7 @@ class Run:
         return ResultStore(self.workspace / "inferences")
 
     def inference_name(self, plan: DevicePlan, samples_sha256: str) -> str:
-        """The store's name for what a plan computes from the samples."""
+        """Return the store's name for what a plan computes from the samples."""
         return store_key(samples_sha256, self.models, plan, self.parameters)
 
     def published(self, suffix: str) -> Path:
@@ -152,7 +145,7 @@ class Run:
                         folder.rmdir()
 
     def metadata(self, samples_sha256: str | None) -> dict[str, Any]:
-        """What every published file says of its origin."""
+        """Return what every published file says of its origin."""
         media, audio = self.media, self.media.audio
         return {
             "schema_version": SCHEMA_VERSION,
@@ -188,27 +181,30 @@ class StagedTimeline:
 
 
 def request_key(configuration: Configuration, models: dict[str, str]) -> str:
-    """Hash of what is asked of a run, whatever the video and the machine: a batch knows it before any run starts.
+    """Hash what is asked of a run, whatever the video and the machine: a batch knows it before any run starts.
 
     The device is left out: whichever computed a published timeline was held against the same reference, and the
     machine that plans a batch is not the one that computes.
     """
+    return digest(asked_of(configuration, models))
+
+
+def asked_of(configuration: Configuration, models: dict[str, str]) -> dict[str, Any]:
+    """Return everything that is asked of a run and decides what it publishes."""
     chosen = configuration
-    return digest(
-        {
-            "engine": ENGINE_VERSION,
-            "schema": SCHEMA_VERSION,
-            "models": models,
-            "method": [chosen.engine, chosen.segmentation_step],
-            "precision": [chosen.precision, chosen.autocast_dtype, chosen.level],
-            "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
-            "proof": [chosen.reference, chosen.on_drift],
-            "json_gzip": chosen.json_gzip,
-            "libraries": library_versions(),
-        }
-    )
+    return {
+        "engine": ENGINE_VERSION,
+        "schema": SCHEMA_VERSION,
+        "models": models,
+        "method": [chosen.engine, chosen.segmentation_step],
+        "precision": [chosen.precision, chosen.autocast_dtype, chosen.level],
+        "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
+        "proof": [chosen.reference, chosen.on_drift],
+        "json_gzip": chosen.json_gzip,
+        "libraries": library_versions(),
+    }
 
 
 def rational(value: Fraction) -> str:
-    """`30000/1001`."""
+    """Spell a fraction as `30000/1001`."""
     return f"{value.numerator}/{value.denominator}"

@@ -49,22 +49,22 @@ def selfcheck(
     """
     answers: list[SelfCheck] = []
 
-    def ask(chosen: DevicePlan) -> SelfCheck:
-        known = None if fresh else remembered(chosen, facts, models)
-        answer = known or examine(chosen, parameters, diarizer)
+    def ask(candidate: DevicePlan) -> SelfCheck:
+        known = None if fresh else remembered(candidate, facts, models)
+        answer = known or examine(candidate, parameters, diarizer)
         if not known and not answer.transient:
-            remember(answer, chosen, facts, models)
+            remember(answer, candidate, facts, models)
         answers.append(answer)
         return answer
 
-    chosen = degrade(plan, ask)
-    if chosen.is_reference and not answers:
-        ask(chosen)
+    candidate = degrade(plan, ask)
+    if candidate.is_reference and not answers:
+        ask(candidate)
     return tuple(answers)
 
 
 def examine(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
-    """`check`, where a failing device or a NaN is an answer too, unless it had no memory just now."""
+    """Check a plan, where a failing device or a NaN is an answer too, unless it had no memory just now."""
     try:
         return check(plan, parameters, diarizer)
     except EngineError as error:
@@ -85,7 +85,7 @@ def trusted_plan(
     known: Callable[[DevicePlan], SelfCheck | None],
     check_low_precision: Callable[[str, str], str | None],
 ) -> DevicePlan:
-    """The plan, made safer where this machine is known, or found now, not to bear it.
+    """Return the plan, made safer where this machine is known, or found now, not to bear it.
 
     Args:
         plan: what the profile asks for.

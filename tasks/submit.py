@@ -53,9 +53,9 @@ class Submission:
         folder = self.parameters.get("output")
         return Path(folder) if folder else None
 
-    def with_parameters(self, output: Path | None, chosen: Mapping[str, Any]) -> Self:
-        """The same with the parameters of its runs, in a form that JSON can say."""
-        return replace(self, parameters={**chosen, "output": str(output.absolute()) if output else None})
+    def with_parameters(self, output: Path | None, settings: Mapping[str, Any]) -> Self:
+        """Return the same with the parameters of its runs, in a form that JSON can say."""
+        return replace(self, parameters={**settings, "output": str(output.absolute()) if output else None})
 
     def identity(self, video: Path) -> str:
         """Names the work in idempotency keys: the file as it is now, and everything that is asked of the run.
@@ -63,9 +63,9 @@ class Submission:
         Size and time of change stand for the content, which a run reads anyway: hashing ten thousand videos first
         would read all of them twice.
         """
-        found = video.stat()
+        stat = video.stat()
         asked = dict(sorted(self.parameters.items()))
-        return digest([self.deployment, str(video), found.st_size, found.st_mtime_ns, asked])
+        return digest([self.deployment, str(video), stat.st_size, stat.st_mtime_ns, asked])
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class InFlightRuns:
         announce(ended)
 
 
-def submit_runs(found: Iterable[DiscoveredVideo], submission: Submission) -> BatchTotals:
+def submit_runs(videos: Iterable[DiscoveredVideo], submission: Submission) -> BatchTotals:
     """Start a flow run per video that needs one and wait for all of them, at most `in_flight` at a time.
 
     A batch that was killed finds its own runs again by their idempotency keys; see `submit`.
@@ -91,21 +91,21 @@ def submit_runs(found: Iterable[DiscoveredVideo], submission: Submission) -> Bat
         UsageError: the server knows no such deployment.
     """
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: CLIENT_RETRIES}):
-        return asyncio.run(submit_and_collect(found, submission))
+        return asyncio.run(submit_and_collect(videos, submission))
 
 
-async def submit_and_collect(found: Iterable[DiscoveredVideo], submission: Submission) -> BatchTotals:
-    """`hand_over`, with one client for all calls: once connected, it waits for a server that restarts."""
+async def submit_and_collect(videos: Iterable[DiscoveredVideo], submission: Submission) -> BatchTotals:
+    """Run `submit_runs` with one client for all calls: once connected, it waits for a server that restarts."""
     waiting = InFlightRuns()
     bound = min(submission.in_flight, MAX_IN_FLIGHT)
     async with get_client() as client:
         await require_deployment(client, submission.deployment)
-        for one in found:
-            ended = settled(one)
-            if ended:
-                waiting.end(ended)
+        for entry in videos:
+            outcome = settled(entry)
+            if outcome:
+                waiting.end(outcome)
                 continue
-            await start(client, submission, waiting, one.video)
+            await start(client, submission, waiting, entry.video)
             while len(waiting.runs) >= bound:
                 await collect(client, submission, waiting)
         while waiting.runs:
@@ -141,7 +141,7 @@ async def start(
 
 
 async def submit(client: PrefectClient, submission: Submission, video: Path) -> FlowRun:
-    """The flow run of this work that has not ended: one that is under way, else a new one.
+    """Return the flow run of this work that has not ended: one that is under way, else a new one.
 
     The idempotency key is the work's identity and an attempt number. The server answers a known key with the run that
     has it, so two batches, or one that was killed and started again, get the same run. A run that has ended without
@@ -165,7 +165,7 @@ async def submit(client: PrefectClient, submission: Submission, video: Path) -> 
 
 
 async def next_attempt(client: PrefectClient, identity: str, used: int) -> int:
-    """The first attempt number above a used one that no run has, or that a run has which may not have ended."""
+    """Return the first attempt number above a used one that no run has, or that a run has which may not have ended."""
     keys = {f"{identity}-{number}": number for number in range(used, used + MAX_IN_FLIGHT)}
     some = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=list(keys)))
     runs = await client.read_flow_runs(flow_run_filter=some, limit=MAX_IN_FLIGHT)
@@ -191,7 +191,7 @@ async def collect(client: PrefectClient, submission: Submission, waiting: InFlig
 
 
 def end_of(video: Path, output: Path | None, state: State[Any] | None) -> VideoOutcome:
-    """How a run on the server ended, by its last state; None where somebody deleted it."""
+    """Say how a run on the server ended, by its last state; None where somebody deleted it."""
     if state is None:
         return VideoOutcome(str(video), 1, "its flow run was deleted before it ended")
     if state.is_completed():
@@ -204,7 +204,7 @@ def end_of(video: Path, output: Path | None, state: State[Any] | None) -> VideoO
 
 
 def published(video: Path, output: Path | None) -> VideoOutcome:
-    """The end of a completed run: its manifest must be visible from here, or the next batch would run it again."""
+    """Return the outcome of a completed run: its manifest must be visible here, or a batch would run it again."""
     path = manifest_path(video, output)
     manifest = manifest_of(path)
     if manifest is None:

@@ -14,7 +14,7 @@ def audit(
     seed: Annotated[int | None, typer.Option(help="Repeats a draw; default: today's date.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Are published timelines still what the reference says? Exit code 3 where one is not. Nothing is changed."""
+    """Check whether published timelines are still what the reference says: exit code 3 if not. Nothing is changed."""
     from flows.cli.runner import run_audit  # noqa: PLC0415
 
     raise typer.Exit(run_audit({"folders": folders, "sample": sample, "seed": seed}, as_json=as_json))

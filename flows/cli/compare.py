@@ -34,14 +34,14 @@ def compare(
 
     rate = frame_rate(fps)
     tolerance = Tolerance().replace_from(limits or [])
-    trusted, found = load_pair(reference, candidate, rate)
-    report = hold_against(trusted, found, tolerance)
+    trusted, candidate_timeline = load_pair(reference, candidate, rate)
+    report = hold_against(trusted, candidate_timeline, tolerance)
     if explain:
         from tasks.explain import explain_afterwards  # noqa: PLC0415
 
-        report = explain_afterwards(report, found.metadata, explain)
+        report = explain_afterwards(report, candidate_timeline.metadata, explain)
     if html:
-        write_page(html, found, trusted, report, names=(candidate.name, reference.name))
+        write_page(html, candidate_timeline, trusted, report, names=(candidate.name, reference.name))
     if as_json:
         typer.echo(report.to_json())
     else:

@@ -21,14 +21,14 @@ log = logging.getLogger("step4")
 
 
 def screen(*, stderr: bool = False, markup: bool = False) -> Console:
-    """The terminal, or the file or pipe in its place."""
+    """Return the terminal, or the file or pipe in its place."""
     stream = sys.stderr if stderr else sys.stdout
-    told = stream.isatty() or "COLUMNS" in os.environ
-    return Console(stderr=stderr, markup=markup, highlight=False, width=None if told else PIPED_WIDTH)
+    width_known = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, markup=markup, highlight=False, width=None if width_known else PIPED_WIDTH)
 
 
 def heading(console: Console, name: str, style: str = "rule.line") -> None:
-    """A video's name on a line across the terminal, or across a page."""
+    """Print a video's name on a line across the terminal, or across a page."""
     console.print(Rule(Text(name), align="left", style=style), width=min(console.width, PAGE_WIDTH))
 
 
@@ -53,7 +53,7 @@ def progress(console: Console) -> Iterator["Progress"]:
 
 
 def lines_per_tenth() -> "Progress":
-    """A reporter that logs each stage's progress when another tenth is done."""
+    """Return a reporter that logs each stage's progress when another tenth is done."""
     tenths: dict[str, int] = {}
 
     def report(stage: str, done: int, total: int) -> None:

@@ -14,14 +14,14 @@ def selfcheck(
     fresh: Annotated[bool, typer.Option("--fresh", help="Check again even where the answer is known.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Does this machine's accelerator agree with its CPU? Exit code 0 if so, 3 if a safer plan must be used."""
+    """Check whether this machine's accelerator agrees with its CPU: exit code 0 if so, 3 if a safer plan is needed."""
     from flows.cli.runner import run_selfcheck  # noqa: PLC0415
 
     raise typer.Exit(run_selfcheck({"profile": profile, "models": models, "fresh": fresh}, as_json=as_json))
 
 
 def config(profile: ProfileName = None) -> None:
-    """The effective configuration as JSON: parameters, environment and profile combined."""
+    """Print the effective configuration as JSON: parameters, environment and profile combined."""
     from profiles.settings import Configuration  # noqa: PLC0415
     from tasks.engine.system.environment import machine_settings  # noqa: PLC0415
 
@@ -31,11 +31,12 @@ def config(profile: ProfileName = None) -> None:
 
 
 def profiles(as_json: AsJson = False) -> None:
-    """The profiles there are."""
+    """List the profiles."""
     from flows.cli.summaries import show_profiles  # noqa: PLC0415
     from profiles.profile import all_profiles  # noqa: PLC0415
 
     if as_json:
-        typer.echo(json.dumps({name: one.model_dump(mode="json") for name, one in all_profiles().items()}, indent=2))
+        known = {name: profile.model_dump(mode="json") for name, profile in all_profiles().items()}
+        typer.echo(json.dumps(known, indent=2))
     else:
         show_profiles(all_profiles().values())

@@ -70,7 +70,7 @@ def complain(error: Step4Error, *, as_json: bool) -> int:
 
 
 def unexpected(error: Exception, *, as_json: bool) -> int:
-    """A usage error of the command line itself, or an error nobody foresaw, with its cause."""
+    """Report a usage error of the command line itself, or an error nobody foresaw, with its cause."""
     show = getattr(error, "show", None)
     if show is not None:
         show()

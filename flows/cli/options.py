@@ -13,7 +13,7 @@ ModelSet = Annotated[str | None, typer.Option("--models", metavar="offline|HUB-I
 
 
 def frame_rate(text: str | None) -> Fraction | None:
-    """A frame rate from the command line: `25`, `23.976` or `24000/1001`.
+    """Parse a frame rate from the command line: `25`, `23.976` or `24000/1001`.
 
     Raises:
         UsageError: not a positive number.

@@ -37,12 +37,12 @@ def report(
 
     rate = frame_rate(fps)
     if against is None:
-        candidate, trusted, found = load(timeline, rate), None, None
+        candidate, trusted, drift = load(timeline, rate), None, None
     else:
         trusted, candidate = load_pair(against, timeline, rate)
-        found = hold_against(trusted, candidate)
+        drift = hold_against(trusted, candidate)
     names = (timeline.name, against.name if against else "")
-    write_page(output, candidate, trusted, found, names=names, audio=audio, lang=lang)
+    write_page(output, candidate, trusted, drift, names=names, audio=audio, lang=lang)
     typer.echo(f"{output}", err=True)
 
 
@@ -50,7 +50,7 @@ def write_page(
     output: Path,
     candidate: "Timeline",
     reference: "Timeline | None",
-    found: "DriftReport | None",
+    drift: "DriftReport | None",
     *,
     names: tuple[str, str],
     audio: Path | None = None,
@@ -63,7 +63,7 @@ def write_page(
     if audio:
         from tasks.report import sound_from  # noqa: PLC0415
 
-        heard = sound_from(audio, found)
+        heard = sound_from(audio, drift)
     trusted = Side(reference, names[1]) if reference else None
     with heard as sound:
-        write(output, Side(candidate, names[0]), trusted, found, sound, lang and lang.value)
+        write(output, Side(candidate, names[0]), trusted, drift, sound, lang and lang.value)

@@ -44,7 +44,7 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
 
 
 def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
-    """Two videos of one request must not publish under the same names.
+    """Refuse two videos of one request that would publish under the same names.
 
     Raises:
         UsageError: with both.
@@ -84,7 +84,7 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
 
 
 def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    """The flow, with progress on a console."""
+    """Run the flow, or its recipe, with progress on a console."""
     with (
         # Libraries print; stdout is for the result alone.
         redirect_stdout(sys.stderr),
@@ -102,8 +102,8 @@ def recipe_or_flow(module: str, recipe: str) -> Callable[..., Any]:
         recipe: the function in `flows.recipes`.
     """
     name = f"flows.{module}:{module}" if server_named() else f"flows.recipes.{module}:{recipe}"
-    found: Callable[..., Any] = resolve_name(name)
-    return found
+    function: Callable[..., Any] = resolve_name(name)
+    return function
 
 
 def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
@@ -156,7 +156,7 @@ def run_and_show(
 
 
 def run_quietly(flow: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A flow's report, whether it came as a result or on an error; stdout stays clean."""
+    """Return a flow's report, whether it came as a result or on an error; stdout stays clean."""
     with (
         redirect_stdout(sys.stderr),
         progress(screen(stderr=True)) as bars,

@@ -36,24 +36,24 @@ def show_batch(report: Mapping[str, Any], seconds: float) -> None:
 
 
 def show_audit(report: Mapping[str, Any], seconds: float) -> None:
-    """The bound, what was drawn from where, then the findings, the worst first."""
+    """Show the bound, what was drawn from where, then the findings, the worst first."""
     console = screen()
     console.print(report["sentence"], style="bold red" if report["failed"] else "bold green", soft_wrap=True)
     console.print(f"seed {report['seed']}, {seconds:.1f} s")
     table = Table("device", "profile", "published", "audited", box=None, header_style="bold")
-    for one in report["strata"]:
-        table.add_row(one["device"], one["profile"], str(one["published"]), str(one["audited"]))
+    for stratum in report["strata"]:
+        table.add_row(stratum["device"], stratum["profile"], str(stratum["published"]), str(stratum["audited"]))
     console.print(table)
     show_failures(console, report["failures"], ("exit code", "video", "error"))
 
 
 def show_failures(console: Console, failures: list[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
-    """A table of what went wrong, as long as a person reads."""
+    """Show a table of what went wrong, as long as a person reads."""
     if not failures:
         return
     table = Table(*columns, box=None, header_style="bold", title="the worst first", title_justify="left")
-    for one in failures[:WORST]:
-        table.add_row(*(Text(str(one[column.replace(" ", "_")]), overflow="fold") for column in columns))
+    for failure in failures[:WORST]:
+        table.add_row(*(Text(str(failure[column.replace(" ", "_")]), overflow="fold") for column in columns))
     console.print(table)
     if len(failures) > WORST:
         console.print(f"and {len(failures) - WORST} more: --json lists them all")
@@ -69,7 +69,7 @@ VERDICT_STYLES = {"coherent": "bold green", "drift": "bold red", "unverified": "
 
 
 def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, already: bool) -> None:
-    """The summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
+    """Show the summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
     from tasks.engine.formats import turns_parquet  # noqa: PLC0415
 
     console = screen()
@@ -95,13 +95,13 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, alrea
 
 
 def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) -> Iterator[tuple[str, str]]:
-    """(label, value) of each line."""
+    """Yield (label, value) of each line."""
     source, summary, device = manifest["source"], manifest["summary"], manifest["device"]
     yield "verdict", manifest["verdict_sentence"]
     yield "speech", f"{summary['speech_frames']} of {summary['frames']} frames, {summary['percent']:.1f} %"
     first = summary["first_speech_sec"]
     yield "first speech", "none" if first is None else f"{first:.2f} s"
-    shares = (f"{one['name']} {one['percent']:.0f} %" for one in summary["speakers"])
+    shares = (f"{speaker['name']} {speaker['percent']:.0f} %" for speaker in summary["speakers"])
     yield "speakers", ", ".join(shares) or "none"
     if source["fps_assumed"]:
         yield "frames", "no picture: 25 frames a second assumed"
@@ -132,9 +132,9 @@ def show_refused(video: Path, refused: Path, console: Console) -> bool:
 
 
 def refusal_rows(report: Mapping[str, Any], refused: Path) -> Iterator[tuple[str, str]]:
-    """(label, value) of each line."""
-    criteria = {one["name"]: one for one in report["criteria"]}
-    failed = sum(one["passed"] is False for one in criteria.values())
+    """Yield (label, value) of each line."""
+    criteria = {criterion["name"]: criterion for criterion in report["criteria"]}
+    failed = sum(criterion["passed"] is False for criterion in criteria.values())
     counted = f"{failed} of {len(criteria)} criteria failed, nothing was published"
     yield "verdict", f"{report['verdict']}: {report['reason'] or counted}"
     worst = criteria.get(report["worst"])
@@ -150,7 +150,7 @@ def refusal_rows(report: Mapping[str, Any], refused: Path) -> Iterator[tuple[str
 
 
 def lanes(turns: Iterable["Turn"], duration: float) -> Iterator[tuple[str, str]]:
-    """(speaker, picture) per speaker: a cell is full where the speaker talks for most of it, half for some of it."""
+    """Yield (speaker, lane): a cell is full where the speaker talks for most of it, half for some of it."""
     turns = list(turns)
     cell = duration / LANE_WIDTH if duration else 1.0
     for speaker in sorted({turn.speaker for turn in turns}):
@@ -171,10 +171,10 @@ def show_report(report: "DriftReport") -> None:
     console.print(Text(report.sentence), style="bold green" if not report.failed and not report.reason else "bold red")
     if report.criteria:
         table = Table("criterion", "value", "limit", "", "detail", box=None, header_style="bold")
-        for one in report.criteria:
-            value = "" if one.value is None else f"{one.value:.4g} {one.unit}"
-            limit = f"{'<' if one.strict else '<='} {one.limit:g} {one.unit}"
-            table.add_row(one.title, value, limit, PASSED[one.passed], Text(one.detail))
+        for criterion in report.criteria:
+            value = "" if criterion.value is None else f"{criterion.value:.4g} {criterion.unit}"
+            limit = f"{'<' if criterion.strict else '<='} {criterion.limit:g} {criterion.unit}"
+            table.add_row(criterion.title, value, limit, PASSED[criterion.passed], Text(criterion.detail))
         console.print(table)
     if report.localisation:
         console.print(Text(report.localisation.sentence), style="bold")
@@ -185,15 +185,22 @@ def show_report(report: "DriftReport") -> None:
 
 
 def show_profiles(profiles: Iterable["Profile"]) -> None:
-    """One line per profile."""
+    """Show one line per profile."""
     table = Table("profile", "aliases", "device", "precision", "batch", "for", box=None, header_style="bold")
-    for one in profiles:
-        table.add_row(one.name, ", ".join(one.aliases), one.device, one.precision, str(one.batch_size), one.description)
+    for profile in profiles:
+        table.add_row(
+            profile.name,
+            ", ".join(profile.aliases),
+            profile.device,
+            profile.precision,
+            str(profile.batch_size),
+            profile.description,
+        )
     screen(markup=True).print(table)
 
 
 def show_selfcheck(answers: Iterable[Mapping[str, Any]]) -> None:
-    """Each plan that was tried, and what each level said."""
+    """Show each plan that was tried, and what each level said."""
     console = screen()
     for answer in answers:
         known = " (known)" if answer["cached"] else ""

@@ -64,7 +64,7 @@ def analyse_video(video: Path, output: Path | None = None, **chosen: Any) -> dic
 
 @profiled
 def analyse(video: Path, output: Path, configuration: Configuration, dependencies: Dependencies) -> Published:
-    """The recipe, with the outside world passed in."""
+    """Run the recipe, with its dependencies passed in."""
     media = probe_task(video, configuration.limits)
     facts = dependencies.device_facts()
     models = identity(configuration.models)
@@ -108,7 +108,7 @@ def infer(run: Run, samples: Samples | None, dependencies: Dependencies) -> tupl
 
 
 def candidate_job(run: Run, samples: Samples, dependencies: Dependencies) -> InferenceJob:
-    """The candidate's inference, and what the reference's shares with it."""
+    """Return the candidate's inference, and what the reference's shares with it."""
     return InferenceJob(
         role="candidate",
         plan=run.plan,

@@ -64,7 +64,7 @@ def run_batch(
 def submit(
     folders: list[Path], output: Path | None, configuration: Configuration, deployment: str, in_flight: int
 ) -> BatchTotals:
-    """A flow run for each video, which the server's workers take."""
+    """Start a flow run for each video, which the server's workers take."""
     from tasks.submit import Submission, submit_runs_task  # noqa: PLC0415  # Prefect's client: only with a server
 
     submission = Submission(deployment, in_flight=in_flight).with_parameters(output, configuration.asked())

@@ -33,7 +33,7 @@ def gpu_slot_of_this_machine() -> str:
 
 
 def make_pools() -> None:
-    """A pool of processes per hardware class, on bare machines; a pool of containers is made by hand."""
+    """Create a pool of processes per hardware class, on bare machines; a pool of containers is made by hand."""
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:
         for name, description in POOLS.items():
@@ -50,15 +50,15 @@ def make_gpu_limit(gpus: int) -> None:
 def make_automations(file: Path = ROOT / "automations.yaml") -> None:
     """Create what the file says, or bring it up to date."""
     with get_client(sync_client=True) as client:
-        for said in yaml.safe_load(file.read_text(encoding="utf-8"))["automations"]:
-            automation = AutomationCore.model_validate(said)
+        for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["automations"]:
+            automation = AutomationCore.model_validate(entry)
             for old in client.read_automations_by_name(automation.name):
                 client.delete_automation(old.id)
             client.create_automation(automation)
 
 
 def deploy_flows() -> None:
-    """`prefect deploy --all`.
+    """Run `prefect deploy --all`.
 
     Raises:
         UsageError: with what Prefect said.

@@ -18,7 +18,7 @@ PREFECT = (sys.executable, "-m", "prefect")
 
 @contextmanager
 def child(name: str, arguments: tuple[str, ...], logs: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A `prefect` process in a session of its own, ended with everything it started when the block ends."""
+    """Run a `prefect` process in a session of its own; end it with everything it started when the block ends."""
     with (logs / f"{name}.log").open("ab") as log:
         command = [*PREFECT, *arguments]
         process = subprocess.Popen(  # noqa: S603  # our own list

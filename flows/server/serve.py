@@ -55,7 +55,7 @@ def serve(
 
 
 def environment(port: int, home: Path, inbox: Path) -> Mapping[str, str]:
-    """What server, workers and runs find in their environment."""
+    """Return what server, workers and runs find in their environment."""
     settings = {name: value or "" for name, value in dotenv_values(ROOT / "deploy" / "prefect.env").items()}
     return {
         **settings,
@@ -70,7 +70,7 @@ def environment(port: int, home: Path, inbox: Path) -> Mapping[str, str]:
 
 
 def deploy(gpus: int) -> None:
-    """Everything that `make deploy` does, and the GPU limit of this machine for runs to find."""
+    """Do all that `make deploy` does, and leave the GPU limit of this machine for runs to find."""
     from flows.server import deploy as deployment  # noqa: PLC0415  # Prefect reads its settings when it is imported
 
     os.environ["STEP4_GPU_SLOT"] = deployment.gpu_slot_of_this_machine()
@@ -81,21 +81,21 @@ def deploy(gpus: int) -> None:
 
 
 def start_selfcheck() -> None:
-    """The worker's first run: what it finds is heeded by all that follow."""
+    """Start the workers' first run: what it finds is heeded by all that follow."""
     from prefect.deployments import run_deployment  # noqa: PLC0415  # as above
 
     run_deployment("step4-selfcheck/selfcheck", timeout=0, as_subflow=False)
 
 
 def is_free(port: int) -> bool:
-    """Could a server listen there?"""
+    """Tell whether a server could listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return probe.connect_ex((HOST, port)) != 0
 
 
 def free_port() -> int:
-    """One that the system chooses."""
+    """Return a port that the system chooses."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -59,12 +59,12 @@ def show(
 
 
 def key(kind: str, stem: str) -> str:
-    """An artifact's key for a video: lowercase letters, digits and dashes is all that Prefect takes."""
+    """Spell an artifact's key for a video: lowercase letters, digits and dashes is all that Prefect takes."""
     return f"{kind}-{re.sub(r'[^a-z0-9]+', '-', stem.lower()).strip('-')}".rstrip("-")
 
 
 def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision: Decision, picture: bytes) -> str:
-    """The page: verdict first, then the picture, the criteria, and where things lie."""
+    """Write the page: verdict first, then the picture, the criteria, and where things lie."""
     summary, plan = candidate.summary, run.plan
     where = run.refused if decision is Decision.REFUSE else run.output
     speech = f"Speech on {summary.speech_frames} of {summary.frames} frames ({summary.percent:.1f} %)"
@@ -83,30 +83,30 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
 
 
 def image(picture: bytes) -> str:
-    """A PNG inside Markdown; the page does without one that is too large."""
+    """Embed a PNG in Markdown; the page does without one that is too large."""
     if len(picture) > LARGEST_PICTURE:
         return f"(The picture has {len(picture)} bytes: too large to show here.)"
     return f"![who speaks when](data:image/png;base64,{base64.b64encode(picture).decode()})"
 
 
 def table(criteria: tuple[Criterion, ...]) -> str:
-    """The criteria as a Markdown table."""
+    """Spell the criteria as a Markdown table."""
     lines = [" | ".join(map(str, row.values())) for row in rows(criteria)]
     head = " | ".join(rows(criteria)[0])
     return "\n".join(f"| {line} |" for line in (head, " | ".join(["---"] * len(rows(criteria)[0])), *lines))
 
 
 def rows(criteria: tuple[Criterion, ...]) -> list[dict[str, Any]]:
-    """One object per criterion, in the order that its columns are shown in."""
+    """Return one object per criterion, in the order that its columns are shown in."""
     return [
         {
-            "criterion": one.title,
-            "value": "" if one.value is None else f"{one.value:.4g} {one.unit}".rstrip(),
-            "limit": f"{'<' if one.strict else '<='} {one.limit:g} {one.unit}".rstrip(),
-            "result": PASSED[one.passed],
-            "detail": one.detail,
+            "criterion": criterion.title,
+            "value": "" if criterion.value is None else f"{criterion.value:.4g} {criterion.unit}".rstrip(),
+            "limit": f"{'<' if criterion.strict else '<='} {criterion.limit:g} {criterion.unit}".rstrip(),
+            "result": PASSED[criterion.passed],
+            "detail": criterion.detail,
         }
-        for one in criteria
+        for criterion in criteria
     ]
 
 
@@ -116,33 +116,33 @@ def plain(text: str) -> str:
 
 
 def with_progress(dependencies: Dependencies) -> Dependencies:
-    """The same dependencies, whose progress is shown on the server, unless somebody watches already."""
+    """Return the same dependencies, whose progress is shown on the server, unless somebody watches already."""
     if dependencies.progress is not no_progress or not connected():
         return dependencies
     return replace(dependencies, progress=shown_progress(time.monotonic))
 
 
 def shown_progress(clock: Callable[[], float]) -> Progress:
-    """A reporter that keeps a progress artifact up to date, every ten seconds at most; a short run shows none.
+    """Return a reporter that keeps a progress artifact up to date, every ten seconds at most; a short run shows none.
 
     Args:
         clock: seconds since some instant.
     """
     shares: dict[str, float] = {}
     bar: list[UUID] = []
-    told, lock = [clock()], threading.Lock()
+    last_update, lock = [clock()], threading.Lock()
     # Inference reports from threads of its own, which do not know whose run they work for.
     of_this_run = copy_context()
 
     def report(stage: str, done: int, total: int) -> None:
         shares[stage] = 100 * done / max(total, 1)
-        if clock() - told[0] < PROGRESS_EVERY_SEC or not lock.acquire(blocking=False):
+        if clock() - last_update[0] < PROGRESS_EVERY_SEC or not lock.acquire(blocking=False):
             return
         try:
             with best_effort("Progress"):
                 of_this_run.run(tell, bar, dict(shares))
         finally:
-            told[0] = clock()
+            last_update[0] = clock()
             lock.release()
 
     return report

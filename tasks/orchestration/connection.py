@@ -16,18 +16,18 @@ API_URL = "PREFECT_API_URL"
 
 
 def in_flow_run() -> bool:
-    """Is this code running inside a Prefect flow run?"""
+    """Tell whether this code runs inside a Prefect flow run."""
     context = sys.modules.get("prefect.context")
     return context is not None and context.FlowRunContext.get() is not None
 
 
 def connected() -> bool:
-    """Is this a flow run on a server that was named? One that Prefect starts for itself has nobody who looks at it."""
+    """Tell whether this is a flow run on a named server: nobody looks at one that Prefect starts for itself."""
     return in_flow_run() and server_named()
 
 
 def server_named() -> bool:
-    """Was a Prefect server named, in any of the places that Prefect reads its settings from?
+    """Tell whether a Prefect server was named, in any of the places that Prefect reads its settings from?
 
     Prefect itself is only asked where it is loaded already, or where one of its files could name a server: asking
     takes two seconds.
@@ -51,7 +51,7 @@ def settings_files() -> Iterator[Path]:
 
 
 def mentions_api_url(file: Path) -> bool:
-    """Could this file name a server? As a variable, or as `url` below `api`."""
+    """Tell whether this file may name a server? As a variable, or as `url` below `api`."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace").lower()
     except OSError:

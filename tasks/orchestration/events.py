@@ -45,7 +45,7 @@ def emit(kind: str, video: Path, profile: str | None, payload: Mapping[str, Any]
 
 
 def announce_published(run: Run, published: Published) -> None:
-    """`step4.timeline.published`: what STEP5 waits for. `already`: was it found, and nothing computed?"""
+    """Send `step4.timeline.published`, which STEP5 waits for; `already`: was it found, and nothing computed?"""
     manifest = published.manifest
     payload = {
         **_of_run(run),
@@ -64,7 +64,7 @@ def announce_published(run: Run, published: Published) -> None:
 
 
 def announce_drift(run: Run, report: DriftReport, decision: Decision) -> None:
-    """`step4.drift.detected`: the criteria beyond their limits, the first stage that diverged, and what was done."""
+    """Send `step4.drift.detected`: the criteria beyond their limits, the first stage that diverged, what was done."""
     if report.verdict not in FAILED:
         return
     payload = {
@@ -83,14 +83,14 @@ def announce_drift(run: Run, report: DriftReport, decision: Decision) -> None:
 
 
 def announce_fallback(run: Run, failed: DevicePlan, reason: str) -> None:
-    """`step4.device.fallback`: as it happens, since what follows on the CPU may take hours."""
+    """Send `step4.device.fallback` as it happens, since what follows on the CPU may take hours."""
     payload = {**_of_run(run), "device": failed.device, "device_name": failed.device_name, "reason": reason}
     emit("device.fallback", run.media.path, run.configuration.profile, payload)
 
 
 @contextmanager
 def refusal_announced(video: Path, profile: str) -> Iterator[None]:
-    """`step4.media.refused`, where the block ends because the video cannot be used."""
+    """Send `step4.media.refused` where the block ends because the video cannot be used."""
     try:
         yield
     except MediaError as error:
@@ -105,7 +105,7 @@ def _of_run(run: Run) -> dict[str, Any]:
 
 
 def announce_selfcheck(outcome: str, device_name: str, checks: list[dict[str, Any]]) -> None:
-    """`step4.selfcheck.passed`, `.diverged` or `.failed`, of the resource `step4.device`."""
+    """Send `step4.selfcheck.passed`, `.diverged` or `.failed`, of the resource `step4.device`."""
     if not connected():
         return
     from prefect.events import emit_event  # noqa: PLC0415

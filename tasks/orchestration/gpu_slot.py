@@ -20,7 +20,7 @@ LEASE_SEC = 60.0
 
 
 def in_gpu_slot(dependencies: Dependencies) -> Dependencies:
-    """The same, whose inference waits for a place where it is planned on a GPU. CPU work waits for nothing."""
+    """Return the same, whose inference waits for a place where it is planned on a GPU. CPU work waits for nothing."""
     limit = machine_settings().gpu_slot
     # Without a server there is nobody to share the machine with by such a limit.
     if not limit or not in_flow_run():
@@ -31,7 +31,7 @@ def in_gpu_slot(dependencies: Dependencies) -> Dependencies:
 
 
 def _waiting(infer: Callable[..., Any], limit: str) -> Callable[..., Any]:
-    """A diarizer or an explainer that holds the place for as long as it runs."""
+    """Return a diarizer or an explainer that holds the place for as long as it runs."""
 
     def infer_in_slot(*arguments: Any) -> Any:  # noqa: ANN401  # stands for either
         plan = next(argument for argument in arguments if isinstance(argument, DevicePlan))

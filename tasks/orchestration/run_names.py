@@ -8,7 +8,7 @@ from tasks.orchestration.connection import best_effort, connected
 
 
 def run_name() -> str:
-    """`clip · gpu_fp32`: what the run is called until its verdict is known."""
+    """Return `clip · gpu_fp32`: what the run is called until its verdict is known."""
     from prefect.runtime import flow_run  # noqa: PLC0415  # loaded where a flow run is
 
     parameters = flow_run.parameters

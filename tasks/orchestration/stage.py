@@ -77,7 +77,7 @@ class Stage(Generic[P, R]):
         return task(**options)(self._attempt)  # type: ignore[call-overload, no-any-return]
 
     def _attempt(self, argument: Any) -> R:  # noqa: ANN401  # the stage's own
-        """One attempt of a task run; what it raises may leave word for a second one."""
+        """Make one attempt of a task run; what it raises may leave an argument for a second one."""
         from prefect.runtime import task_run  # noqa: PLC0415
 
         run = UUID(str(task_run.id))

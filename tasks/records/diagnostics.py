@@ -23,7 +23,7 @@ INCONSISTENCIES = Path("debug") / "audio_inconsistencies.log"
 
 
 def folder() -> Path:
-    """Where diagnostics lie: STEP4_DIAGNOSTICS_DIR, else the working folder."""
+    """Return where diagnostics lie: STEP4_DIAGNOSTICS_DIR, else the working folder."""
     return machine_settings().diagnostics_dir
 
 
@@ -35,8 +35,8 @@ def record(run: Run, kind: str, **facts: Any) -> None:  # noqa: ANN401  # whatev
         kind: `drift`, `fallback` or `low_detection_rate`.
         facts: what else there is to say.
     """
-    chosen = {"profile": run.configuration.profile, "device": run.plan.device, "precision": run.plan.precision}
-    write_line(kind, run.media.path, {**chosen, **facts})
+    context = {"profile": run.configuration.profile, "device": run.plan.device, "precision": run.plan.precision}
+    write_line(kind, run.media.path, {**context, **facts})
 
 
 @contextmanager
@@ -64,7 +64,7 @@ def failures_recorded(video: Path) -> Iterator[None]:
 
 
 def write_line(kind: str, video: Path, facts: Mapping[str, Any]) -> None:
-    """One JSON line: time, kind, video, and what there is to say."""
+    """Append one JSON line: time, kind, video, and the facts."""
     moment = datetime.now(UTC).isoformat(timespec="seconds")
     line = {"time": moment, "kind": kind, "video": str(video), **facts}
     path = folder() / INCONSISTENCIES

@@ -41,7 +41,7 @@ class RunProfile:
     inferences: list[dict[str, Any]] = field(default_factory=list)
 
     def dependencies(self, dependencies: Dependencies) -> Dependencies:
-        """The same dependencies, measured."""
+        """Return the same dependencies, measured."""
         return replace(
             dependencies,
             run_ffmpeg=self.staged("extract", dependencies.run_ffmpeg),
@@ -50,7 +50,7 @@ class RunProfile:
         )
 
     def staged(self, stage: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, measured as one stage."""
+        """Return the same function, measured as one stage."""
 
         @wraps(work)
         def measured(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  # stands for any
@@ -63,7 +63,7 @@ class RunProfile:
         return measured
 
     def inferring(self, diarizer: Callable[..., Diarization]) -> Callable[..., Diarization]:
-        """The same diarizer, measured stage by stage."""
+        """Return the same diarizer, measured stage by stage."""
 
         def measured(
             samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress
@@ -87,9 +87,9 @@ class RunProfile:
 def inference(
     plan: DevicePlan, facts: dict[str, Any], meter: StageProfiler, audio_sec: float, windows: int
 ) -> dict[str, Any]:
-    """One inference in figures; its milliseconds per window leave loading out."""
-    total = sum(one.seconds for one in meter.measures)
-    computing = sum(one.seconds for one in meter.measures if one.stage != LOADING)
+    """Return one inference in figures; its milliseconds per window leave loading out."""
+    total = sum(measurement.seconds for measurement in meter.measures)
+    computing = sum(measurement.seconds for measurement in meter.measures if measurement.stage != LOADING)
     per_window = 1000 * computing / max(windows, 1)
     log.info("[PROFILING] Pyannote inference: %.1fms/segment (moyenne)", per_window)
     return {
@@ -101,14 +101,14 @@ def inference(
         "windows": windows,
         "ms_per_window": round(per_window, 2),
         "real_time_factor": round(total / audio_sec, 4) if audio_sec else None,
-        "peak_rss_mib": max(one.rss_mib for one in meter.measures),
-        "peak_device_mib": max((one.device_mib or 0.0 for one in meter.measures), default=0.0) or None,
-        "stages": [asdict(one) for one in meter.measures],
+        "peak_rss_mib": max(measurement.rss_mib for measurement in meter.measures),
+        "peak_device_mib": max((measurement.device_mib or 0.0 for measurement in meter.measures), default=0.0) or None,
+        "stages": [asdict(measurement) for measurement in meter.measures],
     }
 
 
 def profiled(analyse: Analyse) -> Analyse:
-    """The same run, measured where its configuration asks for it, however it ends."""
+    """Return the same run, measured where its configuration asks for it, however it ends."""
 
     @wraps(analyse)
     def measured(video: Path, output: Path, configuration: Configuration, dependencies: Dependencies) -> Published:
@@ -133,7 +133,7 @@ def write(profile: RunProfile, video: Path, name: str, ended: str, seconds: floa
     now = datetime.now(UTC)
     run: dict[str, Any] = {"time": now.isoformat(timespec="seconds"), "video": str(video), "profile": name}
     run |= {"ended": ended, "seconds": round(seconds, 3)}
-    first = next(iter(sorted(profile.inferences, key=lambda one: bool(one["reference"]))), {})
+    first = next(iter(sorted(profile.inferences, key=lambda inference: bool(inference["reference"]))), {})
     columns = ("audio_sec", *ROW, "peak_rss_mib", "peak_device_mib")
     try:
         append(folder() / "logs" / f"audio_metrics_{now:%Y%m%d}.csv", run | {n: first.get(n) for n in columns})
@@ -148,7 +148,7 @@ def write(profile: RunProfile, video: Path, name: str, ended: str, seconds: floa
 
 
 def append(path: Path, row: dict[str, Any]) -> None:
-    """A row, below the names where the file is new.
+    """Append a row, below the names where the file is new.
 
     Raises:
         OSError, StorageError: it cannot be written.
