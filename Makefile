@@ -10,14 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: demo serve deploy test test-fast models check format docs lock clean
 
 demo: $(STAMP) models
-	@$(BIN)/python -m tasks.engine.media.sample demo
-	@echo; echo '$$ step4 run demo/clip.mp4'
-	@step4 run demo/clip.mp4
-	@echo; echo 'The incident: the same clip at a ten-thousandth of its level, under naive FP16.'
-	@echo '$$ step4 run demo/quiet.mkv --profile cpu_amp_unsafe'
-	@step4 run demo/quiet.mkv --profile cpu_amp_unsafe; code=$$?; \
-	  echo "exit code $$code"; ls demo/quiet_* 2>/dev/null && exit 1; test $$code -eq 3 && \
-	  echo 'Caught as drift, nothing published.'
+	@$(BIN)/python -m flows.server.demo demo
 
 # The Prefect UI on this machine, with every deployment and two workers, until Ctrl-C.
 PORT ?= 4200

@@ -39,4 +39,4 @@ def check_detection_rate(run: Run, outcome: Outcome, summary: Summary) -> Detect
     return DetectionRate.USUAL
 
 
-check_detection_rate_task = stage("watch")(check_detection_rate)
+check_detection_rate_task = stage("detection-rate")(check_detection_rate)
