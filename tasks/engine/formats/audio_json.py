@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tasks.engine.core.arrow import to_numpy
 from tasks.engine.core.constants import ASSUMED_FPS
 from tasks.engine.core.errors import NonFiniteError, StorageError, UsageError
+from tasks.engine.core.finite import first_non_finite
 from tasks.engine.core.frames import FrameGrid, rate_of
 from tasks.engine.core.timeline import Timeline, label_activity
 from tasks.engine.formats.audio_json_frames import SHAPE, FrameReader
@@ -96,8 +97,8 @@ def _sink(path: Path, *, zipped: bool) -> Iterator[io.TextIOBase]:
 def _frames(batch: pa.RecordBatch) -> Iterator[str]:
     """JSON of each frame. Frames in a run share all but number and time, so the rest is built once per run."""
     number, times, speech, count = (to_numpy(batch.column(place)) for place in range(4))
-    if not np.isfinite(times).all():
-        raise NonFiniteError(f"The timecode of frame {number[~np.isfinite(times)][0]} is not a finite number.")
+    if (place := first_non_finite(times)) is not None:
+        raise NonFiniteError(f"The timecode of frame {number[place]} is not a finite number.")
     names, active = label_activity(batch.column("active_speaker_labels"))
     state = np.column_stack([speech, count, active])
     starts = np.flatnonzero(np.append(True, (state[1:] != state[:-1]).any(axis=1)))

@@ -1,5 +1,6 @@
 """Collects the frames of an ``_audio.json`` as they are read, so that no tree of objects is built."""
 
+import contextlib
 import json
 import math
 from array import array
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.errors import UsageError
+from tasks.engine.core.finite import finite_float
 
 MAX_SPEAKERS = 1000
 """More labels than any recording has people: the file is something else."""
@@ -104,9 +106,13 @@ class FrameReader:
     def _time(self, frame: int, time: object) -> float:
         if time is None:
             return math.nan
-        if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+        seconds = None
+        if isinstance(time, int | float) and not isinstance(time, bool):
+            with contextlib.suppress(ValueError):
+                seconds = finite_float(time)
+        if seconds is None:
             self._refuse(frame, f"timecode_sec is {_shown(time)}, finite seconds are needed")
-        return float(time)
+        return seconds
 
     def _refuse(self, frame: int, reason: str) -> NoReturn:
         raise UsageError(f"{self._path}: frame {frame}: {reason}.")

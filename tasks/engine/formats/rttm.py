@@ -8,7 +8,6 @@ Fields cannot hold spaces, so white space, control characters and ``%`` in names
 Marie" becomes "Anne%20Marie") and decoded when read; an empty name is ``<NA>``. Other names stay as they are.
 """
 
-import math
 import re
 import urllib.parse
 from collections.abc import Iterable
@@ -16,7 +15,8 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import parse_seconds
+from tasks.engine.system.atomic import atomic_write_text
 
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f]|^<(?=NA>$)")
 _NO_NAME = "<NA>"
@@ -34,8 +34,7 @@ def write(path: Path, turns: Iterable[Turn], file_id: str) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(_line(turn, file_id) for turn in sorted(turns)), encoding="utf-8", newline="\n")
+    atomic_write_text(path, "".join(_line(turn, file_id) for turn in sorted(turns)))
 
 
 def read(path: Path) -> list[Turn]:
@@ -90,8 +89,5 @@ def _times(fields: list[str]) -> tuple[float, float] | None:
     """Onset and duration in seconds, None where the line has another shape."""
     if fields[0] != "SPEAKER" or len(fields) not in _FIELDS:
         return None
-    try:
-        onset, duration = float(fields[3]), float(fields[4])
-    except ValueError:
-        return None
-    return (onset, duration) if 0 <= onset < math.inf and 0 <= duration < math.inf else None
+    onset, duration = parse_seconds(fields[3]), parse_seconds(fields[4])
+    return None if onset is None or duration is None else (onset, duration)

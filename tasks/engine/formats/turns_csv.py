@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, seconds, text_of
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import one_line, parse_interval, text_of
+from tasks.engine.system.atomic import atomic_write_text
 
 HEADER = ("start_sec", "end_sec", "speaker")
 HEADERS = (HEADER, ("start_s", "end_s", "speaker"), ("start", "end", "speaker"))
@@ -26,10 +26,11 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(HEADER)
-        table.writerows((repr(turn.start), repr(turn.end), one_line(turn.speaker)) for turn in sorted(turns))
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(HEADER)
+    table.writerows((repr(turn.start), repr(turn.end), one_line(turn.speaker)) for turn in sorted(turns))
+    atomic_write_text(path, text.getvalue())
 
 
 def read(path: Path) -> list[Turn]:
@@ -58,7 +59,7 @@ def columns_of(header: list[str]) -> list[int] | None:
 def _turn(path: Path, line: int, row: list[str], columns: list[int]) -> Turn:
     if max(columns) < len(row):
         start, end, speaker = (row[column] for column in columns)
-        times = seconds(start, end)
+        times = parse_interval(start, end)
         if times:
             return Turn(*times, speaker)
     raise UsageError(f"{path}: line {line} is {','.join(row)[:80]!r}; {SHAPE}.")

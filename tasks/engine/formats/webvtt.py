@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
 from tasks.engine.formats.text import one_line, text_of
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.system.atomic import atomic_write_text
 
 SIGNATURE = "WEBVTT"
 SHAPE = "a cue is '00:00:00.500 --> 00:00:02.000' and below it '<v SPEAKER_00>text'"
@@ -31,8 +31,7 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join([SIGNATURE + "\n", *map(_cue, sorted(turns))]), encoding="utf-8", newline="\n")
+    atomic_write_text(path, "\n".join([SIGNATURE + "\n", *map(_cue, sorted(turns))]))
 
 
 def read(path: Path) -> list[Turn]:

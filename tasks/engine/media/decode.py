@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.engine.core.constants import SAMPLE_RATE
 from tasks.engine.core.errors import EngineError, MediaError, StorageError
+from tasks.engine.core.finite import first_non_finite
 from tasks.engine.media.containers import DECODERS, AudioTrack, Media
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.system.atomic import atomic_path
@@ -189,8 +190,8 @@ def _checksum(media: Media, samples: NDArray[np.float32]) -> str:
     """Hexadecimal sha256 of (samples,) float32, in one pass that also refuses NaN and infinity."""
     digest = hashlib.sha256()
     for start, block in stretches(samples, BLOCK_SAMPLES):
-        if not np.isfinite(block).all():
-            at = (start + int(np.flatnonzero(~np.isfinite(block))[0])) / SAMPLE_RATE
+        if (place := first_non_finite(block)) is not None:
+            at = (start + place) / SAMPLE_RATE
             raise MediaError(
                 f"The audio of {media.path.name!r} holds NaN or infinity at {at:.2f} s: finite samples only."
             )

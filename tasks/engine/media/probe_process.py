@@ -17,6 +17,7 @@ import numpy as np
 
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import MediaError, Step4Error, StorageError
+from tasks.engine.core.finite import finite_float, first_non_finite
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.containers import AudioTrack, Media, read
 from tasks.engine.media.limits import MediaLimits
@@ -114,7 +115,7 @@ def media_from(path: Path, facts: dict[str, Any], body: bytes) -> Media:
     return Media(
         path=path,
         grid=grid_from(facts, body),
-        video_start=finite(facts["video_start"]),
+        video_start=finite_float(facts["video_start"]),
         audio=track_from(facts["audio"]) if facts["audio"] is not None else None,
         **{name: facts[name] for name in PLAIN},
     )
@@ -130,7 +131,7 @@ def grid_from(facts: dict[str, Any], body: bytes) -> FrameGrid:
     times = np.frombuffer(body, "<f8") if facts["variable_frame_rate"] else None
     if rate <= 0 or count < 0 or (times is None) == bool(body):
         raise ValueError("no frame grid")
-    if times is not None and (len(times) != count or not np.isfinite(times).all() or np.any(np.diff(times) < 0)):
+    if times is not None and (len(times) != count or first_non_finite(times) is not None or np.any(np.diff(times) < 0)):
         raise ValueError("no times of frames")
     return FrameGrid(count, rate, times)
 
@@ -142,22 +143,10 @@ def track_from(facts: dict[str, Any]) -> AudioTrack:
         codec=str(facts["codec"]),
         sample_rate=int(facts["sample_rate"]),
         channels=int(facts["channels"]),
-        start_offset_sec=finite(facts["start_offset_sec"]),
-        duration_sec=finite(facts["duration_sec"]),
-        largest_gap_sec=finite(facts["largest_gap_sec"]),
+        start_offset_sec=finite_float(facts["start_offset_sec"]),
+        duration_sec=finite_float(facts["duration_sec"]),
+        largest_gap_sec=finite_float(facts["largest_gap_sec"]),
     )
-
-
-def finite(value: object) -> float:
-    """A number of seconds.
-
-    Raises:
-        ValueError: NaN or infinite.
-    """
-    number = float(value)  # type: ignore[arg-type]  # TypeError is the answer to anything else
-    if not np.isfinite(number):
-        raise ValueError(f"{number} where seconds are expected")
-    return number
 
 
 def broken(path: Path, finished: sandbox.Finished, bounds: Bounds) -> MediaError:

@@ -83,6 +83,16 @@ def atomic_path(dest: Path, disk: Disk | None = None) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with the line ends it has; the file appears whole or not at all.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
 def sha256_of(path: Path) -> str:
     """Hexadecimal sha256 of a file's content, read in blocks.
 
