@@ -151,15 +151,14 @@ def refuse_beyond(path: Path, media: Media, used: Sequence[StreamStats], limits:
     track, grid = media.audio, media.grid
     hours = max(grid.duration, track.start_offset_sec + track.duration_sec if track else 0.0) / 3600
     pictures = [stream.width * stream.height for tally in used if (stream := tally.stream).type == "video"]
-    for value, limit, unit in (
-        (hours, limits.hours, "h"),
-        (grid.count, limits.frames, "frames"),
-        (max(pictures, default=0), limits.pixels, "pixels per frame"),
-        (track.channels if track else 0, limits.channels, "channels"),
-        (track.sample_rate if track else 0, limits.sample_rate, "samples per second"),
+    for limit, value in (
+        ("hours", hours),
+        ("frames", grid.count),
+        ("pixels", max(pictures, default=0)),
+        ("channels", track.channels if track else 0),
+        ("sample_rate", track.sample_rate if track else 0),
     ):
-        if not value <= limit:
-            raise MediaError(f"{path.name!r} holds {value:.6g} {unit}: up to {limit:.6g} would be accepted.")
+        limits.check(limit, value, path.name)
 
 
 def video_grid(video: StreamStats) -> tuple[FrameGrid, bool]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from av.stream import Disposition
 
-from tasks.engine.core.errors import MediaError
 from tasks.engine.media.limits import MediaLimits
 
 
@@ -89,9 +88,8 @@ def tallied(container: Any, limits: MediaLimits) -> list[StreamStats]:  # noqa: 
     Raises:
         MediaError: more streams than the limit.
     """
-    kind, streams = container.format.name, len(container.streams)
-    if streams > limits.streams:
-        raise MediaError(f"{Path(container.name).name!r} has {streams} streams: up to {limits.streams} are accepted.")
+    kind = container.format.name
+    limits.check("streams", len(container.streams), Path(container.name).name)
     # What libavformat makes up for AVI includes the decoder's delay in the picture's times and not in the audio's.
     tallies = [StreamStats(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
     for packet in container.demux():
