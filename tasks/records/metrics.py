@@ -54,10 +54,10 @@ class RunProfile:
 
         @wraps(work)
         def measured(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  # stands for any
-            with profile_stages("cpu", told=False) as meter:
+            with profile_stages("cpu", marked_within=False) as meter:
                 result = work(*arguments, **named)
                 meter.mark(stage)
-            self.stages += map(asdict, meter.measures)
+            self.stages += map(asdict, meter.measurements)
             return result
 
         return measured
@@ -88,8 +88,8 @@ def inference(
     plan: DevicePlan, facts: dict[str, Any], meter: StageProfiler, audio_sec: float, windows: int
 ) -> dict[str, Any]:
     """One inference in figures; its milliseconds per window leave loading out."""
-    total = sum(one.seconds for one in meter.measures)
-    computing = sum(one.seconds for one in meter.measures if one.stage != LOADING)
+    total = sum(one.seconds for one in meter.measurements)
+    computing = sum(one.seconds for one in meter.measurements if one.stage != LOADING)
     per_window = 1000 * computing / max(windows, 1)
     log.info("[PROFILING] Pyannote inference: %.1fms/segment (moyenne)", per_window)
     return {
@@ -101,9 +101,9 @@ def inference(
         "windows": windows,
         "ms_per_window": round(per_window, 2),
         "real_time_factor": round(total / audio_sec, 4) if audio_sec else None,
-        "peak_rss_mib": max(one.rss_mib for one in meter.measures),
-        "peak_device_mib": max((one.device_mib or 0.0 for one in meter.measures), default=0.0) or None,
-        "stages": [asdict(one) for one in meter.measures],
+        "peak_rss_mib": max(one.rss_mib for one in meter.measurements),
+        "peak_device_mib": max((one.device_mib or 0.0 for one in meter.measurements), default=0.0) or None,
+        "stages": [asdict(one) for one in meter.measurements],
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, parse_interval, text_of
+from tasks.engine.formats.text import one_line, parse_interval, read_text
 from tasks.engine.system.atomic import atomic_write_text
 
 SHAPE = "a line of Audacity labels is START<TAB>END<TAB>LABEL, times in seconds from 0"
@@ -31,12 +31,18 @@ def read(path: Path) -> list[Turn]:
     Raises:
         UsageError: unreadable, or a malformed line (it is named).
     """
-    lines = enumerate(text_of(path, "Audacity labels").split("\n"), start=1)
-    return sorted(turn(path, number, line) for number, line in lines if line.strip() and not line.startswith("\\"))
+    lines = enumerate(read_text(path, "Audacity labels").split("\n"), start=1)
+    return sorted(
+        parse_line(path, number, line) for number, line in lines if line.strip() and not line.startswith("\\")
+    )
 
 
-def turn(path: Path, number: int, line: str) -> Turn:
-    """One line as a turn."""
+def parse_line(path: Path, number: int, line: str) -> Turn:
+    """Parse one line.
+
+    Raises:
+        UsageError: it is malformed.
+    """
     start, _, rest = line.rstrip("\r").partition("\t")
     end, _, label = rest.partition("\t")
     times = parse_interval(start, end)

@@ -13,12 +13,12 @@ _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def one_line(label: str) -> str:
-    """A label with each run of white space and control characters made one space, none at its ends."""
+    """Make each run of white space and control characters in a label one space, none at its ends."""
     return _BLANK.sub(" ", label).strip(" ")
 
 
-def text_of(path: Path, kind: str) -> str:
-    """The whole text of a small file, line ends as they are.
+def read_text(path: Path, kind: str) -> str:
+    """Read the whole text of a small file, line ends as they are.
 
     Raises:
         UsageError: unreadable, not UTF-8, or far larger than a list of turns.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.frames import FrameGrid
-from tasks.engine.core.timeline import Timeline
+from tasks.engine.core.timeline import Timeline, timeline_of
 from tasks.engine.core.turns import Turn
 from tasks.engine.formats import audacity, rttm, turns_csv, turns_json, turns_parquet, webvtt
 from tasks.engine.formats.audio_json import write as write_audio_json
@@ -20,7 +20,6 @@ from tasks.engine.formats.convert import FORMATS, write
 from tasks.engine.formats.detect import load, load_pair, read
 from tasks.engine.formats.text import one_line
 from tasks.engine.formats.timeline_parquet import write_timeline
-from tasks.engine.formats.turn_grid import on_grid
 from tasks.engine.media.decode import executable
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
@@ -86,7 +85,7 @@ def test_each_format_looks_as_its_definition_says(tmp_path: Path) -> None:
         "00:00:01.000 --> 00:00:03.000\n<v SPEAKER_01>SPEAKER_01\n",
         "audacity": "0.400000\t1.200000\tSPEAKER_00\n1.000000\t3.000000\tSPEAKER_01\n",
     }
-    table = on_grid(TURNS, FrameGrid(80, Fraction(25)))
+    table = timeline_of(TURNS, None, FrameGrid(80, Fraction(25)))
     for name, text in texts.items():
         write(table, TURNS, name, tmp_path / name, "clip.mp4")
         assert (tmp_path / name).read_text(encoding="utf-8") == text
@@ -95,7 +94,7 @@ def test_each_format_looks_as_its_definition_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", FORMATS)
 def test_every_exported_format_is_read_by_its_content(tmp_path: Path, to: str) -> None:
     """Whatever the file is called; the frames are those of the turns."""
-    table = on_grid(TURNS, FrameGrid(80, Fraction(25)))
+    table = timeline_of(TURNS, None, FrameGrid(80, Fraction(25)))
     write(table, TURNS, to, tmp_path / "x", "clip.mp4")
     frames = None if to == "audio-json" else 80
     back = load(tmp_path / "x", frames=frames)
@@ -137,7 +136,7 @@ def test_two_files_of_turns_share_a_grid(tmp_path: Path) -> None:
 
 def test_an_audio_json_and_turns_compare(tmp_path: Path) -> None:
     """The frames' own turns say the same as the frames."""
-    table = on_grid(TURNS, FrameGrid(80, Fraction(25)))
+    table = timeline_of(TURNS, None, FrameGrid(80, Fraction(25)))
     write_audio_json(tmp_path / "a", table.batches(), video_filename="", total_frames=80, fps=Fraction(25))
     audacity.write(tmp_path / "b", TURNS)
     one, other = load_pair(tmp_path / "a", tmp_path / "b")
@@ -198,7 +197,7 @@ def test_times_in_milliseconds_are_refused(tmp_path: Path) -> None:
 
 def test_frames_of_a_timeline_are_its_own(tmp_path: Path) -> None:
     """A number of frames is for turns: a table has its own."""
-    write_timeline(tmp_path / "t", on_grid(TURNS, FrameGrid(80, Fraction(25))))
+    write_timeline(tmp_path / "t", timeline_of(TURNS, None, FrameGrid(80, Fraction(25))))
 
     assert load(tmp_path / "t", frames=80).frames == 80
     with pytest.raises(UsageError, match="80 frames, not 81"):

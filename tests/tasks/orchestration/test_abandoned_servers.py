@@ -13,8 +13,8 @@ UNSHARED = ("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$0" "$@"
 
 SERVER = f"""
 import os, sys
-from tasks.engine.system.stale_files import machine
-owner = f"{{machine()}}-{2**22 + 1}-0"  # no process here has such a number
+from tasks.engine.system.stale_files import pid_namespace
+owner = f"{{pid_namespace()}}-{2**22 + 1}-0"  # no process here has such a number
 env = {{**os.environ, "PREFECT__SERVER_EPHEMERAL": "1", "{OWNER}": owner}}
 print("started", flush=True)
 work = "import sys; print('up', flush=True); sys.stdin.read()"
