@@ -84,8 +84,8 @@ class JsonStream:
                 if not self._more(len(self._text) - self._place):
                     self._refuse(error.msg)
                 continue
-            # A number at the very end of the text held may go on behind it.
-            if end < len(self._text) or not self._more(self._chunk):
+            # A number near the end of the text held may go on behind it: after "1", "1." or "1e-".
+            if end + 2 < len(self._text) or not self._more(self._chunk):
                 self._place = end
                 return value
 
@@ -112,13 +112,13 @@ class JsonStream:
         """Read on, at least a chunk; what was passed is let go. False where nothing is left."""
         if self._ended:
             return False
-        self._text, passed = self._text[self._place :], self._place
-        self._before, self._place = self._before + passed, 0
-        if len(self._text) > self._max_value:
+        if len(self._text) - self._place > self._max_value:
             self._refuse(f"a value of more than {self._max_value >> 20} million characters")
         further = self._source.read(max(characters, self._chunk))
         self._ended = not further
-        self._text += further
+        if further:  # at the end the place must stay: callers hold offsets into the text
+            self._text = self._text[self._place :] + further
+            self._before, self._place = self._before + self._place, 0
         return not self._ended
 
     def _refuse(self, reason: str) -> NoReturn:
