@@ -17,7 +17,7 @@ def _limit(default: float, unit: str, description: str) -> Any:  # noqa: ANN401 
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """Limits on one video. The metadata of each field hold its unit and its description, for settings and messages.
+    """Limits on one video. Each field's metadata holds its unit and description, for settings and messages.
 
     A recording is limited because gaps become silence: one forged timestamp could fill the disk. Reading adds one
     second per 20 MB of the file to `wall_sec` and `cpu_sec`.

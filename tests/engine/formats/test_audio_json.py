@@ -223,7 +223,7 @@ def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
         ({"frames_analysis": [frame(1, timecode_sec=float("nan"))]}, "NaN after frame 0"),
     ],
 )
-def test_strangers_are_refused(tmp_path: Path, content: Any, words: str) -> None:
+def test_other_json_is_refused(tmp_path: Path, content: Any, words: str) -> None:
     """JSON that is no timeline, and frames that are not numbered 1, 2, 3…: what was found, and which frame."""
     with pytest.raises(UsageError, match=words):
         load_timeline(saved(tmp_path / "x.json", content))

@@ -94,7 +94,7 @@ def test_files_of_other_tools_are_read(tmp_path: Path) -> None:
         (b"", "is empty; .*turns are RTTM"),
     ],
 )
-def test_malformed_turns_and_strangers_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_malformed_turns_and_other_files_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
     """One sentence with the line, and what it should look like."""
     (tmp_path / "x").write_bytes(content)
 

@@ -79,10 +79,10 @@ def test_times_that_are_none_are_refused(times: list[float]) -> None:
 def test_a_probe_answers_from_its_process(tmp_path: Path) -> None:
     """Of a real clip: its frames, its sound, its size."""
     video = clip(tmp_path / "clip.mp4")
-    found = examine(video, video.stat().st_size, MediaLimits())
+    answer = examine(video, video.stat().st_size, MediaLimits())
 
-    assert (found.path, found.size, found.grid.count, found.grid.fps) == (video, video.stat().st_size, 125, 25)
-    assert found.audio is not None
+    assert (answer.path, answer.size, answer.grid.count, answer.grid.fps) == (video, video.stat().st_size, 125, 25)
+    assert answer.audio is not None
 
 
 class Crashed:
