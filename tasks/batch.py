@@ -95,7 +95,7 @@ def conclude(totals: BatchTotals, *, partial_success_ok: bool) -> dict[str, Any]
     """
     report = totals.report(partial_success_ok=partial_success_ok)
     log.info(
-        "Batch: %d vidéo(s), %d déjà à jour, %d publiée(s), %d en échec",
+        "Batch: %d video(s), %d current, %d published, %d failed",
         report["videos"],
         report["current"],
         totals.published.total(),

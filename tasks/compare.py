@@ -4,6 +4,7 @@ import logging
 
 from tasks.detection_rate import DetectionRate
 from tasks.diarize import Outcome
+from tasks.engine.core import log_lines
 from tasks.engine.core.choices import FAILED, Decision, Verdict
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
@@ -34,11 +35,11 @@ def compare(
         return DriftReport(Verdict.REFERENCE, Tolerance(), reason=reference_reason(outcome))
     if reference is None:
         return DriftReport(Verdict.UNVERIFIED, Tolerance(), reason="published without a comparison, as asked")
-    log.info("Vérification de la cohérence GPU/CPU...")
+    log.info(log_lines.COHERENCE_CHECK)
     report = hold_against(load_timeline(reference.timeline), timeline, threshold=threshold)
     if report.verdict is Verdict.COHERENT:
         offset = report.criterion("first_detection_offset_sec").value or 0.0
-        log.info("Test de cohérence réussi (décalage max: %dms)", round(1000 * offset))
+        log.info(log_lines.COHERENCE_PASSED, round(1000 * offset))
     else:
         log.error("%s", report.sentence)
     return report
@@ -62,13 +63,13 @@ def decide(report: DriftReport, on_drift: str, rate: DetectionRate = DetectionRa
     if report.verdict not in FAILED:
         return Decision.SUBSTITUTE if rate is DetectionRate.TOO_LOW else Decision.PUBLISH
     if on_drift == "substitute" and report.verdict is not Verdict.REFERENCE_NOT_REPEATABLE:
-        log.warning("La référence CPU est publiée à la place du candidat")
+        log.warning("The CPU reference is published in the candidate's place")
         return Decision.SUBSTITUTE
     if on_drift == "warn" and report.verdict is Verdict.DRIFT and rate is DetectionRate.TOO_LOW:
-        log.warning("La référence CPU est publiée: le taux de détection du candidat n'est pas crédible")
+        log.warning("The CPU reference is published: the candidate's detection rate is too low to be believed")
         return Decision.SUBSTITUTE
     if on_drift == "warn" and report.verdict is Verdict.DRIFT:
-        log.warning("Publication malgré la divergence (on_drift=warn)")
+        log.warning("Published in spite of the drift (on_drift=warn)")
         return Decision.PUBLISH
     return Decision.REFUSE
 

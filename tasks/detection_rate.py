@@ -4,6 +4,7 @@ import logging
 from enum import Enum, auto
 
 from tasks.diarize import Outcome
+from tasks.engine.core import log_lines
 from tasks.engine.core.summary import Summary
 from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
@@ -31,10 +32,10 @@ def check_detection_rate(run: Run, outcome: Outcome, summary: Summary) -> Detect
     if outcome.name is None or summary.percent >= LOW_PERCENT:
         return DetectionRate.USUAL
     if summary.percent < TOO_LOW_PERCENT and not outcome.plan.is_reference:
-        log.warning("Taux de détection faible (%.0f%%), activation du fallback CPU", summary.percent)
+        log.warning(log_lines.DETECTION_RATE_FALLBACK, summary.percent)
         record(run, "low_detection_rate", percent=summary.percent, action="asked the CPU")
         return DetectionRate.TOO_LOW
-    log.warning("[PROFILING] Taux de détection bas (%.0f%%), vérifier le modèle", summary.percent)
+    log.warning(log_lines.DETECTION_RATE_LOW, summary.percent)
     record(run, "low_detection_rate", percent=summary.percent, action="warned")
     return DetectionRate.USUAL
 

@@ -3,6 +3,7 @@
 import logging
 
 from profiles.settings import Configuration
+from tasks.engine.core import log_lines
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import DeviceError
 from tasks.engine.devices.batch_size import auto_batch_size
@@ -95,10 +96,10 @@ def reason(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | 
 def announce(configuration: Configuration, plan: DevicePlan) -> None:
     """Log the lines that operators search for."""
     precision = PRECISION_NAMES[plan.precision]
-    log.info("[PROFILING] AudioService: Profil %s activé (%s)", configuration.profile, precision)
+    log.info(log_lines.PROFILE_IN_USE, configuration.profile, precision)
     if not plan.on_cpu:
         gib = plan.free_memory / GIB
-        log.info("[PROFILING] Mémoire GPU disponible: %.1f Go, batch_size=%d", gib, plan.batch_size)
+        log.info(log_lines.GPU_MEMORY, gib, plan.batch_size)
 
 
 plan_device_task = stage("plan-device")(plan_device)

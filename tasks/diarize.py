@@ -10,8 +10,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Reference
 from tasks.engine.core.errors import DeviceError, EngineError, NonFiniteError, UsageError
+from tasks.engine.core.finite import first_non_finite
 from tasks.engine.core.turns import SpeechScores
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.result_store import ResultStore
@@ -118,7 +120,12 @@ def diarize(job: InferenceJob) -> Outcome:
         kept = job.store.get(name)
         if kept is not None:
             require_finite(kept)
-            log.info("Inférence déjà faite (%s, %s, %s), résultat repris", job.role, plan.device, plan.precision)
+            log.info(
+                "Inference already done (%s, %s, %s): result taken from the store",
+                job.role,
+                plan.device,
+                plan.precision,
+            )
             return Outcome(kept, plan, attempts=job.attempt, from_store=True, name=name)
 
         def progress(step: str, done: int, total: int) -> None:
@@ -127,7 +134,7 @@ def diarize(job: InferenceJob) -> Outcome:
         result = job.diarizer(job.samples(), plan, job.parameters, progress)
         require_finite(result)
         job.store.put(name, result)
-    log.info("Diarisation: %d segment(s) détecté(s)", len(result.turns))
+    log.info(log_lines.DIARIZATION_DONE, len(result.turns))
     return Outcome(result, plan, attempts=job.attempt, name=name)
 
 
@@ -137,9 +144,9 @@ def require_finite(result: Diarization) -> None:
     Raises:
         NonFiniteError: with the first bad frame's time.
     """
-    bad = np.flatnonzero(~np.isfinite(result.scores.values))
-    if len(bad):
-        seconds = result.scores.start + bad[0] * result.scores.step
+    bad = first_non_finite(result.scores.values)
+    if bad is not None:
+        seconds = result.scores.start + bad * result.scores.step
         raise NonFiniteError(f"speech score at {seconds:.2f} s is not finite: expected a number from 0 to 1")
 
 
@@ -150,7 +157,7 @@ def fall_back(job: InferenceJob, error: Exception) -> InferenceJob | None:
     """
     if not isinstance(error, DeviceError) or job.plan.fallback != "cpu" or job.attempt > 1:
         return None
-    log.warning("Erreur CUDA, passage en mode CPU: %s", error)
+    log.warning(log_lines.CUDA_FALLBACK, error)
     job.tell_fallback(job.plan, str(error))
     return replace(job, plan=job.plan.on_cpu_instead(str(error)), attempt=2)
 

@@ -47,8 +47,7 @@ def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{str(video)!r} cannot be opened ({reason}): may it be read?") from error
-    if size > limits.input_gib * GIB:
-        raise MediaError(f"{video.name!r} has {size / GIB:.1f} GiB: up to {limits.input_gib:g} GiB would be accepted.")
+    limits.check("input_gib", size / GIB, video.name)
     return examine(video.absolute(), size, limits)
 
 

@@ -9,11 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tasks.diarize import Outcome
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import DriftError, NonFiniteError, StorageError, UsageError
+from tasks.engine.core.finite import first_non_finite
 from tasks.engine.core.timeline import Timeline, rows
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.detect import load_timeline
@@ -21,7 +20,7 @@ from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.publishing.manifest import Published, fell_back, read_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.publishing.swap import swap
-from tasks.engine.system.atomic import atomic_path, disk_in_force, make_folder, sha256_of
+from tasks.engine.system.atomic import atomic_write_text, disk_in_force, make_folder, sha256_of
 from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
 from tasks.run import Run, StagedTimeline
@@ -43,7 +42,7 @@ def find_published(run: Run) -> Published | None:
     require_own_names(run, manifest)
     if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
         return None
-    log.info("Déjà publié avec la même entrée, les mêmes paramètres et modèles: aucune inférence (%s)", path)
+    log.info("Already published from the same input, parameters and models: nothing computed (%s)", path)
     return Published(path, manifest, already=True)
 
 
@@ -100,8 +99,7 @@ def publish(
         "substituted": substituted,
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    with atomic_path(run.staging / "manifest.json") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    atomic_write_text(run.staging / "manifest.json", text)
     staged_files = {**files, MANIFEST: run.staging / "manifest.json"}
     try:
         swap({path: run.published(suffix) for suffix, path in staged_files.items()}, unlisted(run, files), run.aside)
@@ -109,7 +107,7 @@ def publish(
         raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     if outcome.plan.fallback_reason:
         record(run, "fallback", reason=outcome.plan.fallback_reason)
-    log.info("Publié: %s (%s)", run.published(MANIFEST), verdict)
+    log.info("Published: %s (%s)", run.published(MANIFEST), verdict)
     return Published(run.published(MANIFEST), json.loads(text))
 
 
@@ -120,9 +118,9 @@ def require_sound(timeline: Timeline) -> None:
         NonFiniteError: naming the first frame whose score is not.
     """
     scores = timeline.scores
-    bad = [] if scores is None else np.flatnonzero(~np.isfinite(scores)).tolist()
-    if bad:
-        raise NonFiniteError(f"speech score of frame {bad[0] + 1} is not finite: expected a number from 0 to 1")
+    bad = None if scores is None else first_non_finite(scores)
+    if bad is not None:
+        raise NonFiniteError(f"speech score of frame {bad + 1} is not finite: expected a number from 0 to 1")
 
 
 def write_exchange_formats(run: Run, outcome: Outcome, folder: Path) -> dict[str, Path]:
@@ -139,8 +137,7 @@ def write_exchange_formats(run: Run, outcome: Outcome, folder: Path) -> dict[str
 def write_report(report: DriftReport, folder: Path) -> Path:
     """Write the whole drift report."""
     path = folder / "drift.json"
-    with atomic_path(path) as temporary:
-        temporary.write_text(report.to_json(), encoding="utf-8")
+    atomic_write_text(path, report.to_json())
     return path
 
 
@@ -220,7 +217,7 @@ def retire_what_is_not_proved(run: Run) -> None:
     make_folder(retired)
     for name in (path.name, *manifest["files"]):
         disk_in_force().replace(run.output / name, retired / name)
-    log.warning("La publication précédente n'était pas vérifiée pour ce contenu, déplacée dans %s", retired)
+    log.warning("The earlier publication was not proved for this content: moved to %s", retired)
 
 
 find_published_task = stage("find-published")(find_published)

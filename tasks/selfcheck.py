@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import EngineError
 from tasks.engine.core.exception_map import is_out_of_memory
@@ -21,8 +22,6 @@ from tasks.orchestration.events import announce_selfcheck
 from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.selfcheck")
-
-TO_FP32 = "Détection de divergence GPU/CPU, passage en mode FP32"
 
 
 def selfcheck(
@@ -97,9 +96,9 @@ def trusted_plan(
     safe = replace(plan, precision="fp32", reason=f"{plan.reason}; {trouble}") if trouble else plan
     safe = safe if safe.precision == "naive" else degrade(safe, known)
     if safe.precision != plan.precision:
-        log.warning(TO_FP32)
+        log.warning(log_lines.DIVERGENCE_TO_FP32)
     if safe.on_cpu and not plan.on_cpu:
-        log.warning("Erreur CUDA, passage en mode CPU: %s", safe.fallback_reason)
+        log.warning(log_lines.CUDA_FALLBACK, safe.fallback_reason)
     return safe
 
 

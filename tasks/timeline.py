@@ -3,6 +3,7 @@
 import logging
 
 from tasks.diarize import Outcome
+from tasks.engine.core import log_lines
 from tasks.engine.core.timeline import rows, summarise
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.media.decode import Samples
@@ -37,9 +38,7 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     staged = StagedTimeline(folder / "timeline.parquet", folder / "turns.parquet", summary, metadata)
     timeline_parquet.write(staged.timeline, rows(turns, scores, grid), metadata)
     turns_parquet.write(staged.turns, turns, metadata)
-    log.info(
-        "Timeline audio: %d/%d frames avec parole (%.1f%%)", summary.speech_frames, summary.frames, summary.percent
-    )
+    log.info(log_lines.TIMELINE_DONE, summary.speech_frames, summary.frames, summary.percent)
     return staged
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiles.settings import Configuration
+from tasks.engine.core import log_lines
 from tasks.engine.core.constants import SAMPLE_RATE
 from tasks.engine.core.errors import StorageError
 from tasks.engine.core.exception_map import map_exception
@@ -54,10 +55,10 @@ class RunProfile:
 
         @wraps(work)
         def measured(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401  # stands for any
-            with profile_stages("cpu", told=False) as meter:
+            with profile_stages("cpu", marked_within=False) as meter:
                 result = work(*arguments, **named)
                 meter.mark(stage)
-            self.stages += map(asdict, meter.measures)
+            self.stages += map(asdict, meter.measurements)
             return result
 
         return measured
@@ -88,10 +89,10 @@ def inference(
     plan: DevicePlan, facts: dict[str, Any], meter: StageProfiler, audio_sec: float, windows: int
 ) -> dict[str, Any]:
     """Return one inference in figures; its milliseconds per window leave loading out."""
-    total = sum(measurement.seconds for measurement in meter.measures)
-    computing = sum(measurement.seconds for measurement in meter.measures if measurement.stage != LOADING)
+    total = sum(measurement.seconds for measurement in meter.measurements)
+    computing = sum(measurement.seconds for measurement in meter.measurements if measurement.stage != LOADING)
     per_window = 1000 * computing / max(windows, 1)
-    log.info("[PROFILING] Pyannote inference: %.1fms/segment (moyenne)", per_window)
+    log.info(log_lines.INFERENCE_TIME, per_window)
     return {
         **{name: facts.get(name) for name in ROW[:5]},
         "reference": plan.is_reference,
@@ -101,9 +102,10 @@ def inference(
         "windows": windows,
         "ms_per_window": round(per_window, 2),
         "real_time_factor": round(total / audio_sec, 4) if audio_sec else None,
-        "peak_rss_mib": max(measurement.rss_mib for measurement in meter.measures),
-        "peak_device_mib": max((measurement.device_mib or 0.0 for measurement in meter.measures), default=0.0) or None,
-        "stages": [asdict(measurement) for measurement in meter.measures],
+        "peak_rss_mib": max(measurement.rss_mib for measurement in meter.measurements),
+        "peak_device_mib": max((measurement.device_mib or 0.0 for measurement in meter.measurements), default=0.0)
+        or None,
+        "stages": [asdict(measurement) for measurement in meter.measurements],
     }
 
 

@@ -31,7 +31,7 @@ from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.publishing.manifest import Published, read_manifest
-from tasks.engine.system.stale_files import machine
+from tasks.engine.system.stale_files import pid_namespace
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
@@ -269,7 +269,8 @@ def test_staging_of_a_killed_process_is_swept_and_a_live_ones_is_left(video: Pat
     """Only what belongs to no living process of this machine goes."""
     staging = video.parent / ".step4" / "staging"
     dead, alive, elsewhere = (
-        staging / f"{node}-{pid}-abc" for node, pid in ((machine(), 2**22 + 1), (machine(), 1), ("other", 1))
+        staging / f"{node}-{pid}-abc"
+        for node, pid in ((pid_namespace(), 2**22 + 1), (pid_namespace(), 1), ("other", 1))
     )
     for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)

@@ -16,7 +16,7 @@ from tasks.engine.core.errors import StorageError
 from tasks.engine.core.turns import Turn
 from tasks.engine.publishing.manifest import read_manifest
 from tasks.engine.system.atomic import Disk, disk_replaced
-from tasks.engine.system.stale_files import is_stale, machine, remove_stale
+from tasks.engine.system.stale_files import is_stale, pid_namespace, remove_stale
 from tasks.engine.testing import ScriptedDiarizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
@@ -138,8 +138,8 @@ def test_leftovers_of_the_dead_are_swept(video: Path) -> None:
     dead, alive, elsewhere = (
         folder / f".step4-{node}-{pid}-0123456789abcdef.part"
         for folder, node, pid in (
-            (store, machine(), 2**22 + 1),
-            (video.parent, machine(), os.getpid()),
+            (store, pid_namespace(), 2**22 + 1),
+            (video.parent, pid_namespace(), os.getpid()),
             (store, "other-machine", 1),
         )
     )

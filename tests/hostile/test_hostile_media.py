@@ -15,7 +15,9 @@ from corpus import ACCEPTED, CASES, REFUSED, Case
 from paths import ROOT
 
 from tasks.engine.core.errors import MediaError
-from tasks.media import extract, probe
+from tasks.engine.media.decode import decode
+from tasks.engine.system import sandbox
+from tasks.media import probe
 
 SECONDS = 60
 """CPU time that no case may use: an honest clip needs one."""
@@ -46,7 +48,7 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 def attempt(video: Path, out: Path, case: Case) -> MediaError | None:
     """Probe and decode; the refusal."""
     try:
-        extract(probe(video, case.limits), out / "samples.f32", limits=case.limits)
+        decode(probe(video, case.limits), out / "samples.f32", sandbox.run, case.limits)
     except MediaError as error:
         return error
     return None

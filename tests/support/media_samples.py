@@ -109,3 +109,9 @@ class FakeRunner:
         if self.raises:
             raise self.raises(arguments, bounds.wall_sec)
         return subprocess.CompletedProcess(arguments, self.returncode, b"", self.stderr)
+
+
+def bytes_of(path: Path, content: bytes) -> Path:
+    """A file of just these bytes."""
+    path.write_bytes(content)
+    return path

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def to_numpy(column: pa.Array) -> NDArray[Any]:
-    """(n,) values of a boolean, integer or float column that has no nulls."""
+    """View a boolean, integer or float column without nulls as (n,) values; booleans are copied."""
     _, data = column.buffers()
     size, offset = len(column), column.offset
     if data is None or not size:
@@ -25,7 +25,7 @@ def to_numpy(column: pa.Array) -> NDArray[Any]:
 
 
 def to_arrow(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
-    """A column of that type, which must be boolean, integer or float."""
+    """Make (n,) values a column of that type, which must be boolean, integer or float."""
     if pa.types.is_boolean(kind):
         data = np.packbits(values.astype(np.bool_), bitorder="little")
     else:
@@ -34,7 +34,7 @@ def to_arrow(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
 
 
 def to_strings(texts: Sequence[str]) -> pa.Array:
-    """A column of strings."""
+    """Make texts a column of strings."""
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))

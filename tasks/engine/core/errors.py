@@ -78,7 +78,8 @@ class StorageError(Step4Error):
 class BatchError(Step4Error):
     """Some videos of a batch, or some timelines of an audit, failed; the exit code is the worst one's.
 
-    report: what became of all of them. Optional, so that an error that was stored can be built from its message.
+    Attributes:
+        report: what became of all of them; optional, so that a stored error can be built from its message.
     """
 
     def __init__(self, message: str, exit_code: int = 1, report: Mapping[str, Any] | None = None) -> None:

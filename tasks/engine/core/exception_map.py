@@ -1,4 +1,4 @@
-"""What libraries raise, in this project's words, where no stage has put it into words before."""
+"""Maps exceptions of libraries to the error tree, where no stage has done so before."""
 
 import errno
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from tasks.engine.core.errors import DeviceError, EngineError, MediaError, ServiceError, Step4Error, StorageError
 
-OF_LIBRARY: dict[str, type[Step4Error]] = {
+LIBRARY_ERRORS: dict[str, type[Step4Error]] = {
     "av": MediaError,
     "pyarrow": StorageError,
     "zipfile": StorageError,
@@ -18,52 +18,72 @@ OF_LIBRARY: dict[str, type[Step4Error]] = {
     "httpcore": ServiceError,
     "sqlalchemy": ServiceError,
 }
-OF_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ESTALE, errno.ENOLCK}
-DEVICE_WORDS = ("CUDA", "cuDNN", "CUBLAS", "CUFFT", "cusolver", "NVML", "no kernel image", "out of memory")
+"""By the top-level package of the exception's class."""
+
+DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ESTALE, errno.ENOLCK}
+
+OUT_OF_MEMORY_PHRASES = ("out of memory", "can't allocate memory", "bad_alloc")
+"""In lower case: what torch's CUDA and CPU allocators and the C++ runtime say when memory ran out."""
+
+DEVICE_FAILURE_PHRASES = (
+    "CUDA error",
+    "CUDA driver",
+    "CUDA device",
+    "cudaGetDeviceCount",
+    "No CUDA GPUs",
+    "not compiled with CUDA",
+    "NVIDIA driver",
+    "NVML",
+    "no kernel image",
+    "cuDNN error",
+    "unable to find an engine",
+    "CUBLAS_STATUS",
+    "CUFFT_",
+    "cusolver",
+)
+"""What torch's messages contain when the device, its driver or one of its libraries failed, and not our code."""
+
+MAX_MESSAGE = 300
+"""Characters kept of a library's message: torch appends its C++ stack."""
 
 
 def map_exception(error: BaseException) -> Step4Error | None:
-    """The error of the tree that a foreign exception stands for; None for one that nobody foresaw.
+    """Return the error of the tree that an exception stands for; None for one that nobody foresaw.
 
-    An error of the tree stands for itself. The library is told by the exception's own class: none is imported here.
+    An error of the tree stands for itself. A library is recognised by the exception's own class: none is imported.
     """
     if isinstance(error, Step4Error):
         return error
-    text = " ".join(str(error).split())[:300] or type(error).__name__
+    text = message_of(error)
     library = type(error).__module__.partition(".")[0]
     if isinstance(error, MemoryError) and library == "builtins":
         return EngineError("out of memory: free some, or lower the batch size")
-    if isinstance(error, RuntimeError) and any(word in text for word in DEVICE_WORDS):
+    if is_device_failure(error):
         return DeviceError(text)
     library = "prefect" if isinstance(error, RuntimeError) and "Prefect" in text else library
-    if library in OF_LIBRARY:
-        return OF_LIBRARY[library](f"{library}: {text}")
-    if isinstance(error, OSError) and error.errno in OF_DISK:
+    if library in LIBRARY_ERRORS:
+        return LIBRARY_ERRORS[library](f"{library}: {text}")
+    if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return StorageError(f"{error.filename or 'a file'} could not be read or written: {error.strerror}.")
     return None
 
 
-MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad_alloc")
-
-
 def is_out_of_memory(error: BaseException) -> bool:
-    """Is this how torch, or Python, says that memory ran out?"""
+    """Tell whether torch, or Python, says with this error that memory ran out."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in MEMORY_WORDS)
+    return isinstance(error, MemoryError) or any(phrase in text for phrase in OUT_OF_MEMORY_PHRASES)
 
 
-DEVICE_FAILURES: tuple[str, ...] = (
-    "CUDA error",
-    "CUDA out of memory",
-    "cuDNN error",
-    "CUBLAS_STATUS",
-    "CUFFT_",
-    "NVML",
-)
-
-
-DEVICE_FAILURES += ("No CUDA GPUs", "cusolver", "NVIDIA driver", "unable to find an engine", "not compiled with CUDA")
-"""How torch's messages begin, or what they contain, when it is the device that failed and not our code."""
+def is_device_failure(error: BaseException) -> bool:
+    """Tell whether this is what torch raises when a device failed: out of memory, lost, absent or not usable."""
+    if not isinstance(error, RuntimeError | MemoryError | AssertionError):
+        return False
+    text = str(error)
+    return (
+        is_out_of_memory(error)
+        or type(error).__name__ == "AcceleratorError"
+        or any(phrase in text for phrase in DEVICE_FAILURE_PHRASES)
+    )
 
 
 @contextmanager
@@ -71,16 +91,16 @@ def device_failures() -> Iterator[None]:
     """Turn what torch raises when a device fails into `DeviceError`; everything else passes.
 
     Raises:
-        DeviceError: one line, the driver's own words.
+        DeviceError: "out of memory", or the driver's own words on one line.
     """
     try:
         yield
-    except Step4Error:
-        raise
     except (RuntimeError, MemoryError, AssertionError) as error:
-        text = " ".join(str(error).split())
-        if is_out_of_memory(error):
-            raise DeviceError("out of memory") from error
-        if type(error).__name__ == "AcceleratorError" or any(words in text for words in DEVICE_FAILURES):
-            raise DeviceError(text[:200]) from error
-        raise
+        if not is_device_failure(error):
+            raise
+        raise DeviceError("out of memory" if is_out_of_memory(error) else message_of(error)) from error
+
+
+def message_of(error: BaseException) -> str:
+    """Return the error's message on one line, cut to `MAX_MESSAGE`; its class where it has none."""
+    return " ".join(str(error).split())[:MAX_MESSAGE] or type(error).__name__

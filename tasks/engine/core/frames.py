@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.errors import UsageError
+from tasks.engine.core.finite import finite_float
 from tasks.engine.core.turns import Turn
 
 RATIONAL = re.compile(r"0*[1-9]\d{0,11}(/0*[1-9]\d{0,11})?", re.ASCII)
@@ -21,9 +22,11 @@ NTSC_PRINTED = Fraction(2, 10_000)
 class FrameGrid:
     """When each video frame shows. Frames count from 1; second 0 is the first frame's presentation time.
 
-    count: number of frames the container holds.
-    fps: frame rate as a rational (the average rate when ``pts`` is given).
-    pts: (count,) float64 presentation times in seconds for variable frame rate, else None (frame n shows at (n-1)/fps).
+    Attributes:
+        count: number of frames that the container holds.
+        fps: frame rate as a rational; the average rate when ``pts`` is given.
+        pts: (count,) float64 presentation times in seconds where the rate varies, else None: frame n shows at
+            (n - 1) / fps.
     """
 
     count: int
@@ -31,7 +34,7 @@ class FrameGrid:
     pts: NDArray[np.float64] | None = None
 
     def times(self, first: int = 0, stop: int | None = None) -> NDArray[np.float64]:
-        """Presentation time in seconds of frames ``first`` to ``stop`` (0-based, half-open)."""
+        """Return the presentation times in seconds of frames ``first`` to ``stop`` (0-based, half-open)."""
         stop = self.count if stop is None else min(stop, self.count)
         if self.pts is not None:
             return self.pts[first:stop]
@@ -40,7 +43,7 @@ class FrameGrid:
         return seconds
 
     def centres(self, first: int = 0, stop: int | None = None) -> NDArray[np.float64]:
-        """Middle of the interval in which each frame shows, in seconds."""
+        """Return the middle of the interval in which each frame shows, in seconds."""
         stop = self.count if stop is None else min(stop, self.count)
         if self.pts is None:
             half_frames = 2 * np.arange(first, stop, dtype=np.float64) + 1
@@ -60,7 +63,7 @@ class FrameGrid:
 
 
 def rate_of(value: object) -> Fraction:
-    """Frame rate from what files say: a number, or a rational such as ``"30000/1001"``, which is kept as it is.
+    """Parse a frame rate: a number, or a rational such as ``"30000/1001"``, which is kept as it is.
 
     The NTSC rates, n * 1000 / 1001, are usually printed with two or three decimals (29.97, 23.976): a number within
     2e-4 of one of them means it. 24, 30 and their kind are five times farther away.
@@ -80,15 +83,21 @@ def _rational(value: object) -> Fraction | None:
     if isinstance(value, str) and RATIONAL.fullmatch(value):
         return Fraction(value)
     try:
-        rate = Fraction(str(value)) if isinstance(value, int | float) else Fraction(0)
-    except ValueError:  # NaN, infinities, True
+        rate = Fraction(str(value)) if isinstance(value, int | float) and finite_float(value) else Fraction(0)
+    except ValueError:  # NaN, infinities, integers beyond any float, True
         return None
     ntsc = (Fraction(nominal * 1000, 1001) for nominal in NTSC_NOMINAL)
     return next((exact for exact in ntsc if abs(rate - exact) <= exact * NTSC_PRINTED), rate.limit_denominator(10**6))
 
 
 def activity(turns: Sequence[Turn], speakers: Sequence[str], centres: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(frames, speakers) bool: is the frame's centre inside [start, end) of a turn of that speaker?"""
+    """Return (frames, speakers) bool: whether a frame's centre lies in [start, end) of a turn of that speaker.
+
+    Args:
+        turns: in any order.
+        speakers: labels of the columns.
+        centres: (frames,) seconds, ascending.
+    """
     active = np.zeros((len(centres), len(speakers)), dtype=bool, order="F")
     column = {speaker: k for k, speaker in enumerate(speakers)}
     # One search for all turns: per turn it would cost more than the marking, ten hours being thousands of turns.

@@ -1,4 +1,4 @@
-"""What a timeline says in a few numbers."""
+"""Speech and speakers of a timeline in a few numbers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,35 +14,48 @@ UNNAMED = "UNNAMED"
 
 @dataclass(frozen=True, slots=True)
 class SpeakerShare:
-    """How much one speaker speaks."""
+    """How much one speaker speaks.
+
+    Attributes:
+        name: the label.
+        seconds: frames of the speaker divided by the frame rate.
+        percent: of the frames with speech; overlapping speech makes the sum exceed 100.
+    """
 
     name: str
     seconds: float
     percent: float
-    """Of the frames with speech; overlapping speech makes the sum exceed 100."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Speech and speakers of one timeline."""
+    """Speech and speakers of one timeline.
+
+    Attributes:
+        frames: number of frames.
+        speech_frames: number of those with speech.
+        percent: their share of all frames; 0 where there is no frame.
+        first_speech_sec: presentation time of the first of them, None where there is none.
+        speakers: one share each, sorted by name.
+    """
 
     frames: int
     speech_frames: int
     percent: float
-    """Of all frames; 0 where there is no frame."""
     first_speech_sec: float | None
     speakers: tuple[SpeakerShare, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form, as stored in the files' metadata."""
+        """Return the JSON-ready form, as stored in the files' metadata."""
         return asdict(self)
 
 
 @dataclass(slots=True)
 class SummaryAccumulator:
-    """Adds up a summary while batches pass by.
+    """Accumulates a summary over batches of frames.
 
-    fps: frame rate; a frame counts 1/fps seconds (the average, where the rate varies).
+    Attributes:
+        fps: frame rate; a frame counts 1/fps seconds (the average, where the rate varies).
     """
 
     fps: Fraction
@@ -58,7 +71,14 @@ class SummaryAccumulator:
         names: Sequence[str],
         active: NDArray[np.bool_],
     ) -> None:
-        """Count further frames: times and speech (n,), active (n, S) with one column per name."""
+        """Count further frames.
+
+        Args:
+            times: (n,) seconds.
+            speech: (n,) whether anyone speaks.
+            names: S labels.
+            active: (n, S) whether that speaker speaks.
+        """
         self._frames += len(speech)
         self._speech += int(np.count_nonzero(speech))
         if self._first is None and speech.any():
@@ -69,7 +89,7 @@ class SummaryAccumulator:
                 self._voices[name] = self._voices.get(name, 0) + int(count)
 
     def summary(self) -> Summary:
-        """Everything counted so far."""
+        """Return the summary of everything counted so far."""
         return Summary(
             frames=self._frames,
             speech_frames=self._speech,

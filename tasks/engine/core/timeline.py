@@ -18,6 +18,9 @@ SCHEMA_VERSION = 1
 BATCH = 65536
 """Frames per batch and Parquet row group: 44 minutes at 25 frames per second."""
 
+MAX_SPEAKERS = 1000
+"""More labels than any recording has people: a file that names more is something else."""
+
 
 def _column(name: str, kind: pa.DataType, description: str) -> pa.Field:
     return pa.field(name, kind, nullable=False, metadata={"description": description})
@@ -46,15 +49,16 @@ class Timeline:
     What a file states is kept even where it contradicts itself: ``speech`` and ``count`` need not follow from
     ``active``.
 
-    video_filename: name of the source video, empty where the file does not say.
-    fps: frame rate as a rational; the average where the rate varies.
-    timecodes: (n,) float64, presentation times in seconds.
-    speech: (n,) bool.
-    speakers: S labels, sorted.
-    active: (n, S) bool.
-    count: (n,) uint8, number of speakers as stored.
-    scores: (n,) float32, 0 to 1, or None where the file has none.
-    metadata: the ``step4`` object of the file, empty where it has none.
+    Attributes:
+        video_filename: name of the source video, empty where the file does not say.
+        fps: frame rate as a rational; the average where the rate varies.
+        timecodes: (n,) float64, presentation times in seconds.
+        speech: (n,) bool, whether anyone speaks.
+        speakers: S labels, sorted.
+        active: (n, S) bool, who speaks.
+        count: (n,) uint8, number of speakers as stored.
+        scores: (n,) float32, 0 to 1, or None where the file has none.
+        metadata: the ``step4`` object of the file, empty where it has none.
     """
 
     video_filename: str
@@ -75,12 +79,12 @@ class Timeline:
     @property
     def summary(self) -> Summary:
         """Speech frames, percentage, first speech and speakers."""
-        tally = SummaryAccumulator(self.fps)
-        tally.add(self.timecodes, self.speech, self.speakers, self.active)
-        return tally.summary()
+        accumulator = SummaryAccumulator(self.fps)
+        accumulator.add(self.timecodes, self.speech, self.speakers, self.active)
+        return accumulator.summary()
 
     def voices(self) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-        """Names and (n, V) activity of those who speak at all, the unnamed speaker last."""
+        """Return names and (n, V) activity of those who speak at all, the unnamed speaker last."""
         unnamed = self.speech & ~self.active.any(axis=1)
         used: NDArray[np.bool_] = np.any(self.active, axis=0)
         names = tuple(name for name, speaks in zip(self.speakers, used, strict=True) if speaks)
@@ -89,12 +93,12 @@ class Timeline:
         return (*names, UNNAMED), np.asfortranarray(np.column_stack([self.active[:, used], unnamed]))
 
     def frame_ends(self) -> NDArray[np.float64]:
-        """(n,) seconds at which each frame gives way to the next."""
+        """Return the (n,) seconds at which each frame gives way to the next."""
         last = self.timecodes[-1:] + float(1 / self.fps)
         return np.append(self.timecodes[1:], last)
 
     def batches(self, batch: int = BATCH) -> Iterator[pa.RecordBatch]:
-        """The table in the schema of the files; where there are no scores the column repeats the decision as 0 or 1."""
+        """Yield the table in the files' schema; where there are no scores the column repeats the decision as 0 or 1."""
         scores = self.speech.astype(np.float32) if self.scores is None else self.scores
         for first in range(0, self.frames, batch):
             part = slice(first, first + batch)
@@ -128,26 +132,27 @@ def rows(turns: Sequence[Turn], scores: SpeechScores, grid: FrameGrid, batch: in
         )
 
 
-def timeline_of(turns: Sequence[Turn], scores: SpeechScores, grid: FrameGrid) -> Timeline:
-    """The same table in memory."""
+def timeline_of(turns: Sequence[Turn], scores: SpeechScores | None, grid: FrameGrid) -> Timeline:
+    """Lay turns and scores, where there are any, on the video's frames: the table of `rows` in memory."""
     speakers = tuple(sorted({turn.speaker for turn in turns}))
     centres = grid.centres()
     active = activity(turns, speakers, centres)
     count = np.count_nonzero(active, axis=1).astype(np.uint8)
-    return Timeline("", grid.fps, grid.times(), count > 0, speakers, active, count, scores.at(centres))
+    values = None if scores is None else scores.at(centres)
+    return Timeline("", grid.fps, grid.times(), count > 0, speakers, active, count, values)
 
 
 def summarise(batches: Iterable[pa.RecordBatch], fps: Fraction) -> Summary:
-    """Summary of a table that passes by in batches: the file's metadata holds it, and is written before the rows."""
-    tally = SummaryAccumulator(fps)
+    """Summarise a table from its batches: the file's metadata holds the summary, and is written before the rows."""
+    accumulator = SummaryAccumulator(fps)
     for batch in batches:
         times, speech = (to_numpy(batch.column(name)) for name in SCHEMA.names[1:3])
-        tally.add(times, speech, *label_activity(batch.column("active_speaker_labels")))
-    return tally.summary()
+        accumulator.add(times, speech, *label_activity(batch.column("active_speaker_labels")))
+    return accumulator.summary()
 
 
 def turns_of(timeline: Timeline) -> list[Turn]:
-    """Runs of frames per speaker as turns, sorted by start: what a frame table still knows about its turns."""
+    """Return the runs of frames per speaker as turns, sorted: what a frame table still knows about its turns."""
     names, active = timeline.voices()
     ends = timeline.frame_ends()
     turns = []
@@ -160,7 +165,7 @@ def turns_of(timeline: Timeline) -> list[Turn]:
 
 
 def label_lists(names: Sequence[str], active: NDArray[np.bool_]) -> pa.ListArray:
-    """(n, S) activity as n lists of labels, in the order of ``names``."""
+    """Return (n, S) activity as n lists of labels, in the order of ``names``."""
     _, column = np.nonzero(active)
     offsets = np.append(0, np.cumsum(np.count_nonzero(active, axis=1)))
     values = pa.DictionaryArray.from_arrays(to_arrow(column, pa.int32()), to_strings(names))
@@ -169,7 +174,7 @@ def label_lists(names: Sequence[str], active: NDArray[np.bool_]) -> pa.ListArray
 
 
 def label_activity(labels: pa.ListArray) -> tuple[list[str], NDArray[np.bool_]]:
-    """The inverse of `label_lists`: distinct labels as met, and (n, S) activity."""
+    """Invert `label_lists`: return distinct labels in order of appearance, and (n, S) activity."""
     values = labels.flatten()
     encoded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     names = encoded.dictionary.to_pylist()

@@ -8,13 +8,19 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, order=True)
 class Turn:
-    """One stretch of one speaker, [start, end) in seconds."""
+    """One speech turn of one speaker.
+
+    Attributes:
+        start: seconds.
+        end: seconds; the turn is the half-open [start, end).
+        speaker: the label.
+        mean_score: mean speech score over the turn, 0 to 1; does not count in comparisons.
+    """
 
     start: float
     end: float
     speaker: str
     mean_score: float = field(default=0.0, compare=False)
-    """Mean speech score over the turn, 0 to 1."""
 
     @property
     def duration(self) -> float:
@@ -26,7 +32,10 @@ class Turn:
 class SpeechScores:
     """Speech probability on the model's own frame grid.
 
-    values: (frames,) float32, 0 to 1. Frame i is centred at ``start + i * step`` seconds.
+    Attributes:
+        values: (frames,) float32, 0 to 1.
+        start: seconds, the centre of frame 0.
+        step: seconds from one centre to the next.
     """
 
     values: NDArray[np.float32]
@@ -34,7 +43,7 @@ class SpeechScores:
     step: float
 
     def at(self, seconds: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Score of the model frame nearest to each instant; 0 beyond the analysed audio."""
+        """Return the score of the model frame nearest to each of (n,) instants; 0 beyond the analysed audio."""
         if not len(self.values):
             return np.zeros(len(seconds), dtype=np.float32)
         index = np.rint((seconds - self.start) / self.step).astype(np.int64)

@@ -21,7 +21,7 @@ from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.result_store import ENGINE_VERSION, digest, library_versions
 from tasks.engine.inference.types import Diarizer, Parameters
 from tasks.engine.media.sample import recording
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.system.atomic import atomic_write_text
 from tasks.engine.system.environment import machine_settings
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ def remember(result: SelfCheck, plan: DevicePlan, facts: DeviceFacts, models: di
     """Keep an answer."""
     path = cache_path(plan, facts, models)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(result.to_dict(), indent=2), encoding="utf-8")
+    atomic_write_text(path, json.dumps(result.to_dict(), indent=2))
 
 
 Memory = Callable[[DevicePlan], SelfCheck | None]

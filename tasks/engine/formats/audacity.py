@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, seconds, text_of
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import one_line, parse_interval, read_text
+from tasks.engine.system.atomic import atomic_write_text
 
 SHAPE = "a line of Audacity labels is START<TAB>END<TAB>LABEL, times in seconds from 0"
 
@@ -22,8 +22,7 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
         StorageError: the file could not be written.
     """
     lines = (f"{turn.start:.6f}\t{turn.end:.6f}\t{one_line(turn.speaker)}\n" for turn in sorted(turns))
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+    atomic_write_text(path, "".join(lines))
 
 
 def read(path: Path) -> list[Turn]:
@@ -32,15 +31,21 @@ def read(path: Path) -> list[Turn]:
     Raises:
         UsageError: unreadable, or a malformed line (it is named).
     """
-    lines = enumerate(text_of(path, "Audacity labels").split("\n"), start=1)
-    return sorted(turn(path, number, line) for number, line in lines if line.strip() and not line.startswith("\\"))
+    lines = enumerate(read_text(path, "Audacity labels").split("\n"), start=1)
+    return sorted(
+        parse_line(path, number, line) for number, line in lines if line.strip() and not line.startswith("\\")
+    )
 
 
-def turn(path: Path, number: int, line: str) -> Turn:
-    """One line as a turn."""
+def parse_line(path: Path, number: int, line: str) -> Turn:
+    """Parse one line.
+
+    Raises:
+        UsageError: it is malformed.
+    """
     start, _, rest = line.rstrip("\r").partition("\t")
     end, _, label = rest.partition("\t")
-    times = seconds(start, end)
+    times = parse_interval(start, end)
     if times is None:
         raise UsageError(f"{path}: line {number} is {line[:80]!r}; {SHAPE}.")
     return Turn(*times, label)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tasks.engine.core.arrow import to_numpy
 from tasks.engine.core.constants import ASSUMED_FPS
 from tasks.engine.core.errors import NonFiniteError, StorageError, UsageError
+from tasks.engine.core.finite import first_non_finite
 from tasks.engine.core.frames import FrameGrid, rate_of
 from tasks.engine.core.timeline import Timeline, label_activity
 from tasks.engine.formats.audio_json_frames import SHAPE, FrameReader
@@ -31,7 +32,6 @@ from tasks.engine.formats.json_stream import STREAMED, JsonStream
 from tasks.engine.system.atomic import atomic_path
 
 GZIP_MAGIC = b"\x1f\x8b"
-"""What a document without header means, unless the user tells another rate."""
 
 
 def write(
@@ -60,7 +60,9 @@ def write(
 def read(path: Path, fps: Fraction | None = None) -> Timeline:
     """Read a document of any of the shapes above; the result has no scores.
 
-    fps: frame rate of a document that does not state one; 25 unless told.
+    Args:
+        path: of the file.
+        fps: frame rate of a document that does not state one; `ASSUMED_FPS` where None.
 
     Raises:
         UsageError: not such a document, or its frames are not numbered 1, 2, 3 … (the frame is named).
@@ -94,10 +96,10 @@ def _sink(path: Path, *, zipped: bool) -> Iterator[io.TextIOBase]:
 
 
 def _frames(batch: pa.RecordBatch) -> Iterator[str]:
-    """JSON of each frame. Frames in a run share all but number and time, so the rest is built once per run."""
+    """Yield each frame as JSON. Frames in a run share all but number and time, so the rest is built once per run."""
     number, times, speech, count = (to_numpy(batch.column(place)) for place in range(4))
-    if not np.isfinite(times).all():
-        raise NonFiniteError(f"The timecode of frame {number[~np.isfinite(times)][0]} is not a finite number.")
+    if (place := first_non_finite(times)) is not None:
+        raise NonFiniteError(f"The timecode of frame {number[place]} is not a finite number.")
     names, active = label_activity(batch.column("active_speaker_labels"))
     state = np.column_stack([speech, count, active])
     starts = np.flatnonzero(np.append(True, (state[1:] != state[:-1]).any(axis=1)))
@@ -113,7 +115,7 @@ def _frames(batch: pa.RecordBatch) -> Iterator[str]:
 
 
 def _parse(path: Path, frames: FrameReader) -> dict[str, Any]:
-    """What stands beside the frames, which go to ``frames`` while they are read."""
+    """Return what stands beside the frames, which go to ``frames`` while they are read."""
     try:
         with _text(path) as text:
             stream = JsonStream(text, frames.refuse_constant)
@@ -134,7 +136,7 @@ def _parse(path: Path, frames: FrameReader) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _text(path: Path) -> Iterator[io.TextIOWrapper]:
-    """The document's text, unzipped by its first bytes and not by its name."""
+    """Open the document's text, unzipped by its first bytes and not by its name."""
     with path.open("rb") as raw:
         zipped = raw.read(2) == GZIP_MAGIC
         raw.seek(0)
@@ -149,6 +151,6 @@ def _require_total(path: Path, document: dict[str, Any], listed: int) -> None:
 
 
 def _timecodes(stated: Sequence[float], rate: Fraction) -> NDArray[np.float64]:
-    """(n,) seconds: as stated, else from the frame number."""
+    """Return (n,) seconds: as stated, else from the frame number."""
     times = np.array(stated, dtype=np.float64)
     return np.where(np.isnan(times), FrameGrid(len(times), rate).times(), times)

@@ -1,5 +1,6 @@
-"""Collects the frames of an ``_audio.json`` as they are read, so that no tree of objects is built."""
+"""Collect the frames of an ``_audio.json`` as they are read, so that no tree of objects is built."""
 
+import contextlib
 import json
 import math
 from array import array
@@ -10,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.errors import UsageError
-
-MAX_SPEAKERS = 1000
-"""More labels than any recording has people: the file is something else."""
+from tasks.engine.core.finite import finite_float
+from tasks.engine.core.timeline import MAX_SPEAKERS
 
 MAX_FRAMES = 1 << 25
 """Two weeks at 25 frames per second; a small gzip file can unfold to more than the memory holds."""
@@ -25,15 +25,19 @@ _MAX_COUNT = 255
 class FrameReader:
     """Keeps every frame it is called with as one row.
 
-    speech, counts, times: one value per frame; a time the file does not state is NaN.
+    Attributes:
+        speech: one 0 or 1 per frame.
+        counts: number of speakers per frame.
+        times: seconds per frame, NaN where the file states none.
 
     Raises:
         UsageError: when called with what is no frame, with one that is misnumbered or whose values have other types, or
-            with more frames than `MAX_FRAMES`; names the frame.
+            with more frames than `max_frames`; names the frame.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_frames: int = MAX_FRAMES) -> None:
         self._path = path
+        self._max_frames = max_frames
         self.speech = array("B")
         self.counts = array("B")
         self.times = array("d")
@@ -46,13 +50,13 @@ class FrameReader:
         frame = len(self.speech) + 1
         if not isinstance(entry, dict) or "audio_info" not in entry:
             raise UsageError(f"{self._path}: entry {frame} of frames_analysis has no audio_info; {SHAPE}.")
-        if frame > MAX_FRAMES:
-            raise UsageError(f"{self._path} lists more than {MAX_FRAMES} frames; no video is as long.")
+        if frame > self._max_frames:
+            raise UsageError(f"{self._path} lists more than {self._max_frames} frames; no video is as long.")
         self._check_number(frame, entry.get("frame"))
         self._take(frame, entry["audio_info"])
 
     def activity(self) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-        """Sorted labels and (frames, labels) activity."""
+        """Return sorted labels and (frames, labels) activity."""
         names = tuple(sorted(self._names))
         table = np.zeros((len(self._sets), len(names)), dtype=bool)
         for labels, row in self._sets.items():
@@ -104,14 +108,18 @@ class FrameReader:
     def _time(self, frame: int, time: object) -> float:
         if time is None:
             return math.nan
-        if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+        seconds = None
+        if isinstance(time, int | float) and not isinstance(time, bool):
+            with contextlib.suppress(ValueError):
+                seconds = finite_float(time)
+        if seconds is None:
             self._refuse(frame, f"timecode_sec is {_shown(time)}, finite seconds are needed")
-        return float(time)
+        return seconds
 
     def _refuse(self, frame: int, reason: str) -> NoReturn:
         raise UsageError(f"{self._path}: frame {frame}: {reason}.")
 
 
 def _shown(value: object) -> str:
-    """A value as the file wrote it, cut short."""
+    """Return a value as the file wrote it, cut short."""
     return json.dumps(value, default=repr)[:60]

@@ -1,4 +1,4 @@
-"""One timeline, in the formats that others read."""
+"""Convert a timeline or turns to the formats that others read."""
 
 import shutil
 import sys
@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 
 from tasks.engine.core.errors import Step4Error
-from tasks.engine.core.timeline import Timeline, turns_of
+from tasks.engine.core.timeline import Timeline, timeline_of, turns_of
 from tasks.engine.core.turns import Turn
 from tasks.engine.formats import audacity, audio_json, rttm, turns_csv, turns_json, turns_parquet, webvtt
 from tasks.engine.formats.detect import read
-from tasks.engine.formats.turn_grid import covering, on_grid
+from tasks.engine.formats.turn_grid import covering_grid
 
 TIMELINE_SUFFIX, TURNS_SUFFIX = "_timeline.parquet", "_turns.parquet"
 TURN_WRITERS = {"json": turns_json.write, "csv": turns_csv.write, "webvtt": webvtt.write, "audacity": audacity.write}
@@ -26,11 +26,11 @@ def export(source: Path, to: str, destination: Path | None) -> None:
         UsageError: the source is neither a timeline nor turns.
         StorageError: the source fails verification, or the destination cannot be written.
     """
-    found = read(source)
-    if isinstance(found, Timeline):
-        timeline, turns = found, turns_for(source, found)
+    content = read(source)
+    if isinstance(content, Timeline):
+        timeline, turns = content, turns_for(source, content)
     else:
-        timeline, turns = on_grid(found, covering([found], None)), found
+        timeline, turns = timeline_of(content, None, covering_grid([content], None)), content
     if destination is not None:
         write(timeline, turns, to, destination, name_of(source, timeline))
         return
@@ -42,7 +42,18 @@ def export(source: Path, to: str, destination: Path | None) -> None:
 
 
 def write(timeline: Timeline, turns: list[Turn], to: str, path: Path, name: str) -> None:
-    """Write one format."""
+    """Write one of `FORMATS`.
+
+    Args:
+        timeline: for `audio-json`.
+        turns: for all others.
+        to: the format.
+        path: of the file.
+        name: of the recording.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
     if to == "rttm":
         rttm.write(path, turns, Path(name).stem)
     elif to in TURN_WRITERS:
@@ -53,7 +64,7 @@ def write(timeline: Timeline, turns: list[Turn], to: str, path: Path, name: str)
 
 
 def turns_for(source: Path, timeline: Timeline) -> list[Turn]:
-    """The turns published beside the timeline, to the millisecond; else the runs of its frames."""
+    """Return the turns published beside the timeline, to the millisecond; else the runs of its frames."""
     beside = source.with_name(source.name.removesuffix(TIMELINE_SUFFIX) + TURNS_SUFFIX)
     if source.name.endswith(TIMELINE_SUFFIX) and beside.is_file():
         try:
@@ -65,5 +76,5 @@ def turns_for(source: Path, timeline: Timeline) -> list[Turn]:
 
 
 def name_of(source: Path, timeline: Timeline) -> str:
-    """The video's file name as the timeline states it, else the timeline's own."""
+    """Return the video's file name as the timeline states it, else the timeline's own."""
     return timeline.video_filename or source.name

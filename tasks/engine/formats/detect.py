@@ -1,4 +1,4 @@
-"""Reads a timeline or turns of any known format; the content decides which, never the name."""
+"""Read a timeline or turns of any known format; the content decides which, never the name."""
 
 import re
 from fractions import Fraction
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.engine.core.errors import StorageError, UsageError
-from tasks.engine.core.timeline import Timeline
+from tasks.engine.core.timeline import Timeline, timeline_of
 from tasks.engine.core.turns import Turn
 from tasks.engine.formats import (
     audacity,
@@ -20,7 +20,7 @@ from tasks.engine.formats import (
     turns_parquet,
     webvtt,
 )
-from tasks.engine.formats.turn_grid import covering, grid_of, on_grid
+from tasks.engine.formats.turn_grid import covering_grid, grid_of
 
 PARQUET_MAGIC = b"PAR1"
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -31,19 +31,21 @@ _TURNS = "turns are RTTM, JSON, CSV, WebVTT, Audacity labels or Parquet (…_tur
 def load_timeline(path: Path, fps: Fraction | None = None) -> Timeline:
     """Read the timeline in ``path``.
 
-    fps: frame rate to use where the file does not state one.
+    Args:
+        path: of the file.
+        fps: frame rate to use where the file does not state one.
 
     Raises:
         UsageError: no such file, or not a timeline.
         StorageError: damaged, or not readable.
     """
-    start = _start(path)
-    if start.startswith(PARQUET_MAGIC):
+    head = _head(path)
+    if head.startswith(PARQUET_MAGIC):
         return timeline_parquet.read(path, fps)
-    if start.startswith(audio_json.GZIP_MAGIC) or start.removeprefix(_UTF8_MARK).lstrip()[:1] in {b"{", b"["}:
+    if head.startswith(audio_json.GZIP_MAGIC) or head.removeprefix(_UTF8_MARK).lstrip()[:1] in {b"{", b"["}:
         return audio_json.read(path, fps)
-    found = f"starts with {start[:8]!r}" if start else "is empty"
-    raise UsageError(f"{path} {found}; {_ACCEPTED}.")
+    beginning = f"starts with {head[:8]!r}" if head else "is empty"
+    raise UsageError(f"{path} {beginning}; {_ACCEPTED}.")
 
 
 def load_pair(reference: Path, candidate: Path, fps: Fraction | None = None) -> tuple[Timeline, Timeline]:
@@ -51,16 +53,21 @@ def load_pair(reference: Path, candidate: Path, fps: Fraction | None = None) -> 
 
     Turns are laid on the other side's frames. Where both are turns, on frames that reach to the last of them.
 
-    fps: frame rate of what states none; 25 unless told.
+    Args:
+        reference: one file.
+        candidate: the other.
+        fps: frame rate of what states none; `ASSUMED_FPS` where None.
 
     Raises:
         UsageError: no such file, neither timeline nor turns.
         StorageError: damaged, or not readable.
     """
-    one, other = read(reference, fps), read(candidate, fps)
-    tables = [side for side in (one, other) if isinstance(side, Timeline)]
-    grid = grid_of(tables[0]) if tables else covering([side for side in (one, other) if isinstance(side, list)], fps)
-    first, second = (side if isinstance(side, Timeline) else on_grid(side, grid) for side in (one, other))
+    sides = read(reference, fps), read(candidate, fps)
+    timelines = [side for side in sides if isinstance(side, Timeline)]
+    grid = (
+        grid_of(timelines[0]) if timelines else covering_grid((side for side in sides if isinstance(side, list)), fps)
+    )
+    first, second = (side if isinstance(side, Timeline) else timeline_of(side, None, grid) for side in sides)
     return first, second
 
 
@@ -71,12 +78,12 @@ def load(path: Path, fps: Fraction | None = None, frames: int | None = None) -> 
         UsageError: as `load_pair`; or ``frames`` was given for a timeline that has other.
         StorageError: as `load_pair`.
     """
-    found = read(path, fps)
-    if isinstance(found, Timeline):
-        if frames is not None and frames != found.frames:
-            raise UsageError(f"{path} lists {found.frames} frames, not {frames}; --frames is for files of turns.")
-        return found
-    return on_grid(found, covering([found], fps, frames))
+    content = read(path, fps)
+    if isinstance(content, Timeline):
+        if frames is not None and frames != content.frames:
+            raise UsageError(f"{path} lists {content.frames} frames, not {frames}; --frames is for files of turns.")
+        return content
+    return timeline_of(content, None, covering_grid([content], fps, frames))
 
 
 def read(path: Path, fps: Fraction | None = None) -> Timeline | list[Turn]:
@@ -86,17 +93,17 @@ def read(path: Path, fps: Fraction | None = None) -> Timeline | list[Turn]:
         UsageError: no such file, neither timeline nor turns.
         StorageError: damaged, or not readable.
     """
-    found = read_turns(path, _start(path))
-    if found is not None:
-        return found
+    turns = read_turns(path, _head(path))
+    if turns is not None:
+        return turns
     try:
         return load_timeline(path, fps)
     except UsageError as error:
         raise UsageError(f"{str(error).removesuffix('.')}; {_TURNS}.") from error
 
 
-def _start(path: Path) -> bytes:
-    """First bytes of the file, enough to skip an indentation."""
+def _head(path: Path) -> bytes:
+    """Return the first bytes of the file, enough to skip an indentation."""
     if not path.is_file():
         raise UsageError(f"{path} {'is not a file' if path.exists() else 'does not exist'}; {_ACCEPTED}.")
     try:
@@ -107,27 +114,23 @@ def _start(path: Path) -> bytes:
 
 
 _RTTM = re.compile(r"\s*(;;|SPEAKER\s|SPKR-INFO\s|NOSCORE\s|NO_RT_METADATA\s)")
-
-
 _WEBVTT = re.compile(r"WEBVTT(\s|$)")
-
-
 _AUDACITY = re.compile(r"\s*\d+([.,]\d+)?\t\d+([.,]\d+)?\t")
-
-
 _JSON = re.compile(r'\s*(\[\s*\{\s*"(start|end|speaker)"|\{\s*"(exclusive_)?diarization"\s*:)')
 
 
-def read_turns(path: Path, start: bytes) -> list[Turn] | None:
-    """The turns in ``path``, None where it is no such file.
+def read_turns(path: Path, head: bytes) -> list[Turn] | None:
+    """Read the turns in ``path``, None where it holds none.
 
-    start: its first bytes.
+    Args:
+        path: of the file.
+        head: its first bytes.
 
     Raises:
         UsageError: it looks like one of the formats, and a line or turn of it is malformed.
         StorageError: damaged Parquet.
     """
-    text = start.decode("utf-8-sig", "ignore")
+    text = head.decode("utf-8-sig", "ignore")
     if _RTTM.match(text):
         return rttm.read(path)
     if _WEBVTT.match(text):
@@ -138,11 +141,11 @@ def read_turns(path: Path, start: bytes) -> list[Turn] | None:
         return turns_json.read(path)
     if turns_csv.columns_of(text.split("\n", 1)[0].strip().split(",")) is not None:
         return turns_csv.read(path)
-    return turns_parquet.read(path) if _is_parquet_of_turns(path, start) else None
+    return turns_parquet.read(path) if _is_parquet_of_turns(path, head) else None
 
 
-def _is_parquet_of_turns(path: Path, start: bytes) -> bool:
+def _is_parquet_of_turns(path: Path, head: bytes) -> bool:
     try:
-        return start.startswith(b"PAR1") and "start_sec" in pq.read_schema(path).names
+        return head.startswith(PARQUET_MAGIC) and "start_sec" in pq.read_schema(path).names
     except (pa.ArrowException, OSError):
         return False

@@ -1,4 +1,4 @@
-"""One JSON object read piece by piece: its members as they come, the elements of one list one at a time."""
+"""Read one JSON object as a stream: its members as they come, the elements of one list one at a time."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,13 +17,25 @@ _SPACE = " \t\n\r"
 class JsonStream:
     """A cursor over JSON text of any length; holds a chunk and the value it stands in.
 
-    source: the text. refuse_constant: called with ``NaN``, ``Infinity`` or ``-Infinity``.
+    Args:
+        source: the text.
+        refuse_constant: called with ``NaN``, ``Infinity`` or ``-Infinity``.
+        chunk: characters read at a time.
+        max_value: characters of the longest accepted value.
 
     Raises:
         ValueError: the text is not JSON; says where.
     """
 
-    def __init__(self, source: TextIO, refuse_constant: Callable[[str], NoReturn]) -> None:
+    def __init__(
+        self,
+        source: TextIO,
+        refuse_constant: Callable[[str], NoReturn],
+        chunk: int = CHUNK,
+        max_value: int = MAX_VALUE,
+    ) -> None:
+        self._chunk = chunk
+        self._max_value = max_value
         self._source = source
         self._decode = json.JSONDecoder(parse_constant=refuse_constant).raw_decode
         self._text = ""
@@ -32,7 +44,7 @@ class JsonStream:
         self._ended = False
 
     def members(self, streamed: str, element: Callable[[Any], object]) -> Iterator[tuple[str, Any]]:
-        """Members of the object, in order; where the one called ``streamed`` is a list, its elements go to ``element``.
+        """Yield the members in order; where the one called ``streamed`` is a list, its elements go to ``element``.
 
         The list itself comes as `STREAMED`.
         """
@@ -55,27 +67,27 @@ class JsonStream:
             self._refuse("text after the end of the object")
 
     def peek(self) -> str:
-        """The next character that is no white space, empty at the end."""
+        """Return the next character that is no white space, empty at the end."""
         while True:
             while self._place < len(self._text) and self._text[self._place] in _SPACE:
                 self._place += 1
-            if self._place < len(self._text) or not self._more(CHUNK):
+            if self._place < len(self._text) or not self._more(self._chunk):
                 return self._text[self._place : self._place + 1]
 
     def value(self) -> Any:  # noqa: ANN401  # whatever the JSON holds
-        """The next value."""
+        """Return the next value."""
         self.peek()
         while True:
             try:
-                found, end = self._decode(self._text, self._place)
+                value, end = self._decode(self._text, self._place)
             except json.JSONDecodeError as error:
                 if not self._more(len(self._text) - self._place):
                     self._refuse(error.msg)
                 continue
-            # A number at the very end of the text held may go on behind it.
-            if end < len(self._text) or not self._more(CHUNK):
+            # A number near the end of the text held may go on behind it: after "1", "1." or "1e-".
+            if end + 2 < len(self._text) or not self._more(self._chunk):
                 self._place = end
-                return found
+                return value
 
     def _elements(self, element: Callable[[Any], object]) -> None:
         self._expect("[")
@@ -100,13 +112,13 @@ class JsonStream:
         """Read on, at least a chunk; what was passed is let go. False where nothing is left."""
         if self._ended:
             return False
-        self._text, passed = self._text[self._place :], self._place
-        self._before, self._place = self._before + passed, 0
-        if len(self._text) > MAX_VALUE:
-            self._refuse(f"a value of more than {MAX_VALUE >> 20} million characters")
-        further = self._source.read(max(characters, CHUNK))
+        if len(self._text) - self._place > self._max_value:
+            self._refuse(f"a value of more than {self._max_value >> 20} million characters")
+        further = self._source.read(max(characters, self._chunk))
         self._ended = not further
-        self._text += further
+        if further:  # at the end the place must stay: callers hold offsets into the text
+            self._text = self._text[self._place :] + further
+            self._before, self._place = self._before + self._place, 0
         return not self._ended
 
     def _refuse(self, reason: str) -> NoReturn:

@@ -8,7 +8,6 @@ Fields cannot hold spaces, so white space, control characters and ``%`` in names
 Marie" becomes "Anne%20Marie") and decoded when read; an empty name is ``<NA>``. Other names stay as they are.
 """
 
-import math
 import re
 import urllib.parse
 from collections.abc import Iterable
@@ -16,7 +15,8 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import parse_seconds
+from tasks.engine.system.atomic import atomic_write_text
 
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f]|^<(?=NA>$)")
 _NO_NAME = "<NA>"
@@ -29,13 +29,15 @@ _OTHER_TYPES = re.compile(
 def write(path: Path, turns: Iterable[Turn], file_id: str) -> None:
     """Write turns, sorted; times to the microsecond, so that frame centres stay on their side of a boundary.
 
-    file_id: the second field, usually the video's name without its extension.
+    Args:
+        path: of the file.
+        turns: in any order.
+        file_id: the second field, usually the video's name without its extension.
 
     Raises:
         StorageError: the file could not be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(_line(turn, file_id) for turn in sorted(turns)), encoding="utf-8", newline="\n")
+    atomic_write_text(path, "".join(_line(turn, file_id) for turn in sorted(turns)))
 
 
 def read(path: Path) -> list[Turn]:
@@ -49,22 +51,22 @@ def read(path: Path) -> list[Turn]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} could not be read as RTTM: {error}") from error
     numbered = [(number, line.split()) for number, line in enumerate(lines, start=1)]
-    found = [_parse(path, number, fields) for number, fields in numbered if _is_turn(fields)]
-    recordings = sorted({file_id for file_id, _ in found})
+    parsed = [_parse(path, number, fields) for number, fields in numbered if _is_turn(fields)]
+    recordings = sorted({file_id for file_id, _ in parsed})
     if len(recordings) > 1:
         raise UsageError(
             f"{path} is about {len(recordings)} recordings ({', '.join(recordings[:5])}); one is accepted."
         )
-    return sorted(turn for _, turn in found)
+    return sorted(turn for _, turn in parsed)
 
 
 def escape(name: str) -> str:
-    """A name as one RTTM field."""
+    """Write a name as one RTTM field."""
     return _UNSAFE.sub(lambda match: urllib.parse.quote(match[0]), name) or _NO_NAME
 
 
 def unescape(text: str) -> str:
-    """The name that `escape` was given."""
+    """Return the name that `escape` was given."""
     return "" if text == _NO_NAME else urllib.parse.unquote(text)
 
 
@@ -87,11 +89,8 @@ def _parse(path: Path, number: int, fields: list[str]) -> tuple[str, Turn]:
 
 
 def _times(fields: list[str]) -> tuple[float, float] | None:
-    """Onset and duration in seconds, None where the line has another shape."""
+    """Return onset and duration in seconds, None where the line has another shape."""
     if fields[0] != "SPEAKER" or len(fields) not in _FIELDS:
         return None
-    try:
-        onset, duration = float(fields[3]), float(fields[4])
-    except ValueError:
-        return None
-    return (onset, duration) if 0 <= onset < math.inf and 0 <= duration < math.inf else None
+    onset, duration = parse_seconds(fields[3]), parse_seconds(fields[4])
+    return None if onset is None or duration is None else (onset, duration)

@@ -1,10 +1,10 @@
 """What the line-based turn formats share: labels on one line, times checked, text read whole."""
 
-import math
 import re
 from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
+from tasks.engine.core.finite import finite_float
 
 MAX_CHARACTERS = 1 << 26
 """Of a list of turns: ten hours of turns every second are 2 million."""
@@ -13,12 +13,12 @@ _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 def one_line(label: str) -> str:
-    """A label with each run of white space and control characters made one space, none at its ends."""
+    """Make each run of white space and control characters in a label one space, none at its ends."""
     return _BLANK.sub(" ", label).strip(" ")
 
 
-def text_of(path: Path, kind: str) -> str:
-    """The whole text of a small file, line ends as they are.
+def read_text(path: Path, kind: str) -> str:
+    """Read the whole text of a small file, line ends as they are.
 
     Raises:
         UsageError: unreadable, not UTF-8, or far larger than a list of turns.
@@ -33,10 +33,16 @@ def text_of(path: Path, kind: str) -> str:
     return text
 
 
-def seconds(start: str, end: str) -> tuple[float, float] | None:
-    """Both times, None where they are no numbers with 0 <= start <= end."""
+def parse_interval(start: str | float, end: str | float) -> tuple[float, float] | None:
+    """Convert both times to seconds; None unless they are finite and 0 <= start <= end."""
+    start_sec, end_sec = parse_seconds(start), parse_seconds(end)
+    return None if start_sec is None or end_sec is None or end_sec < start_sec else (start_sec, end_sec)
+
+
+def parse_seconds(value: str | float) -> float | None:
+    """Convert to seconds; None unless the value is a finite number from 0."""
     try:
-        first, last = float(start), float(end)
+        seconds = finite_float(value)
     except ValueError:
         return None
-    return (first, last) if 0 <= first <= last < math.inf else None
+    return seconds if seconds >= 0 else None

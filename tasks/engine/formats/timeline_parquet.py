@@ -20,19 +20,20 @@ from numpy.typing import NDArray
 from tasks.engine.core.arrow import to_numpy
 from tasks.engine.core.errors import StorageError, UsageError
 from tasks.engine.core.frames import rate_of
-from tasks.engine.core.timeline import BATCH, SCHEMA, SCHEMA_VERSION, Timeline, label_activity
+from tasks.engine.core.timeline import BATCH, MAX_SPEAKERS, SCHEMA, SCHEMA_VERSION, Timeline, label_activity
 from tasks.engine.system.atomic import atomic_path
 
 METADATA_KEY = "step4"
-MAX_SPEAKERS = 1000
-"""More labels than any recording has people: the file is something else."""
 
 
 def write(path: Path, batches: Iterable[pa.RecordBatch], metadata: Mapping[str, Any]) -> None:
     """Write the table as its batches come, one row group each.
 
-    metadata: what the ``step4`` key will hold. ``schema_version`` is added; readers take the frame rate from
-    ``source.fps`` (``"30000/1001"``) and the video's name from ``source.name``.
+    Args:
+        path: of the file.
+        batches: in `SCHEMA`, in order.
+        metadata: what the ``step4`` key will hold. ``schema_version`` is added; readers take the frame rate from
+            ``source.fps`` (``"30000/1001"``) and the video's name from ``source.name``.
 
     Raises:
         StorageError: the file could not be written, or does not hold what was written to it.
@@ -59,16 +60,18 @@ def write_timeline(path: Path, timeline: Timeline) -> None:
     Raises:
         StorageError: as `write`.
     """
-    known = dict(timeline.metadata)
-    source = {"name": timeline.video_filename, **known.get("source", {}), "fps": str(timeline.fps)}
+    metadata = dict(timeline.metadata)
+    source = {"name": timeline.video_filename, **metadata.get("source", {}), "fps": str(timeline.fps)}
     facts = {"source": source, "summary": timeline.summary.to_dict(), "has_scores": timeline.scores is not None}
-    write(path, timeline.batches(), {**known, **facts})
+    write(path, timeline.batches(), {**metadata, **facts})
 
 
 def read(path: Path, fps: Fraction | None = None) -> Timeline:
     """Read a timeline, verifying every page.
 
-    fps: frame rate to use where the file does not say.
+    Args:
+        path: of the file.
+        fps: frame rate to use where the file does not say.
 
     Raises:
         UsageError: readable Parquet that is not a timeline.
@@ -111,12 +114,12 @@ def _metadata(path: Path, stored: Mapping[bytes, bytes]) -> dict[str, Any]:
 def _require_columns(path: Path, schema: pa.Schema) -> None:
     missing = [name for name in SCHEMA.names if name not in schema.names]
     if missing:
-        found = ", ".join(schema.names[:10])
-        raise UsageError(f"{path} is not a timeline: it lacks the columns {', '.join(missing)} (it has {found}).")
+        present = ", ".join(schema.names[:10])
+        raise UsageError(f"{path} is not a timeline: it lacks the columns {', '.join(missing)} (it has {present}).")
 
 
 def _part(path: Path, batch: pa.RecordBatch) -> dict[str, Any]:
-    """One batch as arrays by column name; labels as (names, (n, S) activity)."""
+    """Return one batch as arrays by column name; labels as (names, (n, S) activity)."""
     columns = {name: _typed(path, batch.column(name), SCHEMA.field(name)) for name in SCHEMA.names}
     labels = columns.pop("active_speaker_labels")
     if labels.flatten().null_count:
@@ -127,7 +130,7 @@ def _part(path: Path, batch: pa.RecordBatch) -> dict[str, Any]:
 
 
 def _typed(path: Path, column: pa.Array, field: pa.Field) -> pa.Array:
-    """The column in the schema's type: other writers may widen integers or call strings large."""
+    """Return the column in the schema's type: other writers may widen integers or call strings large."""
     if column.null_count:
         raise UsageError(f"{path}: the column {field.name} has missing values; every frame needs one.")
     if column.type == field.type:
@@ -164,13 +167,15 @@ def _assemble(path: Path, parts: list[dict[str, Any]], metadata: dict[str, Any],
 
 
 def _require_summary(path: Path, timeline: Timeline) -> None:
-    """The rows must add up to the summary stored beside them, as far as there is one."""
+    """Check that the rows add up to the summary stored beside them, as far as there is one."""
     stored = timeline.metadata.get("summary")
     computed = json.loads(json.dumps(timeline.summary.to_dict()))
     for name, value in computed.items():
         if isinstance(stored, dict) and stored.get(name, value) != value:
-            found = f"summary says {name} {json.dumps(stored[name])[:80]}, the rows say {json.dumps(value)[:80]}"
-            raise StorageError(f"{path} is damaged and was not used: its {found}.")
+            contradiction = (
+                f"summary says {name} {json.dumps(stored[name])[:80]}, the rows say {json.dumps(value)[:80]}"
+            )
+            raise StorageError(f"{path} is damaged and was not used: its {contradiction}.")
 
 
 def _require_clock(path: Path, timecodes: NDArray[np.float64]) -> None:
@@ -188,7 +193,7 @@ def _require_sequence(path: Path, frame: NDArray[np.int32]) -> None:
 
 
 def _merge(path: Path, blocks: list[tuple[list[str], NDArray[np.bool_]]]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-    """Activity of all batches on one sorted set of columns."""
+    """Return the activity of all batches on one sorted set of columns."""
     names = tuple(sorted({name for block, _ in blocks for name in block}))
     if len(names) > MAX_SPEAKERS:
         raise UsageError(f"{path} names {len(names)} speakers; at most {MAX_SPEAKERS} are accepted.")
@@ -201,7 +206,7 @@ def _merge(path: Path, blocks: list[tuple[list[str], NDArray[np.bool_]]]) -> tup
 
 
 def _rate_from(path: Path, timecodes: NDArray[np.float64]) -> Fraction:
-    """Frame rate of a table that does not state one: the average over its timecodes."""
+    """Return the frame rate of a table that does not state one: the average over its timecodes."""
     span = float(timecodes[-1] - timecodes[0]) if len(timecodes) else 0.0
     if not span > 0:
         raise UsageError(f"{path} states no frame rate in its metadata (source.fps) and has no timecodes to tell it.")

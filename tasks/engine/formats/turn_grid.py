@@ -1,4 +1,4 @@
-"""Reads a list of turns of any known format; the content decides which, never the name."""
+"""Frame grids for lists of turns, which have none of their own: another timeline's, or one that covers the turns."""
 
 import math
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.engine.core.constants import ASSUMED_FPS
 from tasks.engine.core.errors import UsageError
-from tasks.engine.core.frames import FrameGrid, activity
+from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline
 from tasks.engine.core.turns import Turn
 
@@ -16,16 +16,13 @@ LONGEST_SEC = 7 * 24 * 3600
 """No recording is longer; a slip of the unit would otherwise ask for a table without end."""
 
 
-def on_grid(turns: list[Turn], grid: FrameGrid) -> Timeline:
-    """The frame table that the turns make on a grid: a frame is theirs whose centre lies in [start, end)."""
-    speakers = tuple(sorted({turn.speaker for turn in turns}))
-    active = activity(turns, speakers, grid.centres())
-    count = np.count_nonzero(active, axis=1).astype(np.uint8)
-    return Timeline("", grid.fps, grid.times(), count > 0, speakers, active, count)
+def covering_grid(lists: Iterable[list[Turn]], fps: Fraction | None, frames: int | None = None) -> FrameGrid:
+    """Return a grid of ``frames`` frames, or one that reaches to the last turn of all lists.
 
-
-def covering(lists: Iterable[list[Turn]], fps: Fraction | None, frames: int | None = None) -> FrameGrid:
-    """A grid of ``frames`` frames, or as long as the last turn of all lists.
+    Args:
+        lists: of turns, in any order.
+        fps: frame rate; `ASSUMED_FPS` where None.
+        frames: how many, where that is known.
 
     Raises:
         UsageError: a turn ends after a week.
@@ -39,7 +36,7 @@ def covering(lists: Iterable[list[Turn]], fps: Fraction | None, frames: int | No
 
 
 def grid_of(timeline: Timeline) -> FrameGrid:
-    """The frames that a table describes."""
+    """Return the frames that a timeline describes."""
     regular = FrameGrid(timeline.frames, timeline.fps)
     if np.allclose(timeline.timecodes, regular.times(), rtol=0, atol=1e-6):
         return regular

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, seconds, text_of
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import one_line, parse_interval, read_text
+from tasks.engine.system.atomic import atomic_write_text
 
 HEADER = ("start_sec", "end_sec", "speaker")
 HEADERS = (HEADER, ("start_s", "end_s", "speaker"), ("start", "end", "speaker"))
@@ -26,10 +26,11 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(HEADER)
-        table.writerows((repr(turn.start), repr(turn.end), one_line(turn.speaker)) for turn in sorted(turns))
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(HEADER)
+    table.writerows((repr(turn.start), repr(turn.end), one_line(turn.speaker)) for turn in sorted(turns))
+    atomic_write_text(path, text.getvalue())
 
 
 def read(path: Path) -> list[Turn]:
@@ -38,7 +39,7 @@ def read(path: Path) -> list[Turn]:
     Raises:
         UsageError: unreadable, another header, or a malformed line (it is named).
     """
-    table = csv.reader(io.StringIO(text_of(path, "CSV"), newline=""), strict=True)
+    table = csv.reader(io.StringIO(read_text(path, "CSV"), newline=""), strict=True)
     try:
         columns = columns_of(next(table, []))
         if columns is None:
@@ -49,16 +50,16 @@ def read(path: Path) -> list[Turn]:
 
 
 def columns_of(header: list[str]) -> list[int] | None:
-    """Places of start, end and speaker in a header, None where it is another table's."""
+    """Return the indices of start, end and speaker in a header, None where it is another table's."""
     names = [name.strip().lower() for name in header]
-    known = next((wanted for wanted in HEADERS if set(wanted) <= set(names)), None)
-    return [names.index(name) for name in known] if known else None
+    header_used = next((expected for expected in HEADERS if set(expected) <= set(names)), None)
+    return [names.index(name) for name in header_used] if header_used else None
 
 
 def _turn(path: Path, line: int, row: list[str], columns: list[int]) -> Turn:
     if max(columns) < len(row):
         start, end, speaker = (row[column] for column in columns)
-        times = seconds(start, end)
+        times = parse_interval(start, end)
         if times:
             return Turn(*times, speaker)
     raise UsageError(f"{path}: line {line} is {','.join(row)[:80]!r}; {SHAPE}.")

@@ -7,7 +7,8 @@ from typing import Any
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import parse_interval
+from tasks.engine.system.atomic import atomic_write_text
 
 SHAPE = 'it should look like {"diarization": [{"start": 0.5, "end": 1.5, "speaker": "A"}]}'
 
@@ -21,8 +22,7 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     """
     listed = [{"start": turn.start, "end": turn.end, "speaker": turn.speaker} for turn in sorted(turns)]
     text = json.dumps({"diarization": listed}, allow_nan=False, indent=1)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    atomic_write_text(path, text + "\n")
 
 
 def read(path: Path) -> list[Turn]:
@@ -44,6 +44,6 @@ def read(path: Path) -> list[Turn]:
 def _turn(path: Path, place: int, entry: Any) -> Turn:  # noqa: ANN401  # whatever the JSON holds
     match entry:
         case {"start": int() | float() as start, "end": int() | float() as end, "speaker": str() as speaker}:
-            if 0 <= start <= end < float("inf"):
-                return Turn(float(start), float(end), speaker)
+            if times := parse_interval(start, end):
+                return Turn(*times, speaker)
     raise UsageError(f"{path}: turn {place} is {json.dumps(entry)[:80]}; {SHAPE}.")

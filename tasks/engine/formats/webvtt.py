@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, text_of
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.formats.text import one_line, read_text
+from tasks.engine.system.atomic import atomic_write_text
 
 SIGNATURE = "WEBVTT"
 SHAPE = "a cue is '00:00:00.500 --> 00:00:02.000' and below it '<v SPEAKER_00>text'"
@@ -31,8 +31,7 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join([SIGNATURE + "\n", *map(_cue, sorted(turns))]), encoding="utf-8", newline="\n")
+    atomic_write_text(path, "\n".join([SIGNATURE + "\n", *map(_cue, sorted(turns))]))
 
 
 def read(path: Path) -> list[Turn]:
@@ -41,7 +40,7 @@ def read(path: Path) -> list[Turn]:
     Raises:
         UsageError: unreadable, or a cue without times or without a voice (it is named).
     """
-    lines = _LINE_END.split(text_of(path, "WebVTT"))
+    lines = _LINE_END.split(read_text(path, "WebVTT"))
     if lines[0].split()[:1] != [SIGNATURE]:
         raise UsageError(f"{path} does not begin with {SIGNATURE}; {SHAPE}.")
     return sorted(turn for number, block in _blocks(lines) for turn in _turns(path, number, block))
@@ -60,7 +59,7 @@ def _clock(milliseconds: int) -> str:
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Number of the first line and lines of each block that may be a cue, the header left out."""
+    """Yield first line number and lines of each block that may be a cue, the header left out."""
     block: list[str] = []
     header = True
     for number, line in enumerate([*lines, ""], start=1):

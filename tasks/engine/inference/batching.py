@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TypeVar
 
 from tasks.engine.core.exception_map import is_out_of_memory
+from tasks.engine.core.log_lines import BATCH_SIZE_REDUCED
 
 log = logging.getLogger("step4.batching")
 
@@ -87,7 +88,7 @@ class BatchSize:
             self.settled = self.settled or why != "trop lent"
             if self.size >= size:
                 self.size, self.reduced = size // 2, True
-                log.warning("Optimisation: réduction batch_size de %d→%d (%s)", size, self.size, why)
+                log.warning(BATCH_SIZE_REDUCED, size, self.size, why)
 
     def learn(self, size: int, seconds: float) -> None:
         """Take note of the seconds per window that a batch of `size` took."""

@@ -20,7 +20,7 @@ from tasks.engine.inference.batching import SEGMENTED_ON_CPU
 from tasks.engine.inference.hooks import StageHooks
 from tasks.engine.inference.level import gain
 from tasks.engine.inference.types import Diarization, Parameters, Progress
-from tasks.engine.system.memory import forget, give_memory_back, keep_freed_memory
+from tasks.engine.system.memory import keep_freed_memory, release_pages, trim_heap
 from tasks.engine.system.profiler import LOADING, mark_stage
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ def apply(
 
     def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
         if completed is not None and total:
-            forget(samples)
+            release_pages(samples)
             progress(stage, completed, total)
         elif completed is None:
             mark_stage(stage)
             if len(samples) > LONG_SEC * SAMPLE_RATE:
-                give_memory_back()
+                trim_heap()
 
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
     annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.system.memory import stretches
+from tasks.engine.system.memory import iter_blocks
 
 TARGET_RMS = 1.0
 """Full scale. Nothing clips in float, and what is 30 dB quieter in the same file still lies 20 dB above the epsilon."""
@@ -54,6 +54,6 @@ def block_levels(samples: NDArray[np.float32]) -> Iterator[float]:
     """
     size = min(BLOCK, len(samples)) or BLOCK
     whole = len(samples) // size * size
-    for _, stretch in stretches(samples[:whole], size * BLOCKS_AT_ONCE):
+    for _, stretch in iter_blocks(samples[:whole], size * BLOCKS_AT_ONCE):
         with np.errstate(invalid="ignore"):
             yield from stretch.reshape(-1, size).std(axis=1, dtype=np.float64)

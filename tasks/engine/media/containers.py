@@ -10,10 +10,10 @@ import av
 
 from tasks.engine.core.errors import MediaError
 from tasks.engine.core.frames import FrameGrid
-from tasks.engine.media.frame_rate import audio_only_grid, grid_of
-from tasks.engine.media.integrity import refuse_cut, refuse_empty, refuse_short
+from tasks.engine.media.frame_rate import audio_only_grid, frame_grid
+from tasks.engine.media.integrity import check_not_empty, check_packets, check_size
 from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.packets import StreamStats, chosen, codec_of, tallied
+from tasks.engine.media.packets import StreamStats, codec_of, read_packets, select_stream
 from tasks.engine.system.atomic import sha256_of
 
 DEMUXERS = (
@@ -29,7 +29,7 @@ DECODERS = (
     "adpcm_yamaha,g722,g726,gsm,gsm_ms,wmav1,wmapro,wmalossless,wavpack,tta,ape,mp1,mp1float,nellymoser,cook,speex,"
     "libspeex,qdm2,sipr,ilbc"
 )
-"""Accepted audio decoders. No video decoder: probing would run it on bytes that nobody vouches for."""
+"""Accepted audio decoders. No video decoder: probing would run it on untrusted input."""
 
 VIDEO_SUFFIXES = (
     ".3g2,.3gp,.asf,.avi,.dv,.f4v,.flv,.gxf,.ivf,.m2t,.m2ts,.m4v,.mk3d,.mkv,.mov,.mp4,.mpeg,.mpg,.mts,.mxf,.nut,.ogv,"
@@ -43,11 +43,14 @@ its sound, not a second video."""
 class AudioTrack:
     """The one audio stream that is analysed.
 
-    index: of the stream in the container, counted from 0 over streams of every kind.
-    sample_rate, channels: Hz and number as stored, before anything is converted.
-    start_offset_sec: when the audio starts, relative to the first video frame; negative when earlier.
-    duration_sec: from its first sample to its last, by its packets' timestamps.
-    largest_gap_sec: longest hole between two packets; holes are filled with silence.
+    Attributes:
+        index: of the stream in the container, counted from 0 over streams of every kind.
+        codec: libavcodec's name.
+        sample_rate: Hz, as stored.
+        channels: how many, as stored.
+        start_offset_sec: when the audio starts, relative to the first video frame; negative when earlier.
+        duration_sec: from its first sample to its last, by its packets' timestamps.
+        largest_gap_sec: longest hole between two packets; holes are filled with silence.
     """
 
     index: int
@@ -63,12 +66,18 @@ class AudioTrack:
 class Media:
     """One video or audio file, as its packets describe it.
 
-    path: absolute. size: bytes. sha256: of the whole file.
-    container: libavformat's name, such as ``mov,mp4,m4a,3gp,3g2,mj2``.
-    fps_assumed: no picture, or one that does not say its rate; the grid is then at 25 frames a second.
-    video_start: seconds, the presentation time of the first frame (of the first sample where there is no picture).
-    corrupt_packets: how many the demuxer flagged in the two streams that are used.
-    modified_ns: time of the last change, nanoseconds since 1970, as it was before the content was read.
+    Attributes:
+        path: absolute.
+        size: bytes.
+        sha256: of the whole file, hexadecimal.
+        container: libavformat's name, such as ``mov,mp4,m4a,3gp,3g2,mj2``.
+        grid: the video's frames; those that cover the sound where there is no picture.
+        variable_frame_rate: whether each frame has a time of its own.
+        fps_assumed: no picture, or one that does not say its rate; the grid is then at `ASSUMED_FPS`.
+        video_start: seconds, the presentation time of the first frame (of the first sample where there is no picture).
+        audio: the track that is analysed, None where there is none.
+        corrupt_packets: how many the demuxer flagged in the two streams that are used.
+        modified_ns: time of the last change, nanoseconds since 1970, as it was before the content was read.
     """
 
     path: Path
@@ -90,7 +99,7 @@ class Media:
 
 
 def read(path: Path, limits: MediaLimits) -> Media:
-    """Demux a file from one end to the other. For a process of its own: the file may be made to do harm.
+    """Demux a whole file. For a sandboxed process: the file is untrusted input.
 
     Raises:
         MediaError: it cannot be read, holds neither audio nor video, is cut short, promises more than it holds, or is
@@ -98,21 +107,21 @@ def read(path: Path, limits: MediaLimits) -> Media:
         StorageError: its bytes cannot be read.
     """
     path = path.absolute()
-    found = path.stat()
-    refuse_cut(path, found.st_size)
-    with opened(path) as container:
-        tallies = tallied(container, limits)
-        used = [tally for tally in (chosen(tallies, "video"), chosen(tallies, "audio")) if tally]
-        refuse_empty(path, tallies, used)
-        refuse_short(path, container, used, tallies)
-        media = described(path, container.format.name, used)
-        refuse_beyond(path, media, used, limits)
-    return replace(media, size=found.st_size, modified_ns=found.st_mtime_ns, sha256=sha256_of(path))
+    status = path.stat()
+    check_size(path, status.st_size)
+    with open_container(path) as container:
+        streams = read_packets(container, limits)
+        used = [stats for stats in (select_stream(streams, "video"), select_stream(streams, "audio")) if stats]
+        check_not_empty(path, streams, used)
+        check_packets(path, container, used, streams)
+        media = describe(path, container.format.name, used)
+        check_limits(path, media, used, limits)
+    return replace(media, size=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256_of(path))
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """The open container; every FFmpeg error inside becomes a MediaError."""
+def open_container(path: Path) -> Iterator[Any]:
+    """Open a container; every FFmpeg error inside the block becomes a MediaError."""
     options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "codec_whitelist": DECODERS}
     try:
         with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
@@ -124,25 +133,29 @@ def opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def described(path: Path, container: str, used: Sequence[StreamStats]) -> Media:
-    """What the packets of the used streams say; size and checksum are left empty."""
+def describe(path: Path, container: str, used: Sequence[StreamStats]) -> Media:
+    """Describe a file by the packets of the used streams; size and checksum are left empty.
+
+    Raises:
+        MediaError: a codec that is unknown or not accepted.
+    """
     start = used[0].start
-    if not all(codec_of(tally.stream) for tally in used):
+    if not all(codec_of(stats.stream) for stats in used):
         raise MediaError(f"{path.name!r} has audio or video of an unknown codec: {DECODERS} would be accepted.")
-    heard = [str(codec_of(tally.stream)) for tally in used if tally.stream.type == "audio"]
-    if not set(heard) <= set(DECODERS.split(",")):
-        raise MediaError(f"{path.name!r} has sound in {heard[0]}, which is not accepted: {DECODERS} would be.")
-    tracks = [track_of(tally, start) for tally in used if tally.stream.type == "audio"]
+    codecs = [codec_of(stats.stream) for stats in used if stats.stream.type == "audio"]
+    if not set(codecs) <= set(DECODERS.split(",")):
+        raise MediaError(f"{path.name!r} has sound in {codecs[0]}, which is not accepted: {DECODERS} would be.")
+    tracks = [track_of(stats, start) for stats in used if stats.stream.type == "audio"]
     track = tracks[0] if tracks else None
     if used[0].stream.type == "video":
         grid, assumed = video_grid(used[0])
     else:
         grid, assumed = audio_only_grid(tracks[0].duration_sec), True
-    corrupt = sum(tally.corrupt for tally in used)
+    corrupt = sum(stats.corrupt for stats in used)
     return Media(path, 0, "", container, grid, grid.pts is not None, assumed, start, track, corrupt)
 
 
-def refuse_beyond(path: Path, media: Media, used: Sequence[StreamStats], limits: MediaLimits) -> None:
+def check_limits(path: Path, media: Media, used: Sequence[StreamStats], limits: MediaLimits) -> None:
     """Refuse what is longer, larger or wider than the limits.
 
     Raises:
@@ -150,24 +163,23 @@ def refuse_beyond(path: Path, media: Media, used: Sequence[StreamStats], limits:
     """
     track, grid = media.audio, media.grid
     hours = max(grid.duration, track.start_offset_sec + track.duration_sec if track else 0.0) / 3600
-    pictures = [stream.width * stream.height for tally in used if (stream := tally.stream).type == "video"]
-    for value, limit, unit in (
-        (hours, limits.hours, "h"),
-        (grid.count, limits.frames, "frames"),
-        (max(pictures, default=0), limits.pixels, "pixels per frame"),
-        (track.channels if track else 0, limits.channels, "channels"),
-        (track.sample_rate if track else 0, limits.sample_rate, "samples per second"),
+    pictures = [stream.width * stream.height for stats in used if (stream := stats.stream).type == "video"]
+    for limit, value in (
+        ("hours", hours),
+        ("frames", grid.count),
+        ("pixels", max(pictures, default=0)),
+        ("channels", track.channels if track else 0),
+        ("sample_rate", track.sample_rate if track else 0),
     ):
-        if not value <= limit:
-            raise MediaError(f"{path.name!r} holds {value:.6g} {unit}: up to {limit:.6g} would be accepted.")
+        limits.check(limit, value, path.name)
 
 
 def video_grid(video: StreamStats) -> tuple[FrameGrid, bool]:
-    """The frames of the video stream, and whether their rate had to be assumed."""
+    """Return the frames of the video stream, and whether their rate had to be assumed."""
     rates = [rate for rate in (video.stream.average_rate, video.stream.guessed_rate) if rate]
     # Where some frames have no time of their own, counting them at the stated rate is the best there is.
     ticks = video.ticks if len(video.ticks) == video.shown else None
-    return grid_of(video.shown, ticks, video.stream.time_base, rates)
+    return frame_grid(video.shown, ticks, video.stream.time_base, rates)
 
 
 def track_of(audio: StreamStats, video_start: float) -> AudioTrack:

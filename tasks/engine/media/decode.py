@@ -1,4 +1,4 @@
-"""One ffmpeg process turns a file's audio into mono 16 kHz float samples that start with the picture."""
+"""Decode a file's audio with one ffmpeg process to mono 16 kHz float samples that start with the picture."""
 
 import hashlib
 import re
@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.constants import SAMPLE_RATE
-from tasks.engine.core.errors import EngineError, MediaError, StorageError
+from tasks.engine.core.errors import EngineError, MediaError, Step4Error, StorageError
+from tasks.engine.core.finite import first_non_finite
 from tasks.engine.media.containers import DECODERS, AudioTrack, Media
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.system.atomic import atomic_path
-from tasks.engine.system.memory import stretches
-from tasks.engine.system.sandbox import Bounds, Finished, Runner, ended_by
+from tasks.engine.system.memory import iter_blocks
+from tasks.engine.system.sandbox import Bounds, ProcessResult, Runner, exit_reason
 
 FILL_SEC = 0.04
 """Holes and overlaps from here on (one frame at 25 fps) are filled or trimmed; below, they are a clock's jitter."""
@@ -40,7 +41,14 @@ OUTPUT_SLACK_BYTES = 10 * BYTES_PER_SEC
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Decoded audio in a file of raw little-endian float32, mono. Sample 0 is heard as the first frame shows."""
+    """Decoded audio in a file of raw little-endian float32, mono. Sample 0 is heard as the first frame shows.
+
+    Attributes:
+        path: of the file.
+        count: number of samples.
+        sha256: of the file, hexadecimal.
+        sample_rate: Hz.
+    """
 
     path: Path
     count: int
@@ -53,7 +61,7 @@ class Samples:
         return self.count / self.sample_rate
 
     def load(self) -> NDArray[np.float32]:
-        """(samples,) float32, read-only and mapped: only what is touched comes into memory."""
+        """Map the (samples,) float32, read-only: only what is touched comes into memory."""
         if not self.count:
             empty = np.zeros(0, dtype=np.float32)
             empty.flags.writeable = False
@@ -62,7 +70,7 @@ class Samples:
 
 
 def executable() -> str:
-    """Path of ffmpeg: the one installed on this machine, else the one that imageio-ffmpeg ships.
+    """Return the path of ffmpeg: the one on PATH, else the one that imageio-ffmpeg ships.
 
     Raises:
         EngineError: there is neither.
@@ -74,7 +82,7 @@ def executable() -> str:
 
 
 def arguments_for(media: Media, track: AudioTrack, output: Path, ffmpeg_path: str) -> list[str]:
-    """The command line. Every part of it was tried on whole and on damaged files of each codec."""
+    """Build the command line. Every part of it was tried on whole and on damaged files of each codec."""
     demuxer = media.container.split(",")[0]
     # Names come in last: ffmpeg-python cannot digest one that is not UTF-8, and Linux allows it.
     names = {"<source>": f"file:{media.path}", "<sink>": f"file:{output}"}
@@ -117,17 +125,17 @@ def decode(media: Media, destination: Path, runner: Runner, limits: MediaLimits)
     promised = int(_expected_sec(track) * BYTES_PER_SEC)
     bounds = limits.bounds(media.size, promised + OUTPUT_SLACK_BYTES)
     with atomic_path(destination.absolute()) as temporary:
-        finished = _run(media, arguments_for(media, track, temporary, executable()), runner, bounds)
-        complaint = _complaint(finished.stderr, media.container, track.codec)
-        if finished.returncode:
-            _refuse_failure(media, finished, complaint, bounds)
+        result = _run(media, arguments_for(media, track, temporary, executable()), runner, bounds)
+        complaint = _complaint(result.stderr, media.container, track.codec)
+        if result.returncode:
+            raise _failure(media, result, complaint, bounds)
         count = temporary.stat().st_size // np.dtype("<f4").itemsize
-        _refuse_incomplete(media, track, count, complaint)
+        _check_complete(media, track, count, complaint)
         sha256 = _checksum(media, Samples(temporary, count, "").load())
     return Samples(destination.absolute(), count, sha256)
 
 
-def _run(media: Media, arguments: list[str], runner: Runner, bounds: Bounds) -> Finished:
+def _run(media: Media, arguments: list[str], runner: Runner, bounds: Bounds) -> ProcessResult:
     try:
         return runner(arguments, bounds)
     except subprocess.TimeoutExpired as error:
@@ -137,40 +145,41 @@ def _run(media: Media, arguments: list[str], runner: Runner, bounds: Bounds) -> 
 
 
 def _expected_sec(track: AudioTrack) -> float:
-    """Seconds from the first video frame to the end of the sound."""
+    """Return the seconds from the first video frame to the end of the sound."""
     return max(0.0, track.start_offset_sec + track.duration_sec)
 
 
 def _complaint(stderr: bytes, container: str, codec: str) -> str:
-    """First thing the demuxer or the audio decoder said; the picture's decoders, which are kept shut, also complain."""
+    """Return the first message of demuxer or audio decoder; the picture's decoders, kept shut, complain too."""
     source = re.compile(
-        rf"\[(in#0|aist#|Parsed_|{re.escape(container)}|{re.escape(codec)})[^\]]*\] *(\[[^\]]*\] *)*(?P<said>.+)"
+        rf"\[(in#0|aist#|Parsed_|{re.escape(container)}|{re.escape(codec)})[^\]]*\] *(\[[^\]]*\] *)*(?P<message>.+)"
     )
     matches = (source.match(line) for line in stderr.decode(errors="replace").splitlines())
-    return next((match["said"].strip() for match in matches if match), "")
+    return next((match["message"].strip() for match in matches if match), "")
 
 
-def _refuse_failure(media: Media, finished: Finished, complaint: str, bounds: Bounds) -> None:
-    said = finished.stderr.decode(errors="replace").strip()
-    if "No space left on device" in said:
-        raise StorageError(f"The decoded audio of {media.path.name!r} does not fit on the disk: free some space.")
-    if "File too large" in said:
-        raise MediaError(
+def _failure(media: Media, result: ProcessResult, complaint: str, bounds: Bounds) -> Step4Error:
+    """Say why ffmpeg failed."""
+    stderr = result.stderr.decode(errors="replace").strip()
+    if "No space left on device" in stderr:
+        return StorageError(f"The decoded audio of {media.path.name!r} does not fit on the disk: free some space.")
+    if "File too large" in stderr:
+        return MediaError(
             f"{media.path.name!r} decodes to more than its container promises or its limits allow: "
             f"{bounds.output_bytes} bytes would be accepted."
         )
-    if "Cannot allocate memory" in said:
-        raise MediaError(f"{media.path.name!r} needs more than {bounds.memory_bytes >> 20} MiB of memory to decode.")
-    reason = complaint or (said.splitlines() or ["no message"])[-1]
-    raise MediaError(
+    if "Cannot allocate memory" in stderr:
+        return MediaError(f"{media.path.name!r} needs more than {bounds.memory_bytes >> 20} MiB of memory to decode.")
+    reason = complaint or (stderr.splitlines() or ["no message"])[-1]
+    return MediaError(
         f"The audio of {media.path.name!r} is damaged or of a kind that cannot be decoded "
-        f"(ffmpeg {ended_by(finished.returncode, bounds)}: {reason}): audio that decodes without an error would be "
+        f"(ffmpeg {exit_reason(result.returncode, bounds)}: {reason}): audio that decodes without an error would be "
         "accepted."
     )
 
 
-def _refuse_incomplete(media: Media, track: AudioTrack, count: int, complaint: str) -> None:
-    """Exit code 0 is not trusted: lost packets are filled with silence, lost ends are simply missing."""
+def _check_complete(media: Media, track: AudioTrack, count: int, complaint: str) -> None:
+    """Refuse incomplete audio, which ffmpeg ends with 0 on: lost packets become silence, lost ends are missing."""
     expected, decoded = _expected_sec(track), count / SAMPLE_RATE
     if abs(expected - decoded) > DURATION_SLACK_SEC:
         raise MediaError(
@@ -186,11 +195,11 @@ def _refuse_incomplete(media: Media, track: AudioTrack, count: int, complaint: s
 
 
 def _checksum(media: Media, samples: NDArray[np.float32]) -> str:
-    """Hexadecimal sha256 of (samples,) float32, in one pass that also refuses NaN and infinity."""
+    """Return the hexadecimal sha256 of (samples,) float32, in one pass that also refuses NaN and infinity."""
     digest = hashlib.sha256()
-    for start, block in stretches(samples, BLOCK_SAMPLES):
-        if not np.isfinite(block).all():
-            at = (start + int(np.flatnonzero(~np.isfinite(block))[0])) / SAMPLE_RATE
+    for start, block in iter_blocks(samples, BLOCK_SAMPLES):
+        if (place := first_non_finite(block)) is not None:
+            at = (start + place) / SAMPLE_RATE
             raise MediaError(
                 f"The audio of {media.path.name!r} holds NaN or infinity at {at:.2f} s: finite samples only."
             )

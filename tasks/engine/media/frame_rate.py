@@ -18,10 +18,10 @@ CLOCK_SEC = 1e-3
 """Matroska and FLV round to 1 ms, and the rounding survives copying into containers with a finer clock."""
 
 
-def grid_of(
+def frame_grid(
     count: int, ticks: Sequence[int] | None, time_base: Fraction, rates: Sequence[Fraction]
 ) -> tuple[FrameGrid, bool]:
-    """The grid of the shown frames, and whether its rate had to be assumed.
+    """Return the grid of the shown frames, and whether its rate had to be assumed.
 
     Args:
         count: number of frames.
@@ -43,23 +43,24 @@ def grid_of(
 
 
 def audio_only_grid(duration_sec: float) -> FrameGrid:
-    """Rows for a recording without picture: as many frames at the assumed rate as cover it."""
+    """Return as many frames at the assumed rate as cover a recording without picture."""
     # 5.0000000001 s, a rounding error, is 125 frames and not 126.
     return FrameGrid(math.ceil(duration_sec * float(ASSUMED_FPS) - 1e-6), ASSUMED_FPS)
 
 
 def _measured(ordered: NDArray[np.int64], time_base: Fraction) -> Fraction:
+    """Average the rate over (n,) sorted times in ticks, the first at 0."""
     span = int(ordered[-1]) * time_base
     return ((len(ordered) - 1) / span).limit_denominator(10**6) if span else ASSUMED_FPS
 
 
 def _unusual(rate: Fraction) -> bool:
-    """Rates that nobody films at come last: a rounded container offers 1439600/48037 where 30000/1001 fits as well."""
+    """Sort rates that nobody films at last: a rounded container offers 1439600/48037 where 30000/1001 fits as well."""
     return rate.denominator not in (1, 1001)
 
 
 def _fits(ordered: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bool:
-    """Does every frame lie where that constant rate puts it, but for the rounding of the container's clock?"""
+    """Tell whether every frame lies where a constant rate puts it, but for the rounding of the container's clock."""
     # Half a frame is the limit where one tick is one frame: there a dropped frame is off by exactly one tick.
     rounding = min(max(float(time_base), CLOCK_SEC) * 1.01, 0.49 / float(rate))
     ideal = np.arange(len(ordered)) * float(1 / rate)
@@ -67,6 +68,6 @@ def _fits(ordered: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bo
 
 
 def _shared(ordered: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bool:
-    """Do frames share a time, while together they last as long as at that rate? MPEG-PS times only some of them."""
+    """Tell whether frames share times, and together last as at that rate: MPEG-PS times only some of them."""
     lasts, frames = int(ordered[-1]) * time_base, len(ordered) - 1
     return bool(np.any(np.diff(ordered) == 0)) and abs(lasts * rate - frames) <= 1

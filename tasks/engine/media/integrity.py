@@ -1,4 +1,4 @@
-"""Does a file hold what its header promises? A copy that broke off must not pass for a short video."""
+"""Check that a file holds what its header promises: a copy that broke off must not pass for a short video."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ UNKNOWN_RIFF_SIZE = 0xFFFFFF00
 """Sizes from here on are written by programs that could not seek back, and mean nothing."""
 
 
-def refuse_cut(path: Path, size: int) -> None:
+def check_size(path: Path, size: int) -> None:
     """Refuse a file that ends before its own header says.
 
     Raises:
@@ -40,7 +40,10 @@ def refuse_cut(path: Path, size: int) -> None:
 
 
 def declared_size(head: bytes) -> int:
-    """Total bytes the file should have by the first bytes of it; 0 where they do not say."""
+    """Return the total bytes that a file should have by its first ones; 0 where they do not say.
+
+    Sources: RIFF (Microsoft, 1991), EBML (RFC 8794).
+    """
     if head[:4] == b"RIFF":
         size = int.from_bytes(head[4:8], "little")
         return size + 8 if size < UNKNOWN_RIFF_SIZE else 0
@@ -51,7 +54,7 @@ def declared_size(head: bytes) -> int:
 
 
 def _element_end(head: bytes, at: int) -> int:
-    """Offset just past the EBML element whose size field starts at ``at``; 0 where the size is unknown."""
+    """Return the offset just past the EBML element whose size field starts at ``at``; 0 where the size is unknown."""
     length = 9 - head[at].bit_length() if at < len(head) else 9
     value_bits = 7 * length
     size = int.from_bytes(head[at : at + length], "big") & ((1 << value_bits) - 1)
@@ -59,56 +62,56 @@ def _element_end(head: bytes, at: int) -> int:
     return at + length + size if known else 0
 
 
-def refuse_empty(path: Path, tallies: Sequence[StreamStats], used: Sequence[StreamStats]) -> None:
+def check_not_empty(path: Path, streams: Sequence[StreamStats], used: Sequence[StreamStats]) -> None:
     """Refuse a container without a single packet of audio or video, naming what it holds instead.
 
     Raises:
         MediaError: subtitles, cover art, data or nothing at all.
     """
     if not used:
-        found = ", ".join(sorted({tally.stream.type for tally in tallies if tally.packets})) or "no packets at all"
-        raise MediaError(f"{path.name!r} holds neither audio nor video (found: {found}): one of them is needed.")
+        kinds = ", ".join(sorted({stats.stream.type for stats in streams if stats.packets})) or "no packets at all"
+        raise MediaError(f"{path.name!r} holds neither audio nor video (found: {kinds}): one of them is needed.")
 
 
-def refuse_short(path: Path, container: Any, used: Sequence[StreamStats], tallies: Sequence[StreamStats]) -> None:  # noqa: ANN401
+def check_packets(path: Path, container: Any, used: Sequence[StreamStats], streams: Sequence[StreamStats]) -> None:  # noqa: ANN401
     """Refuse a file whose packets are fewer, shorter or in another order than its index and header say.
 
     Raises:
         MediaError: with the first contradiction found.
     """
     kind = container.format.name
-    for tally in tallies:
-        if tally.stream.type in ("video", "audio") and tally.stream.frames and not tally.packets:
-            raise _short(path, f"its header promises {tally.stream.frames} {tally.stream.type} frames, it holds none")
-    for tally in used:
-        listed = len(tally.stream.index_entries)
+    for stats in streams:
+        if stats.stream.type in ("video", "audio") and stats.stream.frames and not stats.packets:
+            raise _short(path, f"its header promises {stats.stream.frames} {stats.stream.type} frames, it holds none")
+    for stats in used:
+        listed = len(stats.stream.index_entries)
         # Only these two keep an index of every packet; others list key frames, or grow the list while reading.
-        if kind.startswith(("mov", "avi")) and tally.packets < listed:
-            raise _short(path, f"its index lists {listed} {tally.stream.type} packets, it holds {tally.packets}")
+        if kind.startswith(("mov", "avi")) and stats.packets < listed:
+            raise _short(path, f"its index lists {listed} {stats.stream.type} packets, it holds {stats.packets}")
         # Of raw sound every sample is a frame of its own; libavformat gives up on tables that are too long.
-        if kind.startswith("mov") and codec_of(tally.stream).startswith("pcm_"):
-            promised, held = tally.stream.frames / tally.stream.codec_context.sample_rate, tally.seconds(tally.end)
-            if held - tally.seconds(tally.first) < promised - HEADER_SLACK_SEC:
+        if kind.startswith("mov") and codec_of(stats.stream).startswith("pcm_"):
+            promised, held = stats.stream.frames / stats.stream.codec_context.sample_rate, stats.seconds(stats.end)
+            if held - stats.seconds(stats.first) < promised - HEADER_SLACK_SEC:
                 raise _short(path, f"its header promises {promised:.2f} s of sound, it holds {held:.2f} s")
         # Elsewhere the flag has other causes: bad reception (MPEG-TS), a size nobody could seek back to write (WAV).
-        if kind.startswith(("mov", "flv")) and tally.corrupt:
-            raise _short(path, f"its last {tally.stream.type} packet is incomplete")
-        if tally.seconds(tally.step_back) > MAX_STEP_BACK_SEC:
-            back = tally.seconds(tally.step_back)
+        if kind.startswith(("mov", "flv")) and stats.corrupt:
+            raise _short(path, f"its last {stats.stream.type} packet is incomplete")
+        if stats.seconds(stats.step_back) > MAX_STEP_BACK_SEC:
+            back = stats.seconds(stats.step_back)
             raise MediaError(
-                f"{path.name!r}: the {tally.stream.type} timestamps jump back by {back:.1f} s: "
+                f"{path.name!r}: the {stats.stream.type} timestamps jump back by {back:.1f} s: "
                 "a single recording would be accepted, so remux it or analyse its parts."
             )
     # The last frame may have no duration of its own.
     rate = used[0].stream.average_rate if used[0].stream.type == "video" else None
     slack = HEADER_SLACK_SEC + (float(1 / rate) if rate else 0.0)
-    promised, held = promised_sec(container, used[0]), held_sec(tallies)
+    promised, held = promised_sec(container, used[0]), held_sec(streams)
     if held < promised - slack:
         raise _short(path, f"its header promises {promised:.2f} s, its packets end after {held:.2f} s")
 
 
 def promised_sec(container: Any, first: StreamStats) -> float:  # noqa: ANN401  # PyAV's containers
-    """Seconds the header promises; 0 where libavformat's figure is an estimate (MP3, ADTS) or read from the end."""
+    """Return the seconds that the header promises; 0 where libavformat estimates them (MP3, ADTS) or reads the end."""
     if container.format.name == "avi":  # libavformat trims the duration to the file's size, not the number of frames
         rate = first.stream.average_rate if first.stream.type == "video" else None
         return float(first.stream.frames / rate) if rate else 0.0
@@ -116,14 +119,14 @@ def promised_sec(container: Any, first: StreamStats) -> float:  # noqa: ANN401  
     return float(container.duration or 0) / 1e6 if stated else 0.0
 
 
-def held_sec(tallies: Sequence[StreamStats]) -> float:
-    """Seconds that the packets of all streams together last: subtitles may outlast the picture."""
-    timed = [tally for tally in tallies if tally.first is not None]
-    end = max((tally.seconds(tally.end) for tally in timed), default=0.0)
-    start = min((tally.seconds(tally.first) for tally in timed), default=0.0)
+def held_sec(streams: Sequence[StreamStats]) -> float:
+    """Return the seconds that the packets of all streams together last: subtitles may outlast the picture."""
+    timed = [stats for stats in streams if stats.first is not None]
+    end = max((stats.seconds(stats.end) for stats in timed), default=0.0)
+    start = min((stats.seconds(stats.first) for stats in timed), default=0.0)
     # Headers count from zero or from the first packet: the larger figure decides, so that no whole file is refused.
     return max(end, end - start)
 
 
-def _short(path: Path, found: str) -> MediaError:
-    return MediaError(f"{path.name!r} is cut short or damaged: {found}.")
+def _short(path: Path, contradiction: str) -> MediaError:
+    return MediaError(f"{path.name!r} is cut short or damaged: {contradiction}.")

@@ -1,38 +1,57 @@
 """How much one video may ask for before it is refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from tasks.engine.core.constants import GIB
+from tasks.engine.core.errors import MediaError
 from tasks.engine.system.sandbox import Bounds
 
 SLOWEST_READ = 20_000_000
 """Bytes per second: what a walk through the whole file may cost on top of the fixed seconds."""
 
 
+def _limit(default: float, unit: str, description: str) -> Any:  # noqa: ANN401  # what dataclasses.field returns
+    return field(default=default, metadata={"unit": unit, "description": description})
+
+
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """Limits on one video; every one of them is an environment variable, named in the README.
+    """Limits on one video. Each field's metadata holds its unit and description, for settings and messages.
 
-    hours: longest recording; gaps become silence, so one forged timestamp could fill the disk.
-    input_gib: largest file. frames, streams, pixels: of a video. channels, sample_rate: of its sound, in Hz.
-    wall_sec, cpu_sec: of the probe and of ffmpeg, each; one second per 20 MB of the file comes on top.
-    memory_mib: address space of either. decoded_gib: most that ffmpeg may write.
+    A recording is limited because gaps become silence: one forged timestamp could fill the disk. Reading adds one
+    second per 20 MB of the file to `wall_sec` and `cpu_sec`.
     """
 
-    hours: float = 24.0
-    input_gib: float = 512.0
-    frames: int = 24 * 3600 * 240
-    streams: int = 256
-    pixels: int = 1 << 27
-    channels: int = 64
-    sample_rate: int = 768_000
-    wall_sec: int = 1800
-    cpu_sec: int = 1800
-    memory_mib: int = 4096
-    decoded_gib: float = 8.0
+    hours: float = _limit(24.0, "h", "Longest accepted recording.")
+    input_gib: float = _limit(512.0, "GiB", "Largest accepted file.")
+    frames: int = _limit(24 * 3600 * 240, "frames", "Most video frames.")
+    streams: int = _limit(256, "streams", "Most streams of a container.")
+    pixels: int = _limit(1 << 27, "pixels per frame", "Most pixels of a video frame.")
+    channels: int = _limit(64, "channels", "Most audio channels.")
+    sample_rate: int = _limit(768_000, "samples per second", "Highest audio sample rate, in Hz.")
+    wall_sec: int = _limit(1800, "s", "Seconds for the probe and for ffmpeg, each.")
+    cpu_sec: int = _limit(1800, "s", "CPU seconds of either.")
+    memory_mib: int = _limit(4096, "MiB", "Address space of either.")
+    decoded_gib: float = _limit(8.0, "GiB", "Most that ffmpeg may write.")
+
+    def check(self, limit: str, value: float, name: str) -> None:
+        """Refuse a value beyond the limit of that name.
+
+        Args:
+            limit: name of a field.
+            value: in the field's unit.
+            name: the file's, for the message.
+
+        Raises:
+            MediaError: with the value and the limit.
+        """
+        most, unit = getattr(self, limit), UNITS[limit]
+        if not value <= most:
+            raise MediaError(f"{name!r} holds {value:.6g} {unit}: up to {most:.6g} {unit} would be accepted.")
 
     def bounds(self, size: int, output_bytes: int | None = None) -> Bounds:
-        """What a process that reads a file of that size may use, where it writes at most so many bytes."""
+        """Return what a process that reads a file of `size` bytes may use, where it writes at most `output_bytes`."""
         reading = size // SLOWEST_READ
         most = int(self.decoded_gib * GIB)
         return Bounds(
@@ -41,3 +60,7 @@ class MediaLimits:
             memory_bytes=self.memory_mib << 20,
             output_bytes=most if output_bytes is None else min(most, output_bytes),
         )
+
+
+UNITS: dict[str, str] = {limit.name: limit.metadata["unit"] for limit in fields(MediaLimits)}
+DESCRIPTIONS: dict[str, str] = {limit.name: limit.metadata["description"] for limit in fields(MediaLimits)}

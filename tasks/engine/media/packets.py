@@ -1,4 +1,4 @@
-"""An account of the packets of each stream: how many, when, and whether any was flagged as damaged."""
+"""Statistics of the packets of each stream: how many, when, and whether any was flagged as damaged."""
 
 from array import array
 from collections.abc import Iterable
@@ -8,21 +8,33 @@ from typing import Any
 
 from av.stream import Disposition
 
-from tasks.engine.core.errors import MediaError
 from tasks.engine.media.limits import MediaLimits
 
 
 @dataclass(slots=True)
 class StreamStats:
-    """Running account of one stream, all times in its own ticks; grows only by ``ticks``, 8 bytes per video frame."""
+    """Statistics of one stream; memory grows only by ``ticks``, 8 bytes per video frame.
+
+    Attributes:
+        stream: as PyAV opened it; all times are in units of its time base.
+        decode_order: True where the container stores no presentation times, so that decoding times are all there is.
+        drops_corrupt: True for sound off the air: a packet that reception spoiled, as the last one of most recordings,
+            is no sound.
+        packets: how many there are.
+        shown: how many of them are seen or heard.
+        corrupt: how many the demuxer flagged.
+        ticks: presentation times of the shown video frames, in the order of the file.
+        first: earliest shown time; None before there is one.
+        end: end of the latest shown packet.
+        gap: longest hole between two shown packets.
+        last_dts: decoding time of the last packet.
+        step_back: longest step back of the decoding times.
+        after_corrupt: whether the last packet was corrupt, where those are dropped.
+    """
 
     stream: Any
     decode_order: bool
-    """True where the container stores no presentation times, so that decoding times are all there is."""
-
     drops_corrupt: bool
-    """True for sound off the air: a packet that reception spoiled, as the last one of most recordings, is no sound."""
-
     packets: int = 0
     shown: int = 0
     corrupt: int = 0
@@ -41,15 +53,15 @@ class StreamStats:
         if packet.dts is not None:
             self.step_back = max(self.step_back, 0 if self.last_dts is None else self.last_dts - packet.dts)
             self.last_dts = packet.dts
-        if not (packet.is_discard or self._unseen(packet)):
+        if not (packet.is_discard or self._is_hidden(packet)):
             self._show(packet.dts if self.decode_order else packet.pts, packet.duration or 0)
 
-    def _unseen(self, packet: Any) -> bool:  # noqa: ANN401  # as above
+    def _is_hidden(self, packet: Any) -> bool:  # noqa: ANN401  # as above
         if self.drops_corrupt:
             # The one after a corrupt packet is its remainder, cut off by the parser, and flagged as sound.
             after, self.after_corrupt = self.after_corrupt, bool(packet.is_corrupt)
             return self.after_corrupt or after
-        return codec_of(self.stream) == "vp8" and hidden_vp8(packet)
+        return codec_of(self.stream) == "vp8" and is_hidden_vp8(packet)
 
     def _show(self, at: int | None, duration: int) -> None:
         self.shown += 1
@@ -63,46 +75,46 @@ class StreamStats:
         self.first, self.end = min(self.first, at), max(self.end, at + duration)
 
     def seconds(self, ticks: int | None) -> float:
-        """Ticks of this stream's clock as seconds; 0 for None."""
+        """Convert ticks of this stream's clock to seconds; 0 for None."""
         return float((ticks or 0) * (self.stream.time_base or 0))
 
     @property
     def start(self) -> float:
         """Seconds at which the stream begins to be seen, or to be heard once the encoder's delay is dropped."""
-        known = self.stream.start_time if self.stream.type == "audio" else None
-        return self.seconds(self.first if known is None else known)
+        stated = self.stream.start_time if self.stream.type == "audio" else None
+        return self.seconds(self.first if stated is None else stated)
 
 
 def codec_of(stream: Any) -> str:  # noqa: ANN401  # as above
-    """Name of the stream's codec; empty where libavformat knows none, as for timecode and other data."""
+    """Return the name of the stream's codec; empty where libavformat knows none, as for timecode and other data."""
     return str(stream.codec_context.name) if stream.codec_context else ""
 
 
-def hidden_vp8(packet: Any) -> bool:  # noqa: ANN401  # as above
-    """Is this packet a reference picture that VP8 never shows? Matroska stores those like frames (RFC 6386, 9.1)."""
+def is_hidden_vp8(packet: Any) -> bool:  # noqa: ANN401  # as above
+    """Tell whether VP8 never shows this reference picture: Matroska stores those like frames (RFC 6386, 9.1)."""
     return not memoryview(packet)[0] >> 4 & 1
 
 
-def tallied(container: Any, limits: MediaLimits) -> list[StreamStats]:  # noqa: ANN401  # as above
-    """Walk through every packet; one account per stream, by stream index.
+def read_packets(container: Any, limits: MediaLimits) -> list[StreamStats]:  # noqa: ANN401  # as above
+    """Demux every packet; return the statistics of each stream, by stream index.
 
     Raises:
         MediaError: more streams than the limit.
     """
-    kind, streams = container.format.name, len(container.streams)
-    if streams > limits.streams:
-        raise MediaError(f"{Path(container.name).name!r} has {streams} streams: up to {limits.streams} are accepted.")
+    kind = container.format.name
+    limits.check("streams", len(container.streams), Path(container.name).name)
     # What libavformat makes up for AVI includes the decoder's delay in the picture's times and not in the audio's.
-    tallies = [StreamStats(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
+    streams = [StreamStats(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
     for packet in container.demux():
         # An empty packet is PyAV's way of saying that a stream has ended; streams may still appear in a broadcast.
-        if packet.size and packet.stream_index < len(tallies):
-            tallies[packet.stream_index].add(packet)
-    return tallies
+        if packet.size and packet.stream_index < len(streams):
+            streams[packet.stream_index].add(packet)
+    return streams
 
 
-def chosen(tallies: Iterable[StreamStats], kind: str) -> StreamStats | None:
-    """The stream of that kind marked as default, else the first, among those that hold packets and are no cover art."""
-    usable = [tally for tally in tallies if tally.stream.type == kind and tally.shown]
-    usable = [tally for tally in usable if not tally.stream.disposition & Disposition.attached_pic]
-    return next((tally for tally in usable if tally.stream.disposition & Disposition.default), next(iter(usable), None))
+def select_stream(streams: Iterable[StreamStats], kind: str) -> StreamStats | None:
+    """Select the default stream of a kind, else the first, among those that hold packets and are no cover art."""
+    usable = [stats for stats in streams if stats.stream.type == kind and stats.shown]
+    usable = [stats for stats in usable if not stats.stream.disposition & Disposition.attached_pic]
+    defaults = (stats for stats in usable if stats.stream.disposition & Disposition.default)
+    return next(defaults, next(iter(usable), None))

@@ -1,7 +1,7 @@
-"""The probe in a process of its own, and the few plain values that come back from it.
+"""The probe in a sandboxed process, and the protocol in which it answers.
 
-libavformat reads what strangers wrote, and a file of some hundred bytes can make it crash or ask for gigabytes: in a
-confined process that is a refusal. What comes back is JSON and numbers, checked like any other stranger's.
+libavformat parses untrusted input, and a file of some hundred bytes can make it crash or ask for gigabytes: in a
+sandboxed process that is a refusal. The answer is JSON and numbers, and as untrusted as the file.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy as np
 
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import MediaError, Step4Error, StorageError
+from tasks.engine.core.finite import finite_float, first_non_finite
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.containers import AudioTrack, Media, read
 from tasks.engine.media.limits import MediaLimits
@@ -28,7 +29,7 @@ CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from tasks.engine.media.probe_process import answer; answer(*sys.argv[2:])"
 )
-PLAIN = {
+PLAIN_FIELDS = {
     "size": int,
     "modified_ns": int,
     "sha256": str,
@@ -40,7 +41,7 @@ PLAIN = {
 
 
 def examine(path: Path, size: int, limits: MediaLimits) -> Media:
-    """`containers.read` in a confined process.
+    """Run `containers.read` in a sandboxed process.
 
     Args:
         path: absolute; a regular file.
@@ -56,28 +57,28 @@ def examine(path: Path, size: int, limits: MediaLimits) -> Media:
     bounds = limits.bounds(size)
     with tempfile.TemporaryFile() as pipe:  # without a name: nothing to clean up, whatever happens
         try:
-            finished = sandbox.run(arguments, bounds, pipe)
+            result = sandbox.run(arguments, bounds, pipe)
         except subprocess.TimeoutExpired as error:
             raise MediaError(f"{path.name!r} was not examined within {bounds.wall_sec:.0f} s: given up.") from error
         pipe.seek(0)
-        if finished.returncode:
-            raise broken(path, finished, bounds)
+        if result.returncode:
+            raise crash(path, result, bounds)
         return decode(path, pipe.read())
 
 
 def answer(path: str, limits: str) -> None:
-    """What the confined process does: examine, and say what was found on stdout."""
+    """Read a file and write the answer to stdout: the main function of the sandboxed process."""
     try:
-        said = encode(read(Path(path), MediaLimits(**json.loads(limits))))
+        message = encode(read(Path(path), MediaLimits(**json.loads(limits))))
     except Step4Error as error:
-        said = json.dumps({"refused": type(error).__name__, "reason": str(error)}).encode()
+        message = json.dumps({"refused": type(error).__name__, "reason": str(error)}).encode()
     except OSError as error:
-        said = json.dumps({"refused": "StorageError", "reason": f"{path!r} could not be read: {error}"}).encode()
-    sys.stdout.buffer.write(said)
+        message = json.dumps({"refused": "StorageError", "reason": f"{path!r} could not be read: {error}"}).encode()
+    sys.stdout.buffer.write(message)
 
 
 def encode(media: Media) -> bytes:
-    """One line of JSON, then the frames' times as float64."""
+    """Encode as one line of JSON, then the frames' times as little-endian float64."""
     grid = media.grid
     facts = {field.name: getattr(media, field.name) for field in fields(Media) if field.name not in {"path", "grid"}}
     facts["audio"] = asdict(media.audio) if media.audio else None
@@ -86,14 +87,14 @@ def encode(media: Media) -> bytes:
     return json.dumps(facts).encode() + b"\n" + times
 
 
-def decode(path: Path, said: bytes) -> Media:
-    """The answer of the confined process, read like a stranger's: the file may have taken the process over.
+def decode(path: Path, message: bytes) -> Media:
+    """Decode the answer, as untrusted input: the file may have taken the process over.
 
     Raises:
-        MediaError: the refusal that it reports, or it is not of the form of `told`.
+        MediaError: the refusal that it reports, or it is not of the form of `encode`.
         StorageError: likewise.
     """
-    header, _, body = said.partition(b"\n")
+    header, _, body = message.partition(b"\n")
     try:
         facts = json.loads(header)
         if "refused" in facts:
@@ -104,24 +105,24 @@ def decode(path: Path, said: bytes) -> Media:
 
 
 def media_from(path: Path, facts: dict[str, Any], body: bytes) -> Media:
-    """The values, each of the type it should have.
+    """Build `Media` from values that must each have the right type.
 
     Raises:
         TypeError, ValueError, KeyError: one is not.
     """
-    if not all(type(facts[name]) is kind for name, kind in PLAIN.items()):
+    if not all(type(facts[name]) is kind for name, kind in PLAIN_FIELDS.items()):
         raise TypeError("a value of another type")
     return Media(
         path=path,
         grid=grid_from(facts, body),
-        video_start=finite(facts["video_start"]),
+        video_start=finite_float(facts["video_start"]),
         audio=track_from(facts["audio"]) if facts["audio"] is not None else None,
-        **{name: facts[name] for name in PLAIN},
+        **{name: facts[name] for name in PLAIN_FIELDS},
     )
 
 
 def grid_from(facts: dict[str, Any], body: bytes) -> FrameGrid:
-    """Count, rate, and the times where the rate is variable.
+    """Build the grid from count, rate, and the times where the rate is variable.
 
     Raises:
         ValueError: they contradict each other.
@@ -130,42 +131,34 @@ def grid_from(facts: dict[str, Any], body: bytes) -> FrameGrid:
     times = np.frombuffer(body, "<f8") if facts["variable_frame_rate"] else None
     if rate <= 0 or count < 0 or (times is None) == bool(body):
         raise ValueError("no frame grid")
-    if times is not None and (len(times) != count or not np.isfinite(times).all() or np.any(np.diff(times) < 0)):
+    if times is not None and (len(times) != count or first_non_finite(times) is not None or np.any(np.diff(times) < 0)):
         raise ValueError("no times of frames")
     return FrameGrid(count, rate, times)
 
 
 def track_from(facts: dict[str, Any]) -> AudioTrack:
-    """The audio track."""
+    """Build the audio track.
+
+    Raises:
+        TypeError, ValueError, KeyError: a value is not what it should be.
+    """
     return AudioTrack(
         index=int(facts["index"]),
         codec=str(facts["codec"]),
         sample_rate=int(facts["sample_rate"]),
         channels=int(facts["channels"]),
-        start_offset_sec=finite(facts["start_offset_sec"]),
-        duration_sec=finite(facts["duration_sec"]),
-        largest_gap_sec=finite(facts["largest_gap_sec"]),
+        start_offset_sec=finite_float(facts["start_offset_sec"]),
+        duration_sec=finite_float(facts["duration_sec"]),
+        largest_gap_sec=finite_float(facts["largest_gap_sec"]),
     )
 
 
-def finite(value: object) -> float:
-    """A number of seconds.
-
-    Raises:
-        ValueError: NaN or infinite.
-    """
-    number = float(value)  # type: ignore[arg-type]  # TypeError is the answer to anything else
-    if not np.isfinite(number):
-        raise ValueError(f"{number} where seconds are expected")
-    return number
-
-
-def broken(path: Path, finished: sandbox.Finished, bounds: Bounds) -> MediaError:
-    """The process did not come to an answer."""
-    lines = finished.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+def crash(path: Path, result: sandbox.ProcessResult, bounds: Bounds) -> MediaError:
+    """Say why the process gave no answer."""
+    lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
     if "MemoryError" in lines[-1]:
         return MediaError(f"{path.name!r} needs more than {bounds.memory_bytes >> 20} MiB of memory to examine.")
     return MediaError(
-        f"{path.name!r} cannot be examined: reading it {sandbox.ended_by(finished.returncode, bounds)} "
+        f"{path.name!r} cannot be examined: reading it {sandbox.exit_reason(result.returncode, bounds)} "
         f"({lines[-1][:120]})."
     )

@@ -15,9 +15,9 @@ QUIET = 1e-4
 
 
 def recording_path() -> Path:
-    """`sample.wav` of pyannote.audio (MIT): 30 s, 16 kHz mono, with its reference `sample.rttm` beside it.
+    """Return `sample.wav` of pyannote.audio (MIT): 30 s, 16 kHz mono, with its reference `sample.rttm` beside it.
 
-    Found without importing pyannote, which takes ten seconds.
+    It is found without importing pyannote, which takes ten seconds.
 
     Raises:
         ModelError: it is not installed.
@@ -31,7 +31,7 @@ def recording_path() -> Path:
 
 
 def recording() -> NDArray[np.float32]:
-    """(480000,) float32, mono, 16 kHz, -1 to 1."""
+    """Read it as (480000,) float32, mono, 16 kHz, -1 to 1."""
     with wave.open(str(recording_path())) as file:
         steps = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
     return (steps / np.float32(32768)).astype(np.float32)

@@ -16,7 +16,7 @@ from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.report import chart_data, content
 from tasks.engine.report.audio_clip import Excerpt
 from tasks.engine.report.messages import LANGUAGES, load_messages
-from tasks.engine.system.atomic import atomic_path
+from tasks.engine.system.atomic import atomic_write_text
 
 LONGEST_NAME = 14
 """Characters of a speaker's name beside its lane."""
@@ -67,9 +67,7 @@ def write(
     Raises:
         StorageError: the file could not be written.
     """
-    text = render(candidate, reference, report, sound, language, threshold)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    atomic_write_text(path, render(candidate, reference, report, sound, language, threshold))
 
 
 def render(

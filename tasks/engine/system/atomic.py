@@ -12,7 +12,7 @@ from tasks.engine.core.errors import StorageError
 from tasks.engine.system.stale_files import owner_tag
 
 PARTIAL_PATTERN = ".step4-*.part"
-"""Glob of temporary names: what is left of it after a crash may be deleted, nothing else reads it."""
+"""Glob of temporary names: what a crash leaves of them may be deleted, nothing else reads it."""
 
 
 class Disk:
@@ -43,13 +43,13 @@ _IN_FORCE: ContextVar[Disk] = ContextVar("disk")
 
 
 def disk_in_force() -> Disk:
-    """The disk that this run writes to: the real one, unless the caller brought another."""
+    """Return the disk that this context writes to: the real one, unless `disk_replaced` set another."""
     return _IN_FORCE.get(None) or Disk()
 
 
 @contextlib.contextmanager
 def disk_replaced(disk: Disk) -> Iterator[None]:
-    """Let every write in this block go through this disk."""
+    """Send every write in this block through another disk."""
     token = _IN_FORCE.set(disk)
     try:
         yield
@@ -83,8 +83,18 @@ def atomic_path(dest: Path, disk: Disk | None = None) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with the line ends it has; the file appears whole or not at all.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
 def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file's content, read in blocks.
+    """Return the hexadecimal sha256 of a file's content, read in blocks.
 
     Raises:
         StorageError: the file cannot be read.

@@ -11,7 +11,7 @@ from tasks.engine.core.errors import StorageError
 
 
 def lock_for(path: Path) -> FileLock:
-    """The lock that stands for a path, present or not.
+    """Return the lock that stands for a path, present or not.
 
     Lock files lie in the system's temporary folder: beside the path they would have to be cleaned up, and removing a
     lock file that another process waits for would let two processes in.

@@ -1,4 +1,4 @@
-"""Seconds and memory of each stage, where somebody asked for them: elsewhere a mark costs nothing."""
+"""Seconds and peak memory of each stage, where a profiler runs: elsewhere a mark costs nothing."""
 
 import sys
 import time
@@ -15,16 +15,19 @@ from tasks.engine.core.constants import MIB
 LOADING = "load"
 """The stage before inference: models, and a place on the GPU."""
 
-EVERY_SEC = 0.05
-"""Between two looks at the process's memory, 20 microseconds each."""
+SAMPLING_INTERVAL_SEC = 0.05
+"""Between two samples of the process's memory, 20 microseconds each."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageMeasurement:
     """What a stage took.
 
-    rss_mib: the process's largest resident memory meanwhile, whatever else ran in it. device_mib: the largest that
-    torch held on the device; None on a CPU.
+    Attributes:
+        stage: its name.
+        seconds: wall-clock time.
+        rss_mib: the process's peak resident memory meanwhile, whatever else ran in it.
+        device_mib: the peak that torch allocated on the device; None on a CPU.
     """
 
     stage: str
@@ -35,36 +38,44 @@ class StageMeasurement:
 
 @dataclass
 class StageProfiler:
-    """Stage after stage, from one mark to the next. device: as torch names it."""
+    """Measures stage after stage, from one mark to the next.
+
+    Attributes:
+        device: as torch names it.
+        measurements: of the stages that have ended.
+        since: `time.perf_counter` at the last mark.
+        rss: bytes, the largest resident memory sampled since.
+        stopped: set when sampling shall end.
+    """
 
     device: str
-    measures: list[StageMeasurement] = field(default_factory=list)
+    measurements: list[StageMeasurement] = field(default_factory=list)
     since: float = field(default_factory=time.perf_counter)
     rss: int = 0
-    ended: Event = field(default_factory=Event)
+    stopped: Event = field(default_factory=Event)
 
     def mark(self, stage: str) -> None:
-        """The stage ended here."""
-        self.look()
+        """Record that a stage ends here."""
+        self.sample_memory()
         now = time.perf_counter()
-        measure = StageMeasurement(
+        measurement = StageMeasurement(
             stage, round(now - self.since, 4), round(self.rss / MIB, 1), device_peak(self.device)
         )
-        self.measures.append(measure)
+        self.measurements.append(measurement)
         self.since, self.rss = now, 0
 
-    def look(self) -> None:
-        """Note how much memory the process has."""
+    def sample_memory(self) -> None:
+        """Sample the process's resident memory."""
         self.rss = max(self.rss, psutil.Process().memory_info().rss)
 
-    def watch(self) -> None:
-        """Look until told to stop."""
-        while not self.ended.wait(EVERY_SEC):
-            self.look()
+    def run(self) -> None:
+        """Sample memory until `stopped` is set."""
+        while not self.stopped.wait(SAMPLING_INTERVAL_SEC):
+            self.sample_memory()
 
 
 def device_peak(device: str) -> float | None:
-    """MiB that torch held at most since the last call; None on a CPU, or where torch has not been needed."""
+    """Return the MiB that torch allocated at most since the last call; None on a CPU, or where torch is not loaded."""
     torch = sys.modules.get("torch")
     if device == "cpu" or torch is None or not torch.cuda.is_available():
         return None
@@ -75,27 +86,32 @@ def device_peak(device: str) -> float | None:
     return None
 
 
-_RUNNING: ContextVar[StageProfiler | None] = ContextVar("meter", default=None)
+_RUNNING: ContextVar[StageProfiler | None] = ContextVar("profiler", default=None)
 
 
 def mark_stage(stage: str) -> None:
-    """Tell the meter of this thread's work, if there is one, that a stage has ended."""
-    meter = _RUNNING.get()
-    if meter is not None:
-        meter.mark(stage)
+    """Tell the profiler of this context, if there is one, that a stage has ended."""
+    profiler = _RUNNING.get()
+    if profiler is not None:
+        profiler.mark(stage)
 
 
 @contextmanager
-def profile_stages(device: str, *, told: bool = True) -> Iterator[StageProfiler]:
-    """Measure the stages that this block marks; those that `stage_done` tells of too, unless the block is one stage."""
-    device_peak(device)  # what came before is not ours
-    meter = StageProfiler(device)
-    watcher = Thread(target=meter.watch, name="meter", daemon=True)
-    token = _RUNNING.set(meter if told else None)
-    watcher.start()
+def profile_stages(device: str, *, marked_within: bool = True) -> Iterator[StageProfiler]:
+    """Measure the stages of this block.
+
+    Args:
+        device: as torch names it.
+        marked_within: whether calls of `mark_stage` inside the block count; False where the block is one stage.
+    """
+    device_peak(device)  # what came before does not count
+    profiler = StageProfiler(device)
+    sampler = Thread(target=profiler.run, name="profiler", daemon=True)
+    token = _RUNNING.set(profiler if marked_within else None)
+    sampler.start()
     try:
-        yield meter
+        yield profiler
     finally:
-        meter.ended.set()
-        watcher.join()
+        profiler.stopped.set()
+        sampler.join()
         _RUNNING.reset(token)

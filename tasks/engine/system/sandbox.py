@@ -1,4 +1,4 @@
-"""Runs programs on files that nobody vouches for: within bounds, without input, shell, network or secrets."""
+"""Run programs on untrusted input: within resource limits, without stdin, shell, network or secrets."""
 
 import contextlib
 import os
@@ -16,21 +16,25 @@ from typing import IO, Any, Protocol
 from tasks.engine.core.errors import EngineError
 from tasks.engine.system import sandbox_exec
 
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
-"""All that such a program sees of the environment: no tokens, no proxies."""
+INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+"""All that such a program inherits of the environment: no tokens, no proxies."""
 
-SET = {"LC_ALL": "C", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+FIXED_VARIABLES = {"LC_ALL": "C", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 """The last two keep address space small on machines with many cores."""
 
-KEPT_BYTES = 64 * 1024
-"""Of each end of what a program says on stderr: a damaged file can make it talk without end."""
+STDERR_BYTES = 64 * 1024
+"""Kept of each end of stderr: a damaged file can make a program write without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one process may use, enforced by the operating system.
 
-    wall_sec, cpu_sec: seconds. memory_bytes: of address space. output_bytes: of any one file it writes.
+    Attributes:
+        wall_sec: seconds until it is killed.
+        cpu_sec: seconds of CPU time.
+        memory_bytes: address space.
+        output_bytes: size of any one file that it writes.
     """
 
     wall_sec: float
@@ -39,15 +43,15 @@ class Bounds:
     output_bytes: int
 
 
-class Finished(Protocol):
-    """What a runner hands back; ``subprocess.CompletedProcess`` is one."""
+class ProcessResult(Protocol):
+    """What a runner returns; ``subprocess.CompletedProcess`` is one."""
 
     returncode: int
     stderr: bytes
 
 
-Runner = Callable[[list[str], Bounds], Finished]
-"""Runs an argument list within bounds; raises ``subprocess.TimeoutExpired`` past the seconds on the wall."""
+Runner = Callable[[list[str], Bounds], ProcessResult]
+"""Runs an argument list within bounds; raises ``subprocess.TimeoutExpired`` after `wall_sec`."""
 
 
 def run(
@@ -63,26 +67,26 @@ def run(
         EngineError: it could not be started.
     """
     process = start(arguments, bounds, stdout)
-    said: deque[bytes] = deque()
-    listener = Thread(target=listen, args=(process.stderr, said), daemon=True)
+    ends: deque[bytes] = deque()
+    reader = Thread(target=read_ends, args=(process.stderr, ends), daemon=True)
     with process:
-        listener.start()
+        reader.start()
         try:
             process.wait(bounds.wall_sec)
         finally:
-            # Ctrl-C as well as the timeout; a session of its own is not reached by the terminal's. Also after a
-            # normal end: whoever it started goes with it, and lets go of the pipe.
+            # After a timeout and after Ctrl-C, whose signal does not reach another session. Also after a normal exit:
+            # its children end with it, and close the pipe.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-            listener.join(timeout=5.0)  # someone in a session of its own may hold the pipe: not waited for
-    stderr = b"".join(said)
+            reader.join(timeout=5.0)  # a process in yet another session may hold the pipe: not waited for
+    stderr = b"".join(ends)
     if process.returncode == sandbox_exec.COULD_NOT_START and stderr.startswith(b"could not be started"):
         raise EngineError(f"{arguments[0]} {stderr.decode(errors='replace').strip()}.")
     return subprocess.CompletedProcess(arguments, process.returncode, b"", stderr)
 
 
 def start(arguments: list[str], bounds: Bounds, stdout: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start a program behind `launch`."""
+    """Start a program by way of `sandbox_exec`."""
     limits = map(str, (os.getpid(), int(bounds.cpu_sec), bounds.memory_bytes, bounds.output_bytes))
     program = shutil.which(arguments[0]) or arguments[0]
     command = [sys.executable, "-I", "-S", sandbox_exec.__file__, *limits, program, *arguments[1:]]
@@ -92,7 +96,7 @@ def start(arguments: list[str], bounds: Bounds, stdout: int | IO[bytes]) -> "sub
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ} | SET,
+            env={name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ} | FIXED_VARIABLES,
             start_new_session=True,
             cwd=Path(os.sep),
         )
@@ -100,19 +104,19 @@ def start(arguments: list[str], bounds: Bounds, stdout: int | IO[bytes]) -> "sub
         raise EngineError(f"{arguments[0]} could not be started: {error.strerror or error}.") from error
 
 
-def listen(pipe: Any, said: deque[bytes]) -> None:  # noqa: ANN401  # a pipe's type depends on how it was opened
-    """Read a pipe to its end; keep the beginning, and the last pieces."""
+def read_ends(pipe: Any, ends: deque[bytes]) -> None:  # noqa: ANN401  # a pipe's type depends on how it was opened
+    """Read a pipe to its end; append its first and its last `STDERR_BYTES` to `ends`."""
     head, tail = b"", b""
-    while piece := pipe.read1(KEPT_BYTES):
-        if len(head) < KEPT_BYTES:
+    while piece := pipe.read1(STDERR_BYTES):
+        if len(head) < STDERR_BYTES:
             head += piece
         else:
-            tail = (tail + piece)[-KEPT_BYTES:]
-    said.extend((head, tail))
+            tail = (tail + piece)[-STDERR_BYTES:]
+    ends.extend((head, tail))
 
 
-def ended_by(returncode: int, bounds: Bounds) -> str:
-    """Why a program ended that was not left to end by itself; its exit code where nothing else is known."""
+def exit_reason(returncode: int, bounds: Bounds) -> str:
+    """Say why a program failed: the limit that ended it, else its exit code."""
     if returncode == -signal.SIGXCPU:
         return f"used more than {bounds.cpu_sec} s of CPU time"
     return f"ended with {returncode}"

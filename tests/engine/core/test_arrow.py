@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.engine.core.arrow import to_arrow, to_numpy, to_strings
@@ -11,6 +11,7 @@ from tasks.engine.core.arrow import to_arrow, to_numpy, to_strings
 KINDS = [pa.bool_(), pa.uint8(), pa.int32(), pa.int64(), pa.float32(), pa.float64()]
 
 
+@settings(deadline=None)
 @given(values=st.lists(st.integers(0, 1), max_size=40), kind=st.sampled_from(KINDS), cut=st.integers(0, 40))
 def test_columns_convert_as_arrow_would(values: list[int], kind: pa.DataType, cut: int) -> None:
     """Both ways equal pyarrow's own conversion, slices that begin inside a byte included."""
@@ -22,6 +23,7 @@ def test_columns_convert_as_arrow_would(values: list[int], kind: pa.DataType, cu
     assert to_numpy(column[:cut]).dtype == kind_of
 
 
+@settings(deadline=None)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_strings_convert_as_arrow_would(texts: list[str]) -> None:
     """Empty and non-ASCII strings included."""

@@ -1,34 +1,12 @@
 """Every known failure of every library has a place in the error tree; unknown ones keep their cause."""
 
 import errno
-import logging
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tasks.engine.core import errors
 from tasks.engine.core.errors import DeviceError, EngineError, MediaError, ServiceError, Step4Error, StorageError
-from tasks.engine.core.exception_map import device_failures, map_exception
-
-
-def tree(root: type[Step4Error] = Step4Error) -> Iterator[type[Step4Error]]:
-    """A class and all below it."""
-    yield root
-    for child in root.__subclasses__():
-        yield from tree(child)
-
-
-def test_every_class_has_one_exit_code_and_one_level() -> None:
-    """The codes are those that scripts rely on; the drawing names every class with its code."""
-    drawn = errors.__doc__ or ""
-    for kind in set(tree()) - {errors.BatchError}:  # has its worst video's
-        assert kind.exit_code in {1, 2, 3, 4, 5, 6}
-        assert kind.log_level in {logging.WARNING, logging.ERROR, logging.CRITICAL}
-        line = next(line for line in drawn.splitlines() if f"{kind.__name__} " in line)
-        assert line.split(kind.__name__)[1].split()[0] == str(kind.exit_code)
+from tasks.engine.core.exception_map import device_failures, is_device_failure, map_exception
 
 
 def library_failures() -> list[tuple[BaseException, type[Step4Error]]]:
@@ -118,30 +96,20 @@ def test_bugs_inside_inference_stay_bugs() -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
 
-@pytest.mark.usefixtures("clean_settings")
-def test_refusals_are_recorded_and_logged_at_their_level(caplog: pytest.LogCaptureFixture) -> None:
-    """One JSON line and one log record; a drift records itself elsewhere; a bug passes as it is."""
-    import json
-    import os
-
-    from tasks.records.diagnostics import INCONSISTENCIES, failures_recorded
-
-    def end(error: BaseException) -> None:
-        with failures_recorded(Path("clip.mp4")):
-            raise error
-
-    for error, kind in ((MediaError("bad clip"), MediaError), (OSError(errno.ENOSPC, "full"), StorageError)):
-        with pytest.raises(kind):
-            end(error)
-    with pytest.raises(errors.DriftError):
-        end(errors.DriftError("off"))
-    with pytest.raises(ValueError, match="bug"):
-        end(ValueError("bug"))
-    path = Path(os.environ["STEP4_DIAGNOSTICS_DIR"]) / INCONSISTENCIES
-    lines: list[dict[str, Any]] = [json.loads(line) for line in path.read_text().splitlines()]
-
-    assert [(line["kind"], line["error"], line["exit_code"]) for line in lines] == [
-        ("refusal", "MediaError", 4),
-        ("refusal", "StorageError", 6),
-    ]
-    assert [record.levelno for record in caplog.records if record.name == "step4.failed"] == [30, 40, 50]
+@pytest.mark.parametrize(
+    ("error", "failed"),
+    [
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"), True),
+        (
+            RuntimeError("Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False"),
+            True,
+        ),
+        (RuntimeError("Could not run 'aten::x' with arguments from the 'CUDA' backend"), False),
+        (ValueError("CUDA error: raised by what is no library of the device"), False),
+    ],
+    ids=str,
+)
+def test_inside_and_outside_of_inference_the_same_is_a_device_failure(error: Exception, failed: bool) -> None:
+    """One function decides for the block that inference runs in, and for what escapes from elsewhere."""
+    assert is_device_failure(error) == failed
+    assert isinstance(map_exception(error), DeviceError) == failed

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.core.errors import UsageError
-from tasks.engine.core.frames import FrameGrid, rate_of
+from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.summary import UNNAMED
 from tasks.engine.core.timeline import SCHEMA, Timeline, rows, summarise, turns_of
 from tasks.engine.core.turns import SpeechScores, Turn
@@ -178,14 +177,6 @@ def test_summary_counts_speech_and_speakers() -> None:
     }
 
 
-def test_summary_of_silence() -> None:
-    """No speech: no first instant, no speaker, 0 %; also without any frame."""
-    for frames in (0, 5):
-        summary = summarise(rows([], NO_SCORES, FrameGrid(frames, Fraction(25))), Fraction(25))
-
-        assert (summary.frames, summary.percent, summary.first_speech_sec, summary.speakers) == (frames, 0, None, ())
-
-
 @given(runs=runs(), batch=st.integers(1, 70))
 @settings(deadline=None)
 def test_summary_is_the_same_from_batches_and_from_memory(runs: dict[str, list[tuple[int, int]]], batch: int) -> None:
@@ -196,36 +187,3 @@ def test_summary_is_the_same_from_batches_and_from_memory(runs: dict[str, list[t
     streamed = summarise(rows(turns, NO_SCORES, grid, batch), fps)
 
     assert streamed == timeline_of(table(turns, grid), fps, sorted(runs)).summary
-
-
-@pytest.mark.parametrize(
-    ("stated", "rate"),
-    [
-        (25, Fraction(25)),
-        (25.0, Fraction(25)),
-        (12.5, Fraction(25, 2)),
-        (29.97, Fraction(30000, 1001)),
-        (29.97002997002997, Fraction(30000, 1001)),
-        (23.976, Fraction(24000, 1001)),
-        (23.98, Fraction(24000, 1001)),
-        (59.94, Fraction(60000, 1001)),
-        (24, Fraction(24)),
-        (30, Fraction(30)),
-        ("30000/1001", Fraction(30000, 1001)),
-        ("25", Fraction(25)),
-        ("2997/100", Fraction(2997, 100)),
-        (Fraction(1234567, 51234), Fraction(1234567, 51234)),
-    ],
-)
-def test_frame_rates_are_read_as_meant(stated: object, rate: Fraction) -> None:
-    """Printed NTSC rates mean the exact ones; rationals mean themselves."""
-    assert rate_of(stated) == rate
-
-
-@pytest.mark.parametrize(
-    "stated", [0, -25, True, None, "", "fast", "25/0", "0/1", "1e999999999", float("nan"), float("inf"), [25], 1e-12]
-)
-def test_other_frame_rates_are_refused(stated: object) -> None:
-    """What is no positive number is answered with what would be."""
-    with pytest.raises(UsageError, match="30000/1001"):
-        rate_of(stated)

@@ -5,7 +5,6 @@
 import gzip
 import json
 import tracemalloc
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.summary import UNNAMED
 from tasks.engine.core.timeline import Timeline, rows, turns_of
 from tasks.engine.core.turns import SpeechScores, Turn
-from tasks.engine.formats import audio_json, audio_json_frames, json_stream
+from tasks.engine.formats import audio_json
 from tasks.engine.formats.detect import load_timeline
 
 NO_SCORES = SpeechScores(np.zeros(0, np.float32), 0.0, 1.0)
@@ -224,7 +223,7 @@ def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
         ({"frames_analysis": [frame(1, timecode_sec=float("nan"))]}, "NaN after frame 0"),
     ],
 )
-def test_strangers_are_refused(tmp_path: Path, content: Any, words: str) -> None:
+def test_other_json_is_refused(tmp_path: Path, content: Any, words: str) -> None:
     """JSON that is no timeline, and frames that are not numbered 1, 2, 3…: what was found, and which frame."""
     with pytest.raises(UsageError, match=words):
         load_timeline(saved(tmp_path / "x.json", content))
@@ -291,37 +290,6 @@ def test_times_must_be_finite(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "is empty"),
-        (b"\x00\x00\x00\x18ftypmp42", "starts with"),
-        (b"SPEAKER clip 1 0.0 1.0 <NA> <NA> A <NA> <NA>\n", "starts with b'SPEAKER '"),
-        (b"PARE" + bytes(20), "starts with"),
-        (b"frame,speech\n1,0\n", "starts with"),
-    ],
-)
-def test_other_formats_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
-    """Anything but Parquet and JSON is answered with what a timeline is."""
-    path = tmp_path / "clip_timeline.parquet"
-    path.write_bytes(content)
-
-    with pytest.raises(UsageError, match=words) as refusal:
-        load_timeline(path)
-
-    assert "a timeline is Parquet" in str(refusal.value)
-
-
-@pytest.mark.parametrize(("make", "words"), [(Path.mkdir, "is not a file"), (lambda _: None, "does not exist")])
-def test_what_is_no_file_is_refused(tmp_path: Path, make: Callable[[Path], None], words: str) -> None:
-    """A folder or a name without a file is a usage error."""
-    path = tmp_path / "clip_timeline.parquet"
-    make(path)
-
-    with pytest.raises(UsageError, match=words):
-        load_timeline(path)
-
-
 @pytest.mark.parametrize("zipped", [False, True])
 def test_long_documents_are_read_as_a_stream(tmp_path: Path, zipped: bool) -> None:
     """100,000 frames are never held as text: memory stays under half of the file's size, zipped or not."""
@@ -340,32 +308,3 @@ def test_long_documents_are_read_as_a_stream(tmp_path: Path, zipped: bool) -> No
 
     assert size > 12e6
     assert peak < size / 2
-
-
-@pytest.mark.parametrize("step", [1, 7, 64])
-def test_where_a_chunk_ends_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Numbers, escapes and words cut by the end of a chunk are read whole; a header may follow the frames."""
-    monkeypatch.setattr(json_stream, "CHUNK", step)
-    content = {
-        "frames_analysis": [frame(1, True, ['é\\n"A']), frame(2, timecode_sec=12.5e-3)],
-        "fps": 29.97,
-        "n": {"a": [1]},
-    }
-    timeline = load_timeline(saved(tmp_path / "x.json", content))
-
-    assert (timeline.fps, timeline.speakers) == (Fraction(30000, 1001), ('é\\n"A',))
-    assert timeline.timecodes.tolist() == [0.0, 0.0125]
-
-
-def test_one_value_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A string as long as the file would have to be held whole."""
-    monkeypatch.setattr(json_stream, "MAX_VALUE", 1 << 20)
-    with pytest.raises(UsageError, match="a value of more than 1 million characters"):
-        load_timeline(saved(tmp_path / "x.json", {"video_filename": "a" * (1 << 22), "frames_analysis": []}))
-
-
-def test_more_frames_than_any_video_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small gzip file can unfold to more frames than the memory holds."""
-    monkeypatch.setattr(audio_json_frames, "MAX_FRAMES", 2)
-    with pytest.raises(UsageError, match="more than 2 frames"):
-        load_timeline(saved(tmp_path / "x.json", {"frames_analysis": [frame(n) for n in (1, 2, 3)]}))

@@ -1,7 +1,6 @@
 """pyannote's last steps in bounded memory: the same results, bit for bit, as pyannote's and scipy's own."""
 
 import tracemalloc
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,6 @@ from speech import available_clips
 from tasks.engine.inference import clustering as ours_clustering
 from tasks.engine.inference import loading, reconstruction
 from tasks.engine.inference.level import gain
-from tasks.engine.system.memory import forget, stretches
 
 pytestmark = pytest.mark.slow
 
@@ -169,35 +167,3 @@ def test_pyannote_links_with_ours_and_short_files_with_scipy(stages: dict[str, A
         )
     assert ours_clustering.linked_by() == "scipy"
     assert ours_clustering.linked_by() is None
-
-
-def test_what_was_read_of_a_file_can_be_forgotten_and_read_again(tmp_path: Path) -> None:
-    """Resident memory does not keep a file that has passed by, and its samples are the same afterwards."""
-    np.arange(16 * 1024**2, dtype="<f4").tofile(tmp_path / "samples.f32")
-    samples = np.memmap(tmp_path / "samples.f32", dtype="<f4", mode="r")
-    peak = total = 0
-    for first, stretch in stretches(samples[:], 1024**2):
-        total += int(stretch[0] == first)
-        peak = max(peak, resident(tmp_path / "samples.f32"))
-
-    assert total == 16
-    assert 0 < peak <= 6 * 1024
-    assert samples[-1] == np.float32(len(samples) - 1)
-
-
-def test_changes_that_lie_in_memory_alone_are_never_forgotten(tmp_path: Path) -> None:
-    """A copy-on-write mapping that was written to keeps its values; an array that is not mapped is left alone."""
-    np.zeros(5000, dtype="<f4").tofile(tmp_path / "samples.f32")
-    written, plain = np.memmap(tmp_path / "samples.f32", dtype="<f4", mode="c"), np.ones(3)
-    written[7] = 1
-    forget(written)
-    forget(plain)
-
-    assert written[7] == plain[0] == 1
-
-
-def resident(path: Path) -> int:
-    """KiB of a mapped file that this process has in memory."""
-    maps = Path("/proc/self/smaps").read_text(encoding="utf-8")
-    mapping = maps.split(str(path))[1]
-    return int(mapping.split("Rss:")[1].split()[0])

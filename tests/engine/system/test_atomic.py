@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.engine.core.errors import DriftError, StorageError
-from tasks.engine.system.atomic import PARTIAL_PATTERN, Disk, atomic_path, sha256_of
+from tasks.engine.system.atomic import PARTIAL_PATTERN, Disk, atomic_path, atomic_write_text, sha256_of
 
 
 class RecordingDisk(Disk):
@@ -143,3 +143,12 @@ def test_sha256_of_nothing_is_a_storage_error(tmp_path: Path) -> None:
     """A file that cannot be read is named."""
     with pytest.raises(StorageError, match="absent"):
         sha256_of(tmp_path / "absent")
+
+
+def test_a_text_is_written_as_it_stands(dest: Path) -> None:
+    """UTF-8, line ends untouched; a folder that is missing is a storage error."""
+    atomic_write_text(dest, "é\r\n\n")
+
+    assert dest.read_bytes() == "é\r\n\n".encode()
+    with pytest.raises(StorageError, match="No such file"):
+        atomic_write_text(dest.parent / "no" / "x", "")

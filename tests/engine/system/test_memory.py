@@ -4,7 +4,9 @@ import ctypes
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tasks.engine.system import memory
@@ -14,7 +16,7 @@ import resource, sys
 from concurrent.futures import ThreadPoolExecutor
 import psutil
 from tasks.engine.core.constants import MIB
-from tasks.engine.system.memory import SETTINGS, give_memory_back, glibc, keep_freed_memory
+from tasks.engine.system.memory import glibc, keep_freed_memory, trim_heap
 
 def tensors():
     for size in (9 * MIB, 14 * MIB, 20 * MIB, 14 * MIB, 9 * MIB):
@@ -34,7 +36,7 @@ if sys.argv[1] == "kept":
 with ThreadPoolExecutor(1) as pool:
     print(faults(), pool.submit(faults).result())
 before = psutil.Process().memory_info().rss
-give_memory_back()
+trim_heap()
 print((before - psutil.Process().memory_info().rss) // MIB)
 """
 
@@ -70,4 +72,36 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: pytest.fail("opened"))
     memory.keep_freed_memory.__wrapped__()
 
-    memory.give_memory_back()
+    memory.trim_heap()
+
+
+def test_released_pages_are_read_again(tmp_path: Path) -> None:
+    """Resident memory does not keep a file that has passed by, and its samples are the same afterwards."""
+    np.arange(16 * 1024**2, dtype="<f4").tofile(tmp_path / "samples.f32")
+    samples = np.memmap(tmp_path / "samples.f32", dtype="<f4", mode="r")
+    peak = total = 0
+    for first, block in memory.iter_blocks(samples[:], 1024**2):
+        total += int(block[0] == first)
+        peak = max(peak, resident(tmp_path / "samples.f32"))
+
+    assert total == 16
+    assert 0 < peak <= 6 * 1024
+    assert samples[-1] == np.float32(len(samples) - 1)
+
+
+def test_changes_that_lie_in_memory_alone_are_never_released(tmp_path: Path) -> None:
+    """A copy-on-write mapping that was written to keeps its values; an array that is not mapped is left alone."""
+    np.zeros(5000, dtype="<f4").tofile(tmp_path / "samples.f32")
+    written, plain = np.memmap(tmp_path / "samples.f32", dtype="<f4", mode="c"), np.ones(3)
+    written[7] = 1
+    memory.release_pages(written)
+    memory.release_pages(plain)
+
+    assert written[7] == plain[0] == 1
+
+
+def resident(path: Path) -> int:
+    """KiB of a mapped file that this process has in memory."""
+    maps = Path("/proc/self/smaps").read_text(encoding="utf-8")
+    mapping = maps.split(str(path))[1]
+    return int(mapping.split("Rss:")[1].split()[0])

@@ -15,8 +15,8 @@ from tasks.engine.system.sandbox import Bounds
 ROOMY = Bounds(wall_sec=60, cpu_sec=30, memory_bytes=4 << 30, output_bytes=1 << 20)
 
 
-def python(code: str, bounds: Bounds = ROOMY) -> sandbox.Finished:
-    """Run a line of Python, confined."""
+def python(code: str, bounds: Bounds = ROOMY) -> sandbox.ProcessResult:
+    """Run a line of Python in the sandbox."""
     return sandbox.run([sys.executable, "-c", code], bounds)
 
 
@@ -42,7 +42,7 @@ def test_nothing_outlives_the_timeout(tmp_path: Path) -> None:
 
 
 def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
-    """Kill -9 of the process that started it ends a confined program too: no orphan decodes on."""
+    """Kill -9 of the process that started it ends a sandboxed program too: no orphan decodes on."""
     inner = f"import os,time; open({str(tmp_path / 'pid')!r},'w').write(str(os.getpid())); time.sleep(60)"
     outer = (
         "import sys; from tasks.engine.system import sandbox; from tasks.engine.system.sandbox import Bounds; "
@@ -57,9 +57,9 @@ def test_nothing_outlives_a_killed_caller(tmp_path: Path) -> None:
 
 
 def test_environment_is_clean() -> None:
-    """Of the environment, with its tokens and proxies, a confined program sees a short list and nothing else."""
+    """Of the environment, with its tokens and proxies, a sandboxed program sees a short list and nothing else."""
     finished = python("import os,sys; print(*os.environ, sep='\\n', file=sys.stderr)")
-    assert set(finished.stderr.decode().split()) <= {*sandbox.PASSED_ON, *sandbox.SET, "LC_CTYPE"}
+    assert set(finished.stderr.decode().split()) <= {*sandbox.INHERITED_VARIABLES, *sandbox.FIXED_VARIABLES, "LC_CTYPE"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's filter of system calls is Linux's")
@@ -80,7 +80,7 @@ def test_cpu_time_is_bounded() -> None:
     """A busy loop ends by the kernel's hand, and the reason can be told."""
     bounds = Bounds(60, 1, 4 << 30, 1 << 20)
     finished = python("while True: pass", bounds)
-    assert "1 s of CPU time" in sandbox.ended_by(finished.returncode, bounds)
+    assert "1 s of CPU time" in sandbox.exit_reason(finished.returncode, bounds)
 
 
 def test_output_is_bounded(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_program_cannot_talk_the_memory_full() -> None:
     """Of a long complaint both ends are kept, and the program is not held up."""
     finished = python("import sys\nfor i in range(100_000): print(i, 'x' * 100, file=sys.stderr)")
     assert finished.returncode == 0
-    assert len(finished.stderr) <= 4 * sandbox.KEPT_BYTES
+    assert len(finished.stderr) <= 4 * sandbox.STDERR_BYTES
     assert finished.stderr.startswith(b"0 x")
     assert b"99999 x" in finished.stderr
 

@@ -1,0 +1,123 @@
+"""Decoding: mono samples at the right times, and no trust in what ffmpeg says of itself."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from decoding import assert_heard_at, decoded, decoded_to, examined
+from media_samples import (
+    BURST,
+    FFMPEG,
+    FakeRunner,
+    burst,
+    clip,
+    decoded_times,
+    ffmpeg,
+    picture,
+)
+
+from tasks.engine.core.errors import MediaError
+from tasks.engine.system import sandbox
+from tasks.engine.system.sandbox import Bounds
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 2), (48000, 6)])
+def test_any_layout_becomes_mono(tmp_path: Path, rate: int, channels: int) -> None:
+    """Every rate and layout ends as 16 kHz mono at the level of its channels: averaged, not summed, never clipped."""
+    video = clip(tmp_path / "clip.mkv", burst(rate, channels), "pcm_f32le")
+    media, samples = decoded(video, tmp_path)
+    assert media.audio is not None
+    assert (media.audio.sample_rate, media.audio.channels) == (rate, channels)
+    assert samples.sample_rate == 16000
+    assert_heard_at(media, samples, *BURST)
+    assert np.sqrt(np.mean(samples.load()[33000:39000] ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.01)
+
+
+def test_quiet_sound_stays_float(tmp_path: Path) -> None:
+    """A sound below the smallest 16-bit step is still there: nothing on the way is an integer."""
+    video = clip(tmp_path / "clip.mkv", None, "pcm_f32le", "25", "-af", "volume=1e-6")
+    _, samples = decoded(video, tmp_path)
+    assert samples.load().max() == pytest.approx(0.5e-6, rel=0.01)
+
+
+@pytest.mark.parametrize("seconds", [3, 8])
+def test_sound_shorter_or_longer_than_picture(tmp_path: Path, seconds: int) -> None:
+    """The picture alone decides the rows; the sound keeps its own length."""
+    video = clip(tmp_path / "clip.mp4", burst(seconds=seconds))
+    media, samples = decoded(video, tmp_path)
+    assert media.grid.count == len(decoded_times(video)) == 125
+    assert samples.count / 16000 == pytest.approx(seconds, abs=0.1)
+    assert_heard_at(media, samples, *BURST)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".flv"])
+@pytest.mark.parametrize("shift", [0.72, -0.72])
+def test_sound_starts_late_or_early(tmp_path: Path, suffix: str, shift: float) -> None:
+    """Sample 0 is heard as the first frame shows: late sound is preceded by silence, early sound loses its start."""
+    late = ["-itsoffset", str(abs(shift))]
+    inputs = [*picture(), *late, *burst()] if shift > 0 else [*late, *picture(), *burst()]
+    ffmpeg(*inputs, *(("-c:v", "flv") if suffix == ".flv" else ()), tmp_path / f"clip{suffix}")
+    media, samples = decoded(tmp_path / f"clip{suffix}", tmp_path)
+    assert media.audio is not None
+    assert media.audio.start_offset_sec == pytest.approx(shift, abs=0.05)
+    assert media.grid.count == 125
+    assert_heard_at(media, samples, BURST[0] + shift, BURST[1] + shift)
+
+
+def test_holes_in_the_sound_are_silence(tmp_path: Path) -> None:
+    """Sound missing between two packets does not pull what follows towards the start, and is no damage by itself."""
+    hole = ("-bsf:a", "noise=drop=gt(pts\\,800)*lt(pts\\,1600)")
+    ffmpeg("-i", clip(tmp_path / "whole.mkv", None, "pcm_s16le"), "-c", "copy", *hole, tmp_path / "clip.mkv")
+    media, samples = decoded(tmp_path / "clip.mkv", tmp_path)
+    assert media.audio is not None
+    assert media.audio.largest_gap_sec == pytest.approx(0.8, abs=0.1)
+    assert_heard_at(media, samples, *BURST)
+
+
+@pytest.mark.parametrize("binary", sorted({FFMPEG, shutil.which("ffmpeg") or FFMPEG}))
+def test_same_file_same_samples(tmp_path: Path, binary: str) -> None:
+    """Decoding twice gives the same bytes, and the checksums are those of the files; so with every ffmpeg there is."""
+    media = examined(clip(tmp_path / "clip.mkv", burst(44100, 2), "libvorbis"))
+    assert media.sha256 == hashlib.sha256(media.path.read_bytes()).hexdigest()
+    assert media.size == media.path.stat().st_size
+
+    def runner(arguments: list[str], bounds: Bounds) -> "subprocess.CompletedProcess[bytes]":
+        return sandbox.run([binary, *arguments[1:]], bounds)
+
+    one, two = (decoded_to(media, tmp_path / name, runner) for name in ("one.f32", "two.f32"))
+    assert one.sha256 == two.sha256 == hashlib.sha256(one.path.read_bytes()).hexdigest()
+    assert one.load().dtype == np.dtype("<f4")
+    assert one.load().shape == (one.count,)
+    assert not one.load().flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("runner", "found"),
+    [
+        (FakeRunner(bytes(4 * 40000)), "2.50 s could be decoded where the container holds 5.00 s"),
+        (FakeRunner(bytes(4 * 160000)), "10.00 s could be decoded"),
+        (FakeRunner(bytes(4 * 80000), returncode=-11), "ended with -11"),
+        (FakeRunner(bytes(4 * 80000), returncode=69, stderr=b"[aist#0:1 @ 0x5] bad packet\n"), "bad packet"),
+        (FakeRunner(b"", raises=subprocess.TimeoutExpired), "was not decoded within 1800 s"),
+    ],
+)
+def test_ffmpeg_is_not_trusted(tmp_path: Path, runner: FakeRunner, found: str) -> None:
+    """Exit code 0 with too little or too much sound, a crash, a hang: each is a refusal that leaves nothing behind."""
+    media = examined(clip(tmp_path / "clip.mp4"))
+    destination = tmp_path / "out" / "samples.f32"
+    destination.parent.mkdir()
+    with pytest.raises(MediaError, match=found):
+        decoded_to(media, destination, runner)
+    assert not list(destination.parent.iterdir())
+
+
+def test_failure_keeps_the_older_samples(tmp_path: Path) -> None:
+    """Samples from an earlier run are replaced by whole ones or not at all."""
+    media, samples = decoded(clip(tmp_path / "clip.mp4"), tmp_path)
+    before = samples.path.read_bytes()
+    with pytest.raises(MediaError):
+        decoded_to(media, samples.path, FakeRunner(bytes(4)))
+    assert samples.path.read_bytes() == before
