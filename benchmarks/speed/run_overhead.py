@@ -1,11 +1,11 @@
 """Seconds of a warm run beyond its inference: extraction, gate, files, Prefect's flow, tasks and artifacts.
 
-Usage: python benchmarks/run_overhead.py VIDEO [REPEATS] [PROFILE]
+Usage: python benchmarks/speed/run_overhead.py VIDEO [REPEATS] [PROFILE]
 
 One process takes REPEATS copies of the video with `step4 run`, held against nothing (`cpu` is the reference itself).
 From one publication to the next is a whole run. The copies are alike, so the first run's inference serves them all;
 where one is inferred again, what that took, by the run's own profile, is taken off. The first run is left out: it
-imports and loads. Prints the table of docs/measurements.md, "A warm run".
+imports and loads. Prints the table of docs/lab_notes/measurements.md, "A warm run".
 """
 
 import json
@@ -18,7 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:

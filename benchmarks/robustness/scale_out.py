@@ -1,6 +1,6 @@
 """Three workers, one GPU slot, 24 videos, two disasters: is every video published once, and never two in the slot?
 
-    python benchmarks/scale_out.py FOLDER [--scripted] [--postgres] [--redis]
+    python benchmarks/robustness/scale_out.py FOLDER [--scripted] [--postgres] [--redis]
 
 A real server and three process workers on one pool. In mid-inference one worker and its run are killed with -9; later
 the server is stopped and started again. --postgres and --redis start those from Debian's packages on free ports, as
@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VIDEOS, WORKERS, SLOT, POOL = 24, 3, "gpu:scale-out", "scale-out"
 SECONDS = 3.0
 PYTHON = sys.executable
@@ -197,7 +197,7 @@ def prepare(stage: Stage) -> None:
         client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=SLOT, limit=1))
         client.create_automation(AutomationCore.model_validate(zombies))
-    flow: Any = Flow.from_source(str(ROOT), "benchmarks/scale_out_flow.py:audio_analysis")
+    flow: Any = Flow.from_source(str(ROOT), "benchmarks/robustness/scale_out_flow.py:audio_analysis")
     with contextlib.redirect_stdout(sys.stderr):
         flow.deploy(name="manual", work_pool_name=POOL, print_next_steps=False, ignore_warnings=True)
     for number in range(WORKERS):

@@ -1,11 +1,11 @@
 """Whole runs of ten minutes and of four hours: peak memory, and seconds per hour of audio.
 
-Usage: python benchmarks/four_hours.py FOLDER [--lengths 600,14400] [--profiles cpu shared] [--slide SEC]
+Usage: python benchmarks/speed/four_hours.py FOLDER [--lengths 600,14400] [--profiles cpu shared] [--slide SEC]
 
 FOLDER holds NAME.wav (16 kHz mono). Each length is one file, the clips joined over and over, and each run a process of
 its own: `step4 run`, from the file to the published timeline, held against nothing (`cpu` is the reference itself).
 Every round is a little louder than the one before and begins `--slide` seconds later in the window's step, so that no
-two embeddings repeat. Prints the table of docs/measurements.md, "Four hours".
+two embeddings repeat. Prints the table of docs/lab_notes/measurements.md, "Four hours".
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Stock pyannote.audio, the exact engine, the shared engine and senko, side by side on the same audio.
 
-Usage: python benchmarks/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,600,14400] [--stock-up-to SEC]
+Usage: python benchmarks/speed/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,600,14400] [--stock-up-to SEC]
            [--sides stock exact shared shared_amp senko] [--environments DIR]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm; the recording that pyannote.audio ships comes first. The sides
@@ -8,7 +8,7 @@ alternate, each run in a process of its own that loads, warms up on a clip, then
 environment of its own, made with uv below `.side_by_side/` where it is missing: it takes Silero to find speech, since
 its other detector runs only on GPUs. Where the processor lacks AVX-512, which its wheel is compiled for, torchaudio's
 filter bank stands in for its own. `--lengths` adds one long file per length, the clips joined over and over; stock
-takes those up to `--stock-up-to` seconds. Prints the tables of docs/measurements.md, "Side by side".
+takes those up to `--stock-up-to` seconds. Prints the tables of docs/lab_notes/measurements.md, "Side by side".
 
 Stock runs at batch 1 with one torch thread per core that it may use; the engines with one worker per core, as in
 production, on levelled samples. senko hears what the others hear, through the 16 bits that it insists on.
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 SIDES = ("stock", "exact", "shared", "shared_amp", "senko")
 SENKO = "senko==0.2.2"

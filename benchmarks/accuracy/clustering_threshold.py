@@ -1,6 +1,6 @@
 """DER of the offline model set for a grid of clustering thresholds, clip by clip.
 
-Usage: python benchmarks/clustering_threshold.py FOLDER   (a folder of NAME.wav, 16 kHz mono, with NAME.rttm)
+Usage: python benchmarks/accuracy/clustering_threshold.py FOLDER   (a folder of NAME.wav, 16 kHz mono, with NAME.rttm)
 
 The recording that pyannote.audio ships comes first, then each clip, then joins of neighbouring clips, in which more
 speakers must be told apart. Segmentation and embeddings do not depend on the threshold: they are computed once.

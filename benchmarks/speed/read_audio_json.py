@@ -1,4 +1,4 @@
-"""How long reading an `_audio.json` takes, and how much memory: python benchmarks/read_audio_json.py [FRAMES]."""
+"""How long reading an `_audio.json` takes, and how much memory: python benchmarks/speed/read_audio_json.py [FRAMES]."""
 
 import gzip
 import sys

@@ -1,6 +1,6 @@
 """Speech detection error under candidate level rules, for recording levels from +10 to -80 dB and for hard cases.
 
-Usage: python benchmarks/level_invariance.py FOLDER [RULE…]   (a folder of NAME.wav, 16 kHz mono, with NAME.rttm)
+Usage: python benchmarks/accuracy/level_invariance.py FOLDER [RULE…]   (of NAME.wav, 16 kHz mono, with NAME.rttm)
 
 Error is missed plus false speech over the reference's speech, collar 0, all turns kept; each cell is pooled over the
 clips, with the worst clip in brackets. Segmentation only: speech does not depend on embeddings.

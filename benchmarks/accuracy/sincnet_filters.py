@@ -1,6 +1,6 @@
 """SincNet's filters: computed in float32 as stock pyannote.audio does, or once in float64. Which is nearer to what?
 
-Usage: python benchmarks/sincnet_filters.py [FOLDER]     (FOLDER: more clips, NAME.wav, 16 kHz mono float)
+Usage: python benchmarks/accuracy/sincnet_filters.py [FOLDER]     (FOLDER: more clips, NAME.wav, 16 kHz mono float)
 
 The truth is the whole segmentation network in float64, its filters made in float64 from the checkpoint's cut-off
 frequencies. Levelled samples, CPU.

@@ -1,7 +1,7 @@
 """Writes, reads and compares timelines of ten minutes and of ten hours: seconds, and how memory grows.
 
-Run: ``python benchmarks/ten_hours.py [HOURS]``. Each figure comes from a process of its own, best of three; memory is
-the process's peak above what it held once the modules were loaded.
+Run: ``python benchmarks/speed/ten_hours.py [HOURS]``. Each figure comes from a process of its own, best of
+three; memory is the process's peak above what it held once the modules were loaded.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import rows, summarise

@@ -1,6 +1,6 @@
 """The exact engine against stock pyannote.audio: seconds, memory, errors, and whether they say the same.
 
-Usage: python benchmarks/engine_speed.py [FOLDER] [--repeats N] [--batch N] [--threads N]
+Usage: python benchmarks/speed/engine_speed.py [FOLDER] [--repeats N] [--batch N] [--threads N]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm; the recording that pyannote.audio ships comes first. Both sides have
 the same networks, weights and parameters. Each run is a process of its own, which loads, warms up on three seconds and
@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 SIDES = ("stock", "exact")
 

@@ -1,7 +1,7 @@
 """Seconds from STEP3's event to our code, and from there to published files, on a server that is running.
 
     make serve            # in another terminal
-    PREFECT_API_URL=http://127.0.0.1:4200/api python benchmarks/prefect_overhead.py VIDEO [REPEATS]
+    PREFECT_API_URL=http://127.0.0.1:4200/api python benchmarks/speed/prefect_overhead.py VIDEO [REPEATS]
 
 The video's earlier publication is removed before each repeat; finished inferences are kept from the second on, so that
 the first repeat shows a whole run and the others what Prefect and the files cost.

@@ -1,6 +1,6 @@
 """Ten thousand videos: found, planned and handed over, in seconds and memory.
 
-    python benchmarks/batch_ten_thousand.py FOLDER [--videos 10000] [--submissions 1000]
+    python benchmarks/speed/batch_ten_thousand.py FOLDER [--videos 10000] [--submissions 1000]
 
 The files are empty: nothing here reads a video. Each phase runs in a process of its own, so that its peak memory is its
 own. The submissions go to a real server with its own database; a thread of this script ends the runs as workers would,
@@ -145,7 +145,7 @@ def main() -> None:
 def phase(inbox: Path, name: str, submissions: int) -> str:
     """One phase in a process of its own; its line."""
     command = [sys.executable, __file__, str(inbox), "--phase", name, "--submissions", str(submissions)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "PREFECT_LOGGING_LEVEL": "CRITICAL"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PREFECT_LOGGING_LEVEL": "CRITICAL"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return done.stdout.strip().splitlines()[-1] if not done.returncode else done.stderr
 

@@ -1,10 +1,10 @@
 """What sharing costs: DER of the exact and the shared engine on the same audio, and the gate's view of the two.
 
-Usage: python benchmarks/shared_engine.py FOLDER [--profile shared]
+Usage: python benchmarks/accuracy/shared_engine.py FOLDER [--profile shared]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm. The recording that pyannote.audio ships comes first, then each clip,
 then joins of neighbours, the clips from 2.3 to 27.9 s (other windows, other blocks), and joins of four of those in four
-random orders. Prints the table of docs/measurements.md, "The shared engine".
+random orders. Prints the table of docs/lab_notes/measurements.md, "The shared engine".
 """
 
 import argparse

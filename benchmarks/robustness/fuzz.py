@@ -1,7 +1,7 @@
 # ruff: noqa: E402  # the path to the test helpers must be set before they are imported
 """Coverage-guided fuzzing of one reader; stops at the first thing that is no error of the tree.
 
-Run: ``pip install atheris``, then ``python benchmarks/fuzz.py READER [SECONDS] [CORPUS]``.
+Run: ``pip install atheris``, then ``python benchmarks/robustness/fuzz.py READER [SECONDS] [CORPUS]``.
 
 The readers are those of tests/support/readers.py.
 """
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 import atheris

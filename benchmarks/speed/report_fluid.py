@@ -1,4 +1,4 @@
-"""Is the page of ten hours fluid? python benchmarks/report_fluid.py [HOURS]; needs Chromium and playwright.
+"""Is the page of ten hours fluid? python benchmarks/speed/report_fluid.py [HOURS]; needs Chromium and playwright.
 
 Prints the page's size, how long until it can be used, and per gesture what one key costs: processor time of the page's
 main thread, which other work on the machine does not change, and the median time from the key to the second frame shown

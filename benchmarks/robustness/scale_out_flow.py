@@ -1,7 +1,7 @@
 """The flow of one video for `scale_out.py`: a machine that believes it has a GPU, and leaves marks of its inferences.
 
 There is no GPU: what is planned on one is computed on the CPU, by the real models or by a script. Everything else is
-real, the place on the GPU (`tasks/gpu_slot.py`) included.
+real, the place on the GPU (`tasks/orchestration/gpu_slot.py`) included.
 """
 
 import fcntl

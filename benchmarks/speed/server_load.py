@@ -1,6 +1,6 @@
 """A thousand queued runs: does the server keep up?
 
-    python benchmarks/server_load.py [--runs 1000] [--execute 1000] [--default]
+    python benchmarks/speed/server_load.py [--runs 1000] [--execute 1000] [--default]
 
 A real server on SQLite with its own database. The runs are queued on a deployment, then executed one after the other in
 this process by Prefect's engine, each with as many tasks as the run of one video has; the tasks do nothing, so that the

@@ -1,7 +1,7 @@
 # ruff: noqa: E402  # the path to the test helpers must be set before they are imported
 """Kills runs at random moments with SIGKILL, starts each again, and counts what went wrong.
 
-Run: ``python benchmarks/kills.py [KILLS] [SEED]``. 200 kills take about ten minutes on one core.
+Run: ``python benchmarks/robustness/kills.py [KILLS] [SEED]``. 200 kills take about ten minutes on one core.
 """
 
 import os
@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
 
