@@ -1,7 +1,7 @@
 # ruff: noqa: E402  # the path to the test helpers must be set before they are imported
 """Tries every seeded fault and every clean run, and prints what became of them as `docs/lab_notes/faults.md` shows it.
 
-Run: ``python benchmarks/robustness/fault_catalogue.py DATE > docs/lab_notes/faults.md``. About four minutes on one core.
+Run: ``python benchmarks/robustness/fault_catalogue.py DATE > docs/lab_notes/faults.md``. Four minutes on one core.
 """
 
 import sys
@@ -23,7 +23,7 @@ from tasks.engine.core.choices import Verdict
 
 HEAD = """# Fault catalogue
 
-- {trials} trials of {faults} faults. The limits are exceeded, or nothing is comparable, in {due}: the gate caught {caught}.
+- {trials} trials of {faults} faults. Beyond the limits or not comparable are {due}: the gate caught {caught}.
 - Drift, or values that are not finite, in {looked}: the stage named is a right one in {named}.
 - Within the limits are {within}: the gate refused {alarms}.
 - {clean} clean runs, five 12 s excerpts under changes that must not matter (below): {false} false alarms.
@@ -46,7 +46,7 @@ Columns:
   no stage was looked for (within the limits) or nothing could be compared (*worst* says why). A fault that changes the
   arithmetic of several stages counts as named where any of these is.
 
-TF32 is emulated by rounding inputs and weights of all layers to 10 bits of mantissa; the LSTM's inner state is not rounded.
+TF32 is emulated by rounding inputs and weights of all layers to 10 bits of mantissa; the LSTM's inner state is not.
 
 | fault | struck | size | verdict | stage named | beyond | caught | worst |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
