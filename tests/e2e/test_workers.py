@@ -1,4 +1,4 @@
-"""Two workers and one place on the GPU of a machine that believes it has one: `benchmarks/scale_out.py` in small."""
+"""Two workers, one place on a GPU that is made up: `benchmarks/robustness/scale_out.py` in small."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ from tasks.submit import Submission, submit_runs
 pytestmark = pytest.mark.slow
 
 POOL, SLOT, DEPLOYMENT = "two-workers", "gpu:two-workers", "step4-audio-analysis/scripted"
-ENTRYPOINT = "benchmarks/scale_out_flow.py:audio_analysis"
+ENTRYPOINT = "benchmarks/robustness/scale_out_flow.py:audio_analysis"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs that are killed, and what they leave: shared by the tests and by `benchmarks/kills.py`.
+"""Runs that are killed, and what they leave: shared by the tests and by `benchmarks/robustness/kills.py`.
 
 The process under test is a real one with the real flow, ffmpeg, files and locks; only the networks are scripted, slow
 enough to be killed inside inference. It is forked from a server that has everything imported, since a kill needs a

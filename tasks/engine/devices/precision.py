@@ -4,8 +4,8 @@ FP32 means FP32: TensorFloat-32 is off for matrix products, convolutions and rec
 entry point, and cuDNN is deterministic. Mixed precision autocasts one thing, the trunk of the embedding network, where
 nearly all of the time goes. What touches the raw waveform (SincNet with its filters, the filter bank) underflows in
 FP16 on quiet recordings. What decides (pooling, softmax, argmax) turns rounding into other answers, and so does the
-trunk of the segmentation network: in FP16 it moved up to 0.3 % of a clip's frames (docs/measurements.md, "Speech
-frames by precision"). All of that stays in FP32.
+trunk of the segmentation network: in FP16 it moved up to 0.3 % of a clip's frames (docs/lab_notes/measurements.md,
+"Speech frames by precision"). All of that stays in FP32.
 """
 
 from contextlib import AbstractContextManager, nullcontext

@@ -3,7 +3,7 @@
 PyanNet normalises each window's variance with an epsilon of 1e-5 (-50 dB), so quiet recordings lose speech even in
 FP32. A constant factor for the whole file undoes that: it keeps loud against quiet as recorded, and is the same on
 every device. The level is that of the file's loud blocks, so neither silence nor a click nor a constant offset moves
-it. Measured in docs/measurements.md, "Level".
+it. Measured in docs/lab_notes/measurements.md, "Level".
 """
 
 from collections.abc import Iterator

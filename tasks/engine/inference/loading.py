@@ -29,7 +29,7 @@ ENGINES = {"exact": "exact.ExactSpeakerDiarization", "shared": "shared.SharedSpe
 
 OFFLINE_PARAMETERS: dict[str, Any] = {
     "segmentation": {"min_duration_off": 0.0},
-    # Chosen in docs/measurements.md, "Clustering threshold".
+    # Chosen in docs/lab_notes/measurements.md, "Clustering threshold".
     "clustering": {"method": "centroid", "min_cluster_size": 12, "threshold": 0.7},
 }
 

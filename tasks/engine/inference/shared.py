@@ -5,8 +5,8 @@ window's length that do not overlap, and the frames of a window are slices of th
 make this an approximation: the filter bank's mean and CAM++'s context-aware masks are those of the block instead of the
 window, and convolutions end at the block's edges. A file of one window is one block, and nothing differs.
 
-What the approximation costs is measured in docs/measurements.md, "The shared engine"; its runs are held against the
-exact engine.
+What the approximation costs is measured in docs/lab_notes/measurements.md, "The shared engine"; its runs are held
+against the exact engine.
 """
 
 from collections.abc import Iterator

@@ -19,7 +19,7 @@ class FixedFilters(nn.Module):
     They are sines of a float32 product that TF32 or half precision would ruin, and that each device rounds in its own
     way. Computed once, on the CPU and in FP32, they are bit for bit what stock pyannote.audio uses there, and both
     sides of a comparison share them. Float64 would be closer to exact arithmetic, but not to stock's answers:
-    docs/measurements.md, "SincNet's filters".
+    docs/lab_notes/measurements.md, "SincNet's filters".
     """
 
     filters: Tensor
