@@ -1,4 +1,4 @@
-"""How far embeddings are from float64: stock's layers, the folded ones, and variants in between.
+"""How far embeddings are from float64: stock's layers, the fused ones, and variants in between.
 
 Usage: python benchmarks/embedding_error.py FOLDER   (a folder of NAME.wav, 16 kHz mono)
 
@@ -23,9 +23,9 @@ from tasks.engine.models.campplus_fused import FusedCampPlus
 STEP = 10
 
 
-def folded_but_for(network: Any, parts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a callable on the filter bank
-    """The folded network with some of its parts in stock's layers instead."""
-    folded = FusedCampPlus(network)
+def fused_but_for(network: Any, parts: tuple[str, ...]) -> Any:  # noqa: ANN401  # a callable on the filter bank
+    """The fused network with some of its parts in stock's layers instead."""
+    fused = FusedCampPlus(network)
     stages = dict(network.xvector.named_children())
 
     def frames(fbank: torch.Tensor) -> torch.Tensor:
@@ -33,9 +33,9 @@ def folded_but_for(network: Any, parts: tuple[str, ...]) -> Any:  # noqa: ANN401
         if "head" in parts:
             x = stages["tdnn"](network.head(x))[:, :, None]
         else:
-            x = folded.delay(folded.head(x[:, None].contiguous(memory_format=torch.channels_last))).relu_()
+            x = fused.delay(fused.head(x[:, None].contiguous(memory_format=torch.channels_last))).relu_()
         if "blocks" not in parts:
-            for block, transition in zip(folded.blocks, folded.transitions, strict=True):
+            for block, transition in zip(fused.blocks, fused.transitions, strict=True):
                 x = transition(block(x.contiguous(memory_format=torch.channels_last)))
             return x.relu_().squeeze(2).contiguous()
         x = x.squeeze(2)
@@ -52,13 +52,13 @@ def main(folder: Path) -> None:
 
     torch.set_num_threads(1)
     pipeline = loading.load("offline")
-    model: Any = pipeline._embedding.model_  # noqa: SLF001  # pyannote names it so
+    model: Any = pipeline.embedding_network
     exact = copy.deepcopy(model).double()
     variants = {
         "stock": model.resnet.forward_frames,
-        "folded": FusedCampPlus(model.resnet),
-        "head as stock": folded_but_for(model.resnet, ("head",)),
-        "blocks as stock": folded_but_for(model.resnet, ("blocks",)),
+        "fused": FusedCampPlus(model.resnet),
+        "head as stock": fused_but_for(model.resnet, ("head",)),
+        "blocks as stock": fused_but_for(model.resnet, ("blocks",)),
     }
     apart = [name for name in variants if name != "stock"]
     print("| clip |", " | ".join(f"{name} from float64" for name in variants), "|", end=" ")
