@@ -241,10 +241,10 @@ class ExactSpeakerDiarization(AdaptedSpeakerDiarization):
                 yield from results
 
     def _embed(self, batch: Tensor, masks: Tensor) -> Tensor:
-        """(batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""
+        """Map (batch, 1, samples) and (batch, speakers, frames) to (batch, speakers, dimension)."""
         pool = self.embedding_network.forward_embedding
         return cast(Tensor, pool(self._frames(batch), weights=masks.to(batch.device)))
 
     def _frames(self, batch: Tensor) -> Tensor:
-        """(batch, 1, samples) to the embedding network's frames, (batch, ..., frames), ready for pooling."""
+        """Map (batch, 1, samples) to the embedding network's frames, (batch, ..., frames), ready for pooling."""
         return self.frame_encoder.frames(batch, self.arithmetic)

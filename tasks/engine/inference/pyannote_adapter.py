@@ -59,7 +59,7 @@ class AdaptedSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # py
 
     @property
     def segmentation_network(self) -> Any:  # noqa: ANN401  # a pyannote model of any architecture
-        """(batch, 1, samples) to (batch, frames, classes)."""
+        """Map (batch, 1, samples) to (batch, frames, classes)."""
         return self._segmentation.model
 
     @property
@@ -74,7 +74,7 @@ class AdaptedSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # py
 
     @property
     def embedding_network(self) -> Any:  # noqa: ANN401  # a pyannote model of any architecture
-        """(batch, 1, samples), and weights if any, to (batch, dimension).
+        """Map (batch, 1, samples), and weights if any, to (batch, dimension).
 
         Raises:
             AttributeError: the network is none of pyannote's, but of speechbrain, NeMo or ONNX.
@@ -117,7 +117,7 @@ class BoundedAgglomerativeClustering(AgglomerativeClustering):  # type: ignore[m
         self._cluster = with_global(AgglomerativeClustering.cluster, linkage=linkage)
 
     def cluster(self, *arguments: Any, **limits: Any) -> Any:  # noqa: ANN401  # pyannote's signature
-        """(embeddings, dimension) to the (embeddings,) numbers of their clusters."""
+        """Map (embeddings, dimension) to the (embeddings,) numbers of their clusters."""
         return self._cluster(self, *arguments, **limits)
 
 
@@ -129,7 +129,7 @@ class BoundedVBxClustering(VBxClustering):  # type: ignore[misc]
         self._call = with_global(VBxClustering.__call__, linkage=linkage)
 
     def __call__(self, *arguments: Any, **limits: Any) -> Any:  # noqa: ANN401  # pyannote's signature
-        """(windows, speakers, dimension) to hard clusters, soft clusters and centroids."""
+        """Map (windows, speakers, dimension) to hard clusters, soft clusters and centroids."""
         return self._call(self, *arguments, **limits)
 
 

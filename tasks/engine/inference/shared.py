@@ -44,7 +44,7 @@ class Block:
 
 
 def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]:
-    """(samples of a block, first sample of each): the number that comes nearest to a window's length, equally long.
+    """Divide a file into blocks of equal length, as many as bring it nearest to a window's.
 
     Rounded up to whole frames, so the last one begins early: by under a frame for each block, and less than a block.
     Where the file is one window, the block is it.
@@ -53,6 +53,9 @@ def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]
         samples: of the file.
         length: of a window, in samples.
         period: samples from one frame of the network to the next.
+
+    Returns:
+        Samples of a block, and the first sample of each.
     """
     if samples <= length:
         return length, [0]

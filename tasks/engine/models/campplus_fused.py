@@ -68,7 +68,7 @@ class Convolution(nn.Module):
             self.dilation = (2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in, height, frames) to (batch, out, height', frames')."""
+        """Map (batch, in, height, frames) to (batch, out, height', frames')."""
         if self.activates:
             x = torch.addcmul(self.shift, x, self.scale).relu_()
         return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
@@ -85,7 +85,7 @@ class Residual(nn.Module):
         self.shortcut = Convolution(shortcut[0], after=shortcut[1]) if len(shortcut) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, mel, frames) to (batch, channels, mel / stride, frames)."""
+        """Map (batch, channels, mel, frames) to (batch, channels, mel / stride, frames)."""
         out: Tensor = self.second(self.first(x).relu_())
         return out.add_(x if self.shortcut is None else self.shortcut(x)).relu_()
 
@@ -113,7 +113,7 @@ class Mask(nn.Module):
         self.inner, self.outer = deepcopy((layer.linear1, layer.linear2))
 
     def forward(self, x: Tensor, out: Tensor) -> None:
-        """(batch, bottleneck, 1, frames) to (batch, growth, 1, frames), the latter given."""
+        """Map (batch, bottleneck, 1, frames) to (batch, growth, 1, frames), the latter given."""
         segments = functional.avg_pool2d(x, (1, CONTEXT_SEGMENT), ceil_mode=True)
         context = (segments + x.mean(-1, keepdim=True)).squeeze(2)
         mask = torch.sigmoid(self.outer(self.inner(context).relu_())).repeat_interleave(CONTEXT_SEGMENT, dim=-1)
@@ -166,7 +166,7 @@ class FusedCampPlus(nn.Module):
         self.to(dtype)
 
     def forward(self, fbank: Tensor) -> Tensor:
-        """(batch, fbank_frames, mel) to (batch, channels, frames) of the type, contiguous."""
+        """Map (batch, fbank_frames, mel) to (batch, channels, frames) of the type, contiguous."""
         x = fbank.to(self.dtype).transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
         x = self.delay(self.head(x)).relu_()
         for block, transition in zip(self.blocks, self.transitions, strict=True):

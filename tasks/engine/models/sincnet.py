@@ -34,7 +34,7 @@ class FixedFilters(nn.Module):
         self.stride = int(cast(Any, bank).stride)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, 1, samples) to (batch, filters, frames)."""
+        """Map (batch, 1, samples) to (batch, filters, frames)."""
         return functional.conv1d(waveform, self.filters, stride=self.stride)
 
 
@@ -50,7 +50,7 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
         self.train(stock.training)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """(batch, 1, samples) to (batch, features, frames)."""
+        """Map (batch, 1, samples) to (batch, features, frames)."""
         step = waveforms.stride(0)
         fixed = isinstance(self.conv1d[0], FixedFilters)
         if not fixed or step >= waveforms.shape[-1] or step % self.stride:
