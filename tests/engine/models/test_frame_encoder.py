@@ -9,8 +9,8 @@ from tasks.engine.models.campplus import DIMENSION, CampPlus
 from tasks.engine.models.frame_encoder import FrameEncoder
 
 CPU = torch.device("cpu")
-AUDIO = torch.linspace(-1, 1, 2 * 8000).sin()[None, None].repeat(2, 1, 1)
-"""(2, 1, samples): half a second, twice."""
+AUDIO = torch.linspace(-900, 900, 4000).sin()[None, None].repeat(2, 1, 1)
+"""(2, 1, samples): a quarter of a second of a tone, twice."""
 
 
 @pytest.fixture(scope="module")

@@ -66,6 +66,7 @@ def test_a_refused_token_is_told_without_it(refusing_hub: list[str]) -> None:
         link = link.__cause__
 
 
+@pytest.mark.slow
 def test_a_sentinel_token_appears_nowhere(refusing_hub: list[str], tmp_path: Path) -> None:
     """A whole command against that hub, at DEBUG, with Prefect's own server: not a byte of the token anywhere."""
     video = tmp_path / "clip.wav"
