@@ -69,9 +69,9 @@ def decided(samples: NDArray[np.float32], plan: DevicePlan) -> NDArray[np.bool_]
     """
     with engine.pipeline_on(plan, ANYTHING) as pipeline:
         pipeline.gain = level.gain(samples) if plan.level == "rms" else 1.0
-        pipeline.tap = None
+        pipeline.hooks = None
         found = pipeline.get_segmentations(on_file(samples))
-        frames = pipeline._segmentation.model.receptive_field  # noqa: SLF001  # pyannote names it so
+        frames = pipeline.segmentation_network.receptive_field
         return np.asarray(pipeline.speaker_count(found, frames, warm_up=(0.0, 0.0)).data[:, 0] > 0)
 
 
@@ -143,7 +143,7 @@ def with_embeddings(samples: NDArray[np.float32], plan: DevicePlan) -> tuple[Dia
             kept.append(artifact.copy())
 
     with engine.pipeline_on(plan, ANYTHING) as pipeline:
-        pipeline.gain, pipeline.tap = level.gain(samples), None
+        pipeline.gain, pipeline.hooks = level.gain(samples), None
         pipeline(on_file(samples), hook=hook)
     return diarize(samples, plan, ANYTHING), kept[0]
 

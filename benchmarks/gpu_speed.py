@@ -77,6 +77,8 @@ def stock_on(plan: DevicePlan) -> Run:
     from pyannote.audio import Model
     from pyannote.audio.pipelines import SpeakerDiarization
 
+    from tasks.engine.inference.pyannote_adapter import NoPLDA
+
     ours = loading.load("offline")
     enforce_fp32()
     torch.backends.cudnn.deterministic = False  # pyannote.audio does not ask for it, and it may cost speed
@@ -84,9 +86,9 @@ def stock_on(plan: DevicePlan) -> Run:
     stock = SpeakerDiarization(
         # Read anew: in our pipeline this network has a front end that checks each output, which waits for the GPU.
         segmentation=Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)),
-        embedding=ours._embedding.model_,  # noqa: SLF001  # pyannote names it so
+        embedding=ours.embedding_network,
         clustering="AgglomerativeClustering",
-        plda=ours._plda,  # noqa: SLF001
+        plda=NoPLDA(),
         segmentation_batch_size=plan.batch_size,
         embedding_batch_size=plan.batch_size,
     ).instantiate(loading.OFFLINE_PARAMETERS)

@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
 
     torch.set_num_threads(1)
     pipeline = loading.load("offline")
-    model: Any = pipeline._embedding.model_  # noqa: SLF001  # pyannote names it so
+    model: Any = pipeline.embedding_network
     exact = copy.deepcopy(model).double()
     variants = {
         "stock": model.resnet.forward_frames,

@@ -104,7 +104,7 @@ class Segmenter(ExactSpeakerDiarization):
         """Where anybody speaks, as the whole pipeline decides it."""
         self.each_window, self.gain = rule == "window", gain_of(rule, samples)
         active = self.get_segmentations({"waveform": torch.from_numpy(samples)[None], "sample_rate": RATE})
-        count = self.speaker_count(active, self._segmentation.model.receptive_field, warm_up=(0.0, 0.0))
+        count = self.speaker_count(active, self.segmentation_network.receptive_field, warm_up=(0.0, 0.0))
         found = Binarize()(SlidingWindowFeature(np.minimum(count.data, 1), count.sliding_window))
         return found.get_timeline()
 

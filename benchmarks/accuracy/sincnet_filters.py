@@ -50,7 +50,7 @@ def with_double_filters(network: Any) -> Any:  # noqa: ANN401  # pyannote ships 
 
 def table(samples: dict[str, NDArray[np.float32]]) -> Iterator[str]:
     """One line per clip."""
-    stock = loading.load("offline")._segmentation.model.eval()  # noqa: SLF001  # pyannote names it so
+    stock = loading.load("offline").segmentation_network.eval()
     fixed, double = copy.deepcopy(stock), with_double_filters(stock).float()
     fix_filters(fixed)
     truth = with_double_filters(stock).double()

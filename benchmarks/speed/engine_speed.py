@@ -56,6 +56,7 @@ def pipeline_of(side: str, batch: int, threads: int) -> Any:  # noqa: ANN401  # 
     from tasks.engine.devices.facts import probe
     from tasks.engine.devices.precision import enforce_fp32
     from tasks.engine.inference import loading
+    from tasks.engine.inference.pyannote_adapter import NoPLDA
 
     enforce_fp32()
     exact: Any = loading.load("offline")
@@ -68,10 +69,10 @@ def pipeline_of(side: str, batch: int, threads: int) -> Any:  # noqa: ANN401  # 
         return exact
     torch.set_num_threads(threads)
     stock = SpeakerDiarization(
-        segmentation=exact._segmentation.model,  # noqa: SLF001  # the very same networks
-        embedding=exact._embedding.model_,  # noqa: SLF001
+        segmentation=exact.segmentation_network,  # the very same networks
+        embedding=exact.embedding_network,
         clustering="AgglomerativeClustering",
-        plda=exact._plda,  # noqa: SLF001
+        plda=NoPLDA(),
         segmentation_batch_size=batch,
         embedding_batch_size=batch,
     )

@@ -91,6 +91,7 @@ def stock_side() -> Any:  # noqa: ANN401  # as above
 
     from tasks.engine.inference import loading
     from tasks.engine.inference.level import gain
+    from tasks.engine.inference.pyannote_adapter import NoPLDA
     from tasks.engine.models import registry  # first: it silences what pyannote.audio warns of when it is imported
 
     torch.set_num_threads(cores())
@@ -98,9 +99,9 @@ def stock_side() -> Any:  # noqa: ANN401  # as above
     stock = SpeakerDiarization(
         # Read anew: in our pipeline it has another front end, which checks what it gives.
         segmentation=Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)),
-        embedding=ours._embedding.model_,  # noqa: SLF001  # pyannote names it so
+        embedding=ours.embedding_network,
         clustering="AgglomerativeClustering",
-        plda=ours._plda,  # noqa: SLF001
+        plda=NoPLDA(),
     ).instantiate(loading.OFFLINE_PARAMETERS)
 
     def turns(samples: np.ndarray) -> list[tuple[float, float, str]]:

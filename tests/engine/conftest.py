@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks.engine.models import registry
+from tasks.engine.models import registry  # configures pyannote before a test imports it
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def broken_pooling(value: float) -> Any:
 
 def pool_of(pipeline: Any) -> nn.Module:
     """The statistics pooling of the embedding network."""
-    return pipeline._embedding.model_.resnet.pool
+    return pipeline.embedding_network.resnet.pool
 
 
 EMBEDDINGS = Stage.EMBEDDINGS

@@ -70,7 +70,7 @@ class Memory:
     @staticmethod
     def _layers() -> Iterator[tuple[object, str]]:
         pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32", "exact")
-        segmentation = pipeline._segmentation.model
+        segmentation = pipeline.segmentation_network
         yield segmentation.sincnet, "forward"
         yield segmentation.lstm, "forward"
         yield from ((layer, "forward") for layer in segmentation.linear)
@@ -136,15 +136,15 @@ class Reference:
 
     def compute(self, samples: Samples, plan: DevicePlan) -> Run:
         """A real run under another plan, or with layers that someone has hooked: nothing is remembered."""
-        tap = StageHooks()
-        return self._on_frames(diarize(samples, plan, PARAMETERS, tap=tap), tap.kept, plan)
+        hooks = StageHooks()
+        return self._on_frames(diarize(samples, plan, PARAMETERS, hooks=hooks), hooks.kept, plan)
 
     def _traced(
         self, samples: Samples, plan: DevicePlan, given: Mapping[Stage, Value]
     ) -> tuple[Diarization, dict[Stage, Value]]:
-        tap = StageHooks(given=dict(given))
+        hooks = StageHooks(given=dict(given))
         with self.memory.active():
-            return diarize(samples, plan, PARAMETERS, tap=tap), tap.kept
+            return diarize(samples, plan, PARAMETERS, hooks=hooks), hooks.kept
 
     def _on_frames(self, found: Diarization, outputs: Mapping[Stage, Value], plan: DevicePlan) -> Run:
         source = {"samples_sha256": hashlib.sha256(self.samples.tobytes()).hexdigest()}

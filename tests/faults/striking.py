@@ -97,8 +97,10 @@ def rounded_everywhere(reference: Reference, bits: Size, _rng: np.random.Generat
         return tuple(rounded(one, int(bits)) if isinstance(one, Tensor) else one for one in inputs)
 
     with ExitStack() as stack, torch.no_grad():
-        # The folded trunk has weights of its own, made from the embedding network's.
-        for model in (pipeline._segmentation.model, pipeline._embedding.model_, pipeline._trunk.folded(torch.float32)):
+        # The fused encoder has weights of its own, made from the embedding network's.
+        fused = pipeline.frame_encoder.fused(torch.float32)
+        networks = (pipeline.segmentation_network, pipeline.embedding_network, fused)
+        for model in networks:
             for module in model.modules():
                 if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.LSTM | Convolution):
                     stack.enter_context(removed(module.register_forward_pre_hook(lose)))

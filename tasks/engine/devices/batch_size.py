@@ -17,7 +17,7 @@ LARGEST_ON_GPU = 32
 
 
 def auto_batch_size(free_memory: int, *, on_cpu: bool) -> int:
-    """Windows per pass: the largest power of two that fits in a share of the free memory, within what pays.
+    """Plan the windows per pass: the largest power of two that fits in a share of the free memory, within what pays.
 
     Args:
         free_memory: bytes, of the device that computes.

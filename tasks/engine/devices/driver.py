@@ -20,7 +20,7 @@ if code not in (0, {NO_DEVICE}):
 
 
 def check_driver(question: str = ASK, deadline_sec: float = DEADLINE_SEC) -> str | None:
-    """Why the driver is not to be asked from this process, or None where it answers (or is not there).
+    """Say why the driver is not to be asked from this process; None where it answers, or is not there.
 
     Args:
         question: what the process runs; tests ask others.
@@ -34,11 +34,11 @@ def check_driver(question: str = ASK, deadline_sec: float = DEADLINE_SEC) -> str
         start_new_session=True,
     )
     try:
-        _, said = process.communicate(timeout=deadline_sec)
+        _, errors = process.communicate(timeout=deadline_sec)
     except subprocess.TimeoutExpired:
         process.kill()  # not waited for: inside a driver even this may take for ever
         return f"the CUDA driver did not answer within {deadline_sec:.0f} s"
     if process.returncode < 0:
         return f"asking the CUDA driver ended with signal {-process.returncode}"
-    lines = said.decode(errors="replace").strip().splitlines()
+    lines = errors.decode(errors="replace").strip().splitlines()
     return (lines or ["the CUDA driver could not be asked"])[-1][:200] if process.returncode else None

@@ -14,7 +14,15 @@ SMOKE_SUM = 16.0
 
 @dataclass(frozen=True, slots=True)
 class CudaDevice:
-    """One CUDA device as the driver reports it; memory in bytes."""
+    """One CUDA device as the driver reports it.
+
+    Attributes:
+        index: as torch counts them.
+        name: the card's.
+        capability: such as 7.5.
+        total_memory: bytes.
+        free_memory: bytes.
+    """
 
     index: int
     name: str
@@ -25,25 +33,33 @@ class CudaDevice:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """What is there."""
+    """What is there.
+
+    Attributes:
+        torch: its version.
+        cuda_build: CUDA version that torch was built with, if any.
+        cudnn: its version, where a device is usable.
+        cpu_threads: that this process may use.
+        free_memory: bytes of main memory available.
+        cuda: usable devices.
+        driver: CUDA version of the driver, as an integer: 13000 is 13.0.
+        cuda_error: why a CUDA build of torch sees no device.
+        cpu_bfloat16: has the processor instructions for BF16? Without them it is emulated, and slower than FP32.
+    """
 
     torch: str
     cuda_build: str | None
     cudnn: int | None
     cpu_threads: int
     free_memory: int
-    """Bytes of main memory available."""
     cuda: tuple[CudaDevice, ...] = ()
     driver: int | None = None
-    """CUDA version of the driver, as an integer: 13000 is 13.0."""
     cuda_error: str | None = None
-    """Why a CUDA build of torch sees no device."""
     cpu_bfloat16: bool = False
-    """Has the processor instructions for BF16? Without them it is emulated, and slower than FP32."""
 
 
 def cpu_name() -> str:
-    """The processor's model name, where the system tells."""
+    """Read the processor's model name, where the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  # a device file of one page
             names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
@@ -53,12 +69,12 @@ def cpu_name() -> str:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that can be taken without swapping."""
+    """Count the bytes of main memory that can be taken without swapping."""
     return int(psutil.virtual_memory().available)
 
 
 def driver_version() -> int | None:
-    """CUDA version of the driver: torch has no public name for it."""
+    """Read the CUDA version of the driver: torch has no public name for it."""
     import torch  # noqa: PLC0415
 
     version = getattr(torch._C, "_cuda_getDriverVersion", None)  # noqa: SLF001
@@ -103,21 +119,21 @@ def has_bfloat16(torch: Any) -> bool:  # noqa: ANN401  # the library, or a test'
 
 
 def cuda_device(torch: Any, index: int) -> CudaDevice:  # noqa: ANN401  # the library, or a test's
-    """One device, after it has computed something: a build may see a card for which it has no kernels.
+    """Describe a device once it has computed something: a build may see a card for which it has no kernels.
 
     Raises:
         RuntimeError: it cannot be used.
     """
     properties = torch.cuda.get_device_properties(index)
     free, total = torch.cuda.mem_get_info(index)
-    found = float(torch.ones(8, device=f"cuda:{index}").add(1).sum())
-    if found != SMOKE_SUM:
-        raise RuntimeError(f"{properties.name} adds eight twos to {found}")
+    total_of_twos = float(torch.ones(8, device=f"cuda:{index}").add(1).sum())
+    if total_of_twos != SMOKE_SUM:
+        raise RuntimeError(f"{properties.name} adds eight twos to {total_of_twos}")
     return CudaDevice(index, properties.name, f"{properties.major}.{properties.minor}", total, free)
 
 
 def why_none(torch: Any) -> str | None:  # noqa: ANN401  # as above
-    """Why a CUDA build sees no device; None on a machine that has no NVIDIA driver at all."""
+    """Say why a CUDA build sees no device; None on a machine that has no NVIDIA driver at all."""
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as failure:

@@ -14,7 +14,7 @@ LARGEST_ERROR = 0.05
 
 
 def check_low_precision(device: str, dtype: str) -> str | None:
-    """Run a small convolution and LSTM in half precision against FP32.
+    """Run a small convolution and LSTM in 16 bits against FP32.
 
     Args:
         device: as torch names it.
@@ -30,7 +30,11 @@ def check_low_precision(device: str, dtype: str) -> str | None:
 
 
 def first_failure(device: str, dtype: str) -> str | None:
-    """`trouble` of a device that answers."""
+    """Name the first layer whose output is wrong, and how; None where every one is right.
+
+    Raises:
+        RuntimeError: the device does not answer.
+    """
     generator = torch.Generator().manual_seed(0)
     picture = torch.randn((2, 8, 40, 64), generator=generator).to(device)
     sequence = torch.randn((2, 64, 60), generator=generator).to(device)
@@ -39,14 +43,14 @@ def first_failure(device: str, dtype: str) -> str | None:
         "LSTM": (nn.LSTM(60, 64, num_layers=2, bidirectional=True, batch_first=True), sequence),
     }
     for name, (layer, value) in layers.items():
-        found = disagreement(layer.to(device).eval(), value, device, AUTOCAST_DTYPES[dtype])
-        if found:
-            return f"{dtype} {name} {found}"
+        failure = disagreement(layer.to(device).eval(), value, device, AUTOCAST_DTYPES[dtype])
+        if failure:
+            return f"{dtype} {name} {failure}"
     return None
 
 
 def disagreement(layer: nn.Module, value: torch.Tensor, device: str, dtype: torch.dtype) -> str | None:
-    """How a layer's half-precision output differs from its FP32 output, if it matters."""
+    """Say how a layer's 16-bit output differs from its FP32 output; None where that does not matter."""
     kind = torch.device(device).type
     try:
         with torch.inference_mode():
@@ -62,5 +66,5 @@ def disagreement(layer: nn.Module, value: torch.Tensor, device: str, dtype: torc
 
 
 def first(output: torch.Tensor | tuple[torch.Tensor, ...]) -> torch.Tensor:
-    """An LSTM returns its output and its state."""
+    """Take the output of a layer: an LSTM returns its state too."""
     return output[0] if isinstance(output, tuple) else output

@@ -1,11 +1,11 @@
 """Arithmetic as one policy: what may run in half precision, and what FP32 means.
 
 FP32 means FP32: TensorFloat-32 is off for matrix products, convolutions and recurrent layers, in every process and
-entry point, and cuDNN is deterministic. Mixed precision autocasts one thing, the trunk of the embedding network, where
-nearly all of the time goes. What touches the raw waveform (SincNet with its filters, the filter bank) underflows in
-FP16 on quiet recordings. What decides (pooling, softmax, argmax) turns rounding into other answers, and so does the
-trunk of the segmentation network: in FP16 it moved up to 0.3 % of a clip's frames (docs/lab_notes/measurements.md,
-"Speech frames by precision"). All of that stays in FP32.
+entry point, and cuDNN is deterministic. Mixed precision autocasts one thing, the frame-level encoder of the embedding
+network, where nearly all of the time goes. What touches the raw waveform (SincNet with its filters, the filter bank)
+underflows in FP16 on quiet recordings. What decides (pooling, softmax, argmax) turns rounding into other answers, and
+so do the layers of the segmentation network: in FP16 they moved up to 0.3 % of a clip's frames
+(docs/lab_notes/measurements.md, "Speech frames by precision"). All of that stays in FP32.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -13,9 +13,12 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from tasks.engine.core.choices import Precision
+from tasks.engine.core.choices import AutocastDtype, Precision
 
-AUTOCAST_DTYPES: dict[str, torch.dtype] = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+AUTOCAST_DTYPES: dict[str, torch.dtype] = {
+    AutocastDtype.FLOAT16: torch.float16,
+    AutocastDtype.BFLOAT16: torch.bfloat16,
+}
 
 
 def enforce_fp32() -> None:
@@ -31,7 +34,7 @@ def enforce_fp32() -> None:
 
 
 def backend_flags() -> dict[str, bool | str]:
-    """The arithmetic settings in force right now, for the manifest."""
+    """Report the arithmetic settings in force right now, for the manifest."""
     return {
         "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
         "matmul_allow_tf32": torch.backends.cuda.matmul.allow_tf32,
@@ -54,18 +57,18 @@ class Arithmetic:
         self.device = device
         self.autocast_dtype = autocast_dtype
 
-    def trunk(self) -> AbstractContextManager[object]:
-        """Around the layers that may run in half precision: between the filter bank and pooling of embeddings."""
+    def encoder(self) -> AbstractContextManager[object]:
+        """Enter the frame-level encoder of embeddings, between filter bank and pooling: it may run in 16 bits."""
         if self.precision is Precision.FP32:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
     def sensitive(self) -> AbstractContextManager[object]:
-        """Around everything else: FP32, unless the naive precision was asked for."""
+        """Enter everything else: FP32, unless the naive precision was asked for."""
         if self.precision is Precision.NAIVE:
             return torch.autocast(self.device.type, dtype=self.autocast_dtype)
         return torch.autocast(self.device.type, enabled=False)
 
-    def settle(self, tensor: Tensor) -> Tensor:
-        """What leaves a trunk, as the next stage takes it: FP32, or untouched under the naive precision."""
+    def upcast(self, tensor: Tensor) -> Tensor:
+        """Bring what leaves the encoder to FP32 for the next stage, or leave it, under the naive precision."""
         return tensor if self.precision is Precision.NAIVE else tensor.float()

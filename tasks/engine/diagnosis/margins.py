@@ -4,17 +4,17 @@ The rules are those of pyannote.audio 4.0.7; each function names the place.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pyannote.audio import Inference
-from pyannote.core import SlidingWindow, SlidingWindowFeature
+from pyannote.core import SlidingWindow
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from tasks.engine.core.stages import Stage, Value
 from tasks.engine.diagnosis.decisions import Decisions
 from tasks.engine.gate.measurements import TIE
+from tasks.engine.inference.windows import aggregate
 
 if TYPE_CHECKING:
     from tasks.engine.inference.exact import ExactSpeakerDiarization
@@ -30,20 +30,20 @@ def decisions_of(pipeline: "ExactSpeakerDiarization", outputs: Mapping[Stage, Va
 
     Args:
         pipeline: what ran; gives the thresholds and the grids of windows and frames.
-        outputs: every stage's output, as a tap kept them.
+        outputs: every stage's output, as `StageHooks` kept them.
     """
     return dict(each_kind(pipeline, outputs))
 
 
 def each_kind(pipeline: "ExactSpeakerDiarization", outputs: Mapping[Stage, Value]) -> Iterator[tuple[str, Decisions]]:
     """(kind, decisions)."""
-    model = pipeline._segmentation.model  # noqa: SLF001  # pyannote names it so
+    model = pipeline.segmentation_network
     powerset = bool(model.specifications.powerset)
     threshold = 0.5 if powerset else float(pipeline.segmentation.threshold)
     scores = outputs[Stage.SCORES].astype(np.float64)
     yield "class of a frame", argmax(scores) if powerset else activity(scores, threshold)
     active = (outputs[Stage.DECISIONS] > threshold).astype(np.float64)
-    yield "number of speakers", speaker_count(active, pipeline._windows, model.receptive_field)  # noqa: SLF001
+    yield "number of speakers", speaker_count(active, pipeline.windows, model.receptive_field)
     if Stage.EMBEDDINGS not in outputs:
         return
     kept = clean_frames(active)
@@ -76,14 +76,9 @@ def speaker_count(active: Array, windows: SlidingWindow, frames: SlidingWindow) 
 
     The count is a mean over the windows, rounded: the margin is how many windows would have to say one more or less.
     """
-
-    def overlaid(values: Any, *, total: bool) -> Array:  # noqa: ANN401  # an array of one feature
-        feature = SlidingWindowFeature(values, windows)
-        result = Inference.aggregate(feature, frames, hamming=False, missing=0.0, skip_average=total)
-        return np.asarray(result.data[:, 0], dtype=np.float64)
-
     speakers = active.sum(axis=-1, keepdims=True)
-    mean, votes = overlaid(speakers, total=False), overlaid(np.ones_like(speakers), total=True)
+    mean = aggregate(speakers, windows, frames).astype(np.float64)
+    votes = aggregate(np.ones_like(speakers), windows, frames, total=True).astype(np.float64)
     away = np.abs(mean - np.floor(mean) - 0.5)
     return Decisions(np.rint(mean).astype(np.int64), away * votes, "windows", 1.0)
 

@@ -112,8 +112,8 @@ def traced(
     samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, given: Mapping[Stage, Value]
 ) -> tuple[Diarization, dict[Stage, Value]]:
     """One diarization with every stage's output."""
-    tap = StageHooks(given=dict(given))
-    return diarize(samples, plan, parameters, tap=tap), tap.kept
+    hooks = StageHooks(given=dict(given))
+    return diarize(samples, plan, parameters, hooks=hooks), hooks.kept
 
 
 def same(one: Diarization, other: Diarization) -> bool:

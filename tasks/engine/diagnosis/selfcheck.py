@@ -16,7 +16,7 @@ from tasks.engine.core.constants import ASSUMED_FPS
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import timeline_of
 from tasks.engine.devices.facts import DeviceFacts
-from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.devices.plan import DevicePlan, arithmetic_key
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.result_store import ENGINE_VERSION, digest, library_versions
 from tasks.engine.inference.types import Diarizer, Parameters
@@ -118,7 +118,7 @@ def cache_path(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> 
         {
             "engine": ENGINE_VERSION,
             "device": plan.device_name,
-            "arithmetic": [plan.precision, plan.autocast_dtype, plan.level],
+            "arithmetic": arithmetic_key(plan),
             "method": [plan.engine, plan.segmentation_step],
             "torch": [facts.torch, facts.cuda_build, facts.cudnn, facts.driver],
             "models": models,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 from threading import Lock
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ matrices. Milliseconds of CPU per window at 6, 8, 11, 12 and 16 of them: 35.5, 3
 
 
 def even_bounds(windows: int, size: int, workers: int) -> list[int]:
-    """Where batches begin, and where the last one ends: of at most `size` windows, equal but for one window.
+    """List where batches begin, and where the last one ends: of at most `size` windows, equal but for one window.
 
     There are as many as give every worker as many as the others: 21 windows in batches of 8 would keep one of two
     workers busy with 16 of them. Fewer windows than workers are a batch each. The larger ones come first, so that no
@@ -39,6 +40,13 @@ HELPS = 0.9
 Result = TypeVar("Result")
 
 
+class Halving(StrEnum):
+    """Why a batch is halved, as the log says it."""
+
+    OUT_OF_MEMORY = "mémoire insuffisante"
+    SLOW = "trop lent"
+
+
 @dataclass
 class BatchSize:
     """The size that a run's batches have now. It only ever shrinks, except that one trial may be taken back.
@@ -48,7 +56,15 @@ class BatchSize:
     for good, so it never oscillates. Answers do not depend on it beyond rounding, and a reference, which has to repeat
     bit for bit, must not adapt to speed.
 
-    size: windows. reduced: was it? adapts: also to speed? clock: seconds.
+    Attributes:
+        size: windows.
+        adapts: does speed change it too?
+        clock: gives seconds.
+        warm: has a batch of this size passed, which sets up kernels and memory?
+        settled: has speed had its say?
+        before: seconds per window at twice the size, while half of it is on trial.
+        reduced: was the size ever halved?
+        lock: held while the size changes.
     """
 
     size: int
@@ -57,7 +73,6 @@ class BatchSize:
     warm: bool = False
     settled: bool = False
     before: float | None = None
-    """Seconds per window at twice the size, while half of it is on trial."""
     reduced: bool = False
     lock: Lock = field(default_factory=Lock)
 
@@ -76,16 +91,16 @@ class BatchSize:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or size == 1:
                     raise
-                self.halve(size, "mémoire insuffisante")
+                self.halve(size, Halving.OUT_OF_MEMORY)
                 continue
             self.learn(size, (self.clock() - began) / size)
             first += count
             yield result
 
-    def halve(self, size: int, why: str) -> None:
+    def halve(self, size: int, why: Halving) -> None:
         """Go on with half of `size`, unless another thread already has."""
         with self.lock:
-            self.settled = self.settled or why != "trop lent"
+            self.settled = self.settled or why is not Halving.SLOW
             if self.size >= size:
                 self.size, self.reduced = size // 2, True
                 log.warning(BATCH_SIZE_REDUCED, size, self.size, why)
@@ -102,6 +117,6 @@ class BatchSize:
             log.info("Optimisation: batch_size %d conservé (%d n'est pas plus rapide)", self.size, size)
         elif seconds > SLOW_SEC and size > 1:
             self.before, self.warm = seconds, False
-            self.halve(size, "trop lent")
+            self.halve(size, Halving.SLOW)
         else:
             self.settled = True

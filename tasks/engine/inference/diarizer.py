@@ -1,4 +1,4 @@
-"""From samples to turns and speech scores, on the planned device: the seam behind which all inference lies."""
+"""From samples to turns and speech scores, on the planned device: all inference goes through `diarize`."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tasks.engine.core.constants import SAMPLE_RATE
 from tasks.engine.core.exception_map import device_failures
 from tasks.engine.core.stages import Stage
 from tasks.engine.core.turns import SpeechScores, Turn
-from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.devices.plan import DevicePlan, autocast_in_force
 from tasks.engine.inference import loading
 from tasks.engine.inference.batching import SEGMENTED_ON_CPU
 from tasks.engine.inference.hooks import StageHooks
@@ -35,7 +35,7 @@ def diarize(
     plan: DevicePlan,
     parameters: Parameters,
     progress: Progress = lambda *_: None,
-    tap: StageHooks | None = None,
+    hooks: StageHooks | None = None,
 ) -> Diarization:
     """Run the model set on the planned device.
 
@@ -44,7 +44,7 @@ def diarize(
         plan: device, precision, engine, batch size, level rule.
         parameters: model set and decisions.
         progress: told about segmentation and embeddings as they advance.
-        tap: sees every stage's output, and may replace it.
+        hooks: see every stage's output, and may replace it.
 
     Raises:
         DeviceError: the device failed (memory, driver, kernel).
@@ -52,28 +52,27 @@ def diarize(
         NonFiniteError: a stage produced NaN or Inf.
     """
     from tasks.engine.devices.precision import backend_flags  # noqa: PLC0415
-    from tasks.engine.inference.clustering import linked_by  # noqa: PLC0415
 
     started = time.perf_counter()
     with device_failures(), pipeline_on(plan, parameters) as pipeline:
         mark_stage(LOADING)
         pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
-        pipeline.tap = tap
+        pipeline.hooks = hooks
         level_gain = pipeline.gain
-        if tap:
-            samples = tap.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
+        if hooks:
+            samples = hooks.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
             pipeline.gain = 1.0
         turns, scores = apply(pipeline, samples, parameters, progress)
         facts = {
             "device": plan.device,
             "device_name": plan.device_name,
             "precision": plan.precision,
-            "autocast_dtype": plan.autocast_dtype if plan.precision != "fp32" else None,
+            "autocast_dtype": autocast_in_force(plan),
             "batch_size": pipeline.batch.size if pipeline.batch.reduced else plan.batch_size,
             "threads": plan.threads,
             "level_gain": level_gain,
             "arithmetic": backend_flags(),
-            "linkage": linked_by(),
+            "linkage": pipeline.linkage.library,
             "engine": pipeline.engine if pipeline.shares_passes else "stock",
             "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
@@ -83,7 +82,7 @@ def diarize(
 
 @contextmanager
 def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpeakerDiarization"]:
-    """The loaded pipeline, prepared for a plan; nobody else has it meanwhile."""
+    """Hold the loaded pipeline, prepared for a plan; nobody else has it meanwhile."""
     import torch  # noqa: PLC0415  # heavy: three seconds
 
     from tasks.engine.core.choices import Precision  # noqa: PLC0415
@@ -103,14 +102,15 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         pipeline.workers = plan.threads if plan.on_cpu else 1
         pipeline.adapts = not plan.on_cpu
         pipeline.speech_threshold = parameters.speech_threshold
-        windows = pipeline._segmentation  # noqa: SLF001  # pyannote names it so
-        windows.step = (plan.segmentation_step or pipeline.segmentation_step) * windows.duration
+        pipeline.linkage.library = None
+        step = plan.segmentation_step or pipeline.segmentation_step
+        pipeline.segmenter.step = step * pipeline.segmenter.duration
         yield pipeline
 
 
 @lru_cache(maxsize=4)
 def pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
-    """A loaded pipeline per device, precision and engine, with the lock that its one user at a time holds."""
+    """Load a pipeline per device, precision and engine, with the lock that its one user at a time holds."""
     del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
     return loading.load(models_name, engine), Lock()
 
@@ -133,15 +133,15 @@ def apply(
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
     annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization
     scores = pipeline.speech_scores
-    found = (
+    turns = (
         Turn(segment.start, segment.end, str(speaker), mean_score(scores, segment.start, segment.end))
         for segment, _, speaker in annotation.itertracks(yield_label=True)
     )
-    return tuple(sorted(turn for turn in found if turn.duration >= parameters.min_speech_sec)), scores
+    return tuple(sorted(turn for turn in turns if turn.duration >= parameters.min_speech_sec)), scores
 
 
 def mean_score(scores: SpeechScores, start: float, end: float) -> float:
-    """Mean of the model frames centred in [start, end); of the nearest one where the turn is shorter than a frame."""
+    """Average the model frames centred in [start, end); take the nearest where the turn is shorter than a frame."""
     first, stop = (int(np.ceil((second - scores.start) / scores.step)) for second in (start, end))
     first = min(max(first, 0), len(scores.values) - 1)
     return float(scores.values[first : max(stop, first + 1)].mean())

@@ -11,8 +11,9 @@ from tasks.engine.core.stages import Stage, Value
 class StageHooks:
     """Stands between stages: keeps what passes, and puts something else in its place where it was given.
 
-    given: whole stage outputs to use instead of the computed ones.
-    kept: whole stage outputs as they were used.
+    Attributes:
+        given: whole stage outputs to use instead of the computed ones.
+        kept: whole stage outputs as they were used.
     """
 
     given: dict[Stage, Value] = field(default_factory=dict)
@@ -20,14 +21,17 @@ class StageHooks:
     _parts: dict[Stage, dict[int, Value]] = field(default_factory=dict)
 
     def whole(self, stage: Stage, value: Value) -> Value:
-        """Pass one complete stage output."""
+        """Pass one complete stage output; the caller may write to what it gets back."""
         self.kept[stage] = self.given.get(stage, value)
         return self.kept[stage].copy()
 
     def part(self, stage: Stage, first: int, value: Value) -> Value:
         """Pass a batch of a stage that is computed batch by batch; a batch that is repeated passes again.
 
-        first: its first window. value: (windows, ...), padding behind.
+        Args:
+            stage: which one.
+            first: the batch's first window.
+            value: (windows, ...), padding behind.
         """
         if stage in self.given:
             ready = self.given[stage][first : first + len(value)]
@@ -37,7 +41,7 @@ class StageHooks:
         return value
 
     def finish(self, stage: Stage, windows: int) -> None:
-        """Join the parts of a stage once its last batch has passed."""
+        """Join the parts of a stage, float32, once the last batch of so many windows has passed."""
         parts = self._parts.pop(stage, {})
         if parts:
             whole = np.empty((windows, *next(iter(parts.values())).shape[1:]), dtype=np.float32)

@@ -33,7 +33,7 @@ BLOCKS_AT_ONCE = 256
 
 
 def gain(samples: NDArray[np.float32]) -> float:
-    """The factor that brings the samples' loud blocks to the target level; 1 for digital silence.
+    """Find the factor that brings the samples' loud blocks to the target level; 1 for digital silence.
 
     Args:
         samples: (samples,) mono, 16 kHz; may be memory-mapped, is read once and not written.
@@ -48,7 +48,7 @@ def gain(samples: NDArray[np.float32]) -> float:
 
 
 def block_levels(samples: NDArray[np.float32]) -> Iterator[float]:
-    """Root mean square of each block about the block's own mean, which takes any offset out.
+    """Yield each block's root mean square about the block's own mean, which takes any offset out.
 
     A rest shorter than a block is left out, unless it is all there is. Blocks that are not finite give NaN.
     """

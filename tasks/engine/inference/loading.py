@@ -1,9 +1,10 @@
-"""Loads a model set into a pyannote pipeline: checkpoints as data only, the offline ones verified first."""
+"""Load a model set into a pyannote pipeline: checkpoints as data only, the offline ones verified first."""
 
 import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.engine.core.choices import Engine
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
 from tasks.engine.models.registry import (
@@ -25,7 +26,13 @@ STOCK_PIPELINES = {
     "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
 }
 
-ENGINES = {"exact": "exact.ExactSpeakerDiarization", "shared": "shared.SharedSpeakerDiarization"}
+ENGINES: dict[str, str] = {
+    Engine.EXACT: "exact.ExactSpeakerDiarization",
+    Engine.SHARED: "shared.SharedSpeakerDiarization",
+}
+
+CHECKPOINTS = ("segmentation", "embedding", "plda")
+"""Parts of a pipeline that pyannote loads by name."""
 
 OFFLINE_PARAMETERS: dict[str, Any] = {
     "segmentation": {"min_duration_off": 0.0},
@@ -34,16 +41,19 @@ OFFLINE_PARAMETERS: dict[str, Any] = {
 }
 
 
-def load(models: str, engine: str = "exact") -> "ExactSpeakerDiarization":
-    """A fresh pipeline on CPU, every checkpoint loaded as data only; the offline ones verified before they are read.
+def load(models: str, engine: str = Engine.EXACT) -> "ExactSpeakerDiarization":
+    """Load a fresh pipeline on CPU, every checkpoint as data only; the offline ones are verified before they are read.
+
+    Args:
+        models: `offline`, a hub id, or a folder that holds a `config.yaml`.
+        engine: an `Engine`.
 
     Raises:
         ModelError: missing, altered, of an unknown kind, or not loadable.
     """
     identity(models)
     try:
-        with hub.offline():
-            return load_offline(engine) if models == "offline" else load_folder(pipeline_folder(models), engine)
+        return load_offline(engine) if models == "offline" else load_folder(pipeline_folder(models), engine)
     except ModelError:
         raise
     except Exception as error:
@@ -51,11 +61,11 @@ def load(models: str, engine: str = "exact") -> "ExactSpeakerDiarization":
 
 
 def load_offline(engine: str) -> "ExactSpeakerDiarization":
-    """segmentation-3.0 and CAM++ under agglomerative clustering."""
+    """Build segmentation-3.0 and CAM++ under agglomerative clustering."""
     import torch  # noqa: PLC0415  # heavy: three seconds
     from pyannote.audio import Model  # noqa: PLC0415
-    from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
 
+    from tasks.engine.inference.pyannote_adapter import NoPLDA  # noqa: PLC0415
     from tasks.engine.models.campplus import CampPlus  # noqa: PLC0415
 
     allow_pyannote_checkpoints()
@@ -65,17 +75,21 @@ def load_offline(engine: str) -> "ExactSpeakerDiarization":
         segmentation=Model.from_pretrained(str(models_folder() / SEGMENTATION.file)),
         embedding=embedding,
         clustering="AgglomerativeClustering",
-        # pyannote demands one from every pipeline; only VBx clustering ever looks at it.
-        plda=PLDA.__new__(PLDA),
+        plda=NoPLDA(),
     )
     pipeline.instantiate(OFFLINE_PARAMETERS)
     return pipeline
 
 
 def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
-    """A pyannote speaker diarization pipeline from a folder with its `config.yaml`."""
+    """Build a pyannote speaker diarization pipeline from a folder with its `config.yaml`.
+
+    Raises:
+        ModelError: it describes another pipeline, or names a network that is not on this machine.
+    """
     from pyannote.audio import Pipeline  # noqa: PLC0415
-    from pyannote.audio.core.plda import PLDA  # noqa: PLC0415
+
+    from tasks.engine.inference.pyannote_adapter import NoPLDA  # noqa: PLC0415
 
     allow_pyannote_checkpoints()
     config = read_config(folder)
@@ -84,8 +98,10 @@ def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
         raise ModelError(f"{folder / 'config.yaml'} describes {name!r}: expected {min(STOCK_PIPELINES)}")
     parameters = config["pipeline"].setdefault("params", {})
     if parameters.get("clustering", "VBxClustering") != "VBxClustering":
-        parameters.setdefault("plda", PLDA.__new__(PLDA))
-    config["pipeline"] = {"name": f"tasks.engine.inference.{ENGINES[engine]}", "params": inside(parameters, folder)}
+        parameters.setdefault("plda", NoPLDA())
+    local = inside(parameters, folder)
+    require_local(local, folder)
+    config["pipeline"] = {"name": f"tasks.engine.inference.{ENGINES[engine]}", "params": local}
     pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config)
     return pipeline
 
@@ -99,6 +115,25 @@ def inside(value: Any, folder: Path) -> Any:  # noqa: ANN401  # any YAML value
     if isinstance(value, str) and HUB_ID.fullmatch(value):
         return str(hub.snapshot(value))
     return value
+
+
+def require_local(parameters: dict[str, Any], folder: Path) -> None:
+    """Require every network that pyannote would load to lie on this machine.
+
+    pyannote asks the hub for whatever is neither file nor folder, and for networks of its own where none is named:
+    with names that exist here it has no reason to, and nothing unverified is loaded.
+
+    Raises:
+        ModelError: with the first part that is not named or not there.
+    """
+    for part in CHECKPOINTS:
+        checkpoint = parameters.get(part)
+        name = checkpoint.get("checkpoint") if isinstance(checkpoint, dict) else checkpoint
+        if name is None or (isinstance(name, str) and not Path(name).exists()):
+            raise ModelError(
+                f"{folder / 'config.yaml'} names {name!r} as its {part}: expected a file or folder beside it, "
+                "as $model/… or ./…, or a hub id"
+            )
 
 
 def allow_pyannote_checkpoints() -> None:

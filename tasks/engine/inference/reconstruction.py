@@ -8,18 +8,21 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from pyannote.audio import Inference
-from pyannote.audio.pipelines import clustering
 from pyannote.core import Annotation, Segment, SlidingWindowFeature
 from pyannote.core.utils.generators import string_generator
 
-from tasks.engine.inference.clustering import linkage
-
 
 class ClusteredWindows:
-    """(windows, frames, clusters) activity, made window by window as pyannote aggregates it.
+    """Activity of clusters, made window by window as pyannote aggregates it.
 
     pyannote's `reconstruct` holds all of it in float64: 3.4 GB for four hours and fifty clusters. Its aggregation wants
     no more than a shape, the sliding window and an iterator, and is left as it is.
+
+    Attributes:
+        segmentations: (windows, frames, speakers) activity.
+        hard_clusters: (windows, speakers) the cluster of each speaker of a window; below 0 for idle ones.
+        sliding_window: the grid of windows.
+        data: (windows, frames, clusters), of which pyannote reads the shape alone.
     """
 
     def __init__(self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.int8]) -> None:
@@ -29,7 +32,7 @@ class ClusteredWindows:
         self.data = np.broadcast_to(np.float64(np.nan), shape)
 
     def __iter__(self) -> Iterator[tuple[Segment, NDArray[np.float64]]]:
-        """Each window with its (frames, clusters): the most active of a cluster's speakers, NaN where it has none."""
+        """Yield each window with its (frames, clusters): a cluster's most active speaker, NaN where it has none."""
         for assigned, (window, active) in zip(self.hard_clusters, self.segmentations, strict=True):
             clustered = np.full(self.data.shape[1:], np.nan)
             for cluster in set(assigned[assigned >= 0].tolist()):
@@ -38,7 +41,9 @@ class ClusteredWindows:
 
 
 def to_diarization(segmentations: ClusteredWindows, count: SlidingWindowFeature) -> SlidingWindowFeature:
-    """`SpeakerDiarization.to_diarization`: in each frame the most active speakers, as many as are counted there.
+    """Select in each frame the most active speakers, as many as are counted there.
+
+    Equal to `SpeakerDiarization.to_diarization`.
 
     Args:
         segmentations: (windows, frames, speakers) activity, NaN where a speaker has none.
@@ -54,15 +59,17 @@ def to_diarization(segmentations: ClusteredWindows, count: SlidingWindowFeature)
     active, count = (whole.crop(extent, return_data=False) for whole in (active, count))
     frames = min(len(active), len(count))
     ranked = np.argsort(-active.data[:frames], axis=-1)
-    found = np.zeros_like(active.data)
-    np.put_along_axis(found[:frames], ranked, np.arange(ranked.shape[1]) < count.data[:frames], axis=-1)
-    return SlidingWindowFeature(found, active.sliding_window)
+    selected = np.zeros_like(active.data)
+    np.put_along_axis(selected[:frames], ranked, np.arange(ranked.shape[1]) < count.data[:frames], axis=-1)
+    return SlidingWindowFeature(selected, active.sliding_window)
 
 
 def to_annotation(
     discrete: SlidingWindowFeature, min_duration_on: float = 0.0, min_duration_off: float = 0.0
 ) -> Annotation:
-    """`SpeakerDiarization.to_annotation`: turns from the middle of a first frame to that of the next silent one.
+    """Make turns from the middle of a first frame to that of the next silent one.
+
+    Equal to `SpeakerDiarization.to_annotation`.
 
     Args:
         discrete: (frames, speakers) 0 or 1.
@@ -86,7 +93,3 @@ def to_annotation(
             if segment.duration < min_duration_on:
                 del annotation[segment, name]
     return annotation
-
-
-clustering.linkage = linkage
-"""pyannote looks the function up in its module."""

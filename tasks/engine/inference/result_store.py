@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tasks.engine.core.turns import SpeechScores, Turn
-from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.devices.plan import DevicePlan, arithmetic_key
 from tasks.engine.inference.types import Diarization, Parameters
 from tasks.engine.system.atomic import atomic_path, make_folder
 from tasks.engine.system.locks import lock_for
@@ -28,15 +28,14 @@ LIBRARIES = ("torch", "pyannote.audio", "numpy", "scipy", "fastcluster")
 
 
 def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameters: Parameters) -> str:
-    """Name of the entry. Batch size and threads are left out: they are not allowed to change the answer."""
-    arithmetic = plan.autocast_dtype if plan.precision != "fp32" else None
+    """Name an entry. Batch size and threads are left out: they are not allowed to change the answer."""
     return digest(
         {
             "engine": ENGINE_VERSION,
             "samples": samples_sha256,
             "models": models,
             "device": None if plan.on_cpu else plan.device_name,
-            "precision": [plan.precision, arithmetic, plan.level],
+            "precision": arithmetic_key(plan),
             "method": [plan.engine, plan.segmentation_step],
             "parameters": astuple(parameters),
             "libraries": library_versions(),
@@ -45,12 +44,12 @@ def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameter
 
 
 def digest(value: Any) -> str:  # noqa: ANN401  # any JSON value
-    """sha256 of a value's canonical JSON."""
+    """Hash a value's canonical JSON with sha256."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that compute."""
+    """Look up the versions of the libraries that compute."""
     return {name: version(name) for name in LIBRARIES}
 
 
@@ -71,7 +70,7 @@ class ResultStore:
             yield
 
     def get(self, name: str) -> Diarization | None:
-        """The entry, or None where it is absent or unreadable (it is then computed again)."""
+        """Read an entry; None where it is absent or unreadable (it is then computed again)."""
         try:
             with np.load(self.path(name), allow_pickle=False) as entry:
                 rows = zip(*(entry[column].tolist() for column in ("start", "end", "speaker", "mean")), strict=True)

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tasks.engine.core.choices import Engine
 from tasks.engine.inference.exact import ExactSpeakerDiarization, Masks
 
 PORTION = 32
@@ -29,8 +30,11 @@ PORTION = 32
 class Block:
     """One pass of the embedding network, and the windows that can be pooled once it is done.
 
-    start: first sample. stop: first sample that the next block supplies; the last window's end where none follows.
-    windows: places in the file of the windows that end in this block. opens: was the block before it left out?
+    Attributes:
+        start: first sample.
+        stop: first sample that the next block supplies; the last window's end where none follows.
+        windows: places in the file of the windows that end in this block.
+        opens: was the block before it left out?
     """
 
     start: int
@@ -40,7 +44,7 @@ class Block:
 
 
 def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]:
-    """(samples of a block, first sample of each): the number that comes nearest to a window's length, equally long.
+    """Divide a file into blocks of equal length, as many as bring it nearest to a window's.
 
     Rounded up to whole frames, so the last one begins early: by under a frame for each block, and less than a block.
     Where the file is one window, the block is it.
@@ -49,6 +53,9 @@ def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]
         samples: of the file.
         length: of a window, in samples.
         period: samples from one frame of the network to the next.
+
+    Returns:
+        Samples of a block, and the first sample of each.
     """
     if samples <= length:
         return length, [0]
@@ -58,7 +65,7 @@ def even_blocks(samples: int, length: int, period: int) -> tuple[int, list[int]]
 
 
 def blocks_of(numbers: list[int], starts: list[int], length: int, heads: list[int]) -> Iterator[Block]:
-    """The blocks that hold the wanted windows: none where nobody speaks.
+    """Yield the blocks that hold the wanted windows: none where nobody speaks.
 
     Args:
         numbers: places in the file of the windows that are wanted, ascending.
@@ -82,13 +89,12 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
     Of networks other than those that the exact engine knows, no frames are known: they take pyannote's own loop.
     """
 
-    engine = "shared"
+    engine = Engine.SHARED
 
     def _embedded(self, file: dict[str, Any], masks: Masks, busy: NDArray[Any]) -> Iterator[tuple[Any, Tensor]]:
-        """(windows, (windows, speakers, dimension)) until every busy window is embedded: one network pass per block."""
-        waveform, starts = file["waveform"], self._starts(file)
-        length = self._segmentation.model.audio.get_num_samples(self._segmentation.duration)
-        count, period = self._embedding.model_.num_frames(length), self._period(length)
+        """Yield (windows, (windows, speakers, dimension)) until every busy window is embedded: one pass per block."""
+        waveform, starts, length = file["waveform"], self.starts_of(file), self.window_length
+        count, period = self.embedding_network.num_frames(length), self._period(length)
         size, heads = even_blocks(waveform.shape[1], length, period)
         blocks = list(blocks_of(busy.tolist(), starts, length, heads))
         held, held_from = torch.empty(0), 0
@@ -98,15 +104,15 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
                 held, held_from = frames[..., :0], first
             held = torch.cat([held, fitted(frames, stop - first)], dim=-1)
             if block.windows:
-                chosen = np.array(block.windows)
+                numbers = np.array(block.windows)
                 offsets = [round(starts[i] / period) - held_from for i in block.windows]
                 cuts = [held[..., i : i + count] for i in offsets]
-                yield chosen, self._pool(cuts, torch.from_numpy(masks(chosen)))
+                yield numbers, self._pool(cuts, torch.from_numpy(masks(numbers)))
             spent = max(0, held.shape[-1] - round(length / period) - 1)
             held, held_from = held[..., spent:], held_from + spent
 
     def _block_frames(self, waveform: Tensor, blocks: list[Block], length: int) -> Iterator[tuple[Block, Tensor]]:
-        """Each block of `length` samples with its (channels, ..., frames), portion by portion: results wait in memory.
+        """Yield each block of `length` samples with its (channels, ..., frames), by portions: results wait in memory.
 
         On the CPU one block per worker. Where the last ones are fewer than the workers, idle cores help inside the
         network's layers, once nobody else computes: threads that share a block wait for each other at every layer.
@@ -116,21 +122,21 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         rounds = -(-PORTION // self.workers) * self.workers
         for i in range(0, len(blocks), rounds):
             portion = blocks[i : i + rounds]
-            last = len(portion) % self.workers if on_cpu and not self.tap else 0
-            found: list[Tensor] = []
+            last = len(portion) % self.workers if on_cpu and not self.hooks else 0
+            encoded: list[Tensor] = []
             if whole := portion[: len(portion) - last]:
-                found = self._frames_of(whole, waveform, size, length)
+                encoded = self._frames_of(whole, waveform, size, length)
                 size = self.batch.size if self.batch.reduced else size
             if last:
-                found += self._frames_of(portion[-last:], waveform, size, length, threads=self.workers // last)
+                encoded += self._frames_of(portion[-last:], waveform, size, length, threads=self.workers // last)
             if size < planned:  # in whichever portion memory ran out
                 self.batch.size, self.batch.reduced = size, True
-            yield from zip(portion, found, strict=True)
+            yield from zip(portion, encoded, strict=True)
 
     def _frames_of(
         self, blocks: list[Block], waveform: Tensor, size: int, length: int, threads: int = 1
     ) -> list[Tensor]:
-        """(channels, ..., frames) of each block, `threads` of torch's own inside a layer."""
+        """Encode each block to (channels, ..., frames), with `threads` of torch's own inside a layer."""
 
         def work(numbers: range, batch: Tensor) -> Tensor:
             with torch_threads(threads) if threads > 1 else nullcontext():
@@ -140,39 +146,43 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         return [frames for _, batch in passes for frames in batch]
 
     def _pool(self, frames: list[Tensor], masks: Tensor) -> Tensor:
-        """Windows of (channels, ..., frames) and (windows, speakers, any_frames) to (windows, speakers, dimension).
+        """Pool (channels, ..., frames) per window under (windows, speakers, any_frames).
 
         Windows with as many talkers go together. Idle speakers, most of them, are not pooled: their embedding is known.
+
+        Returns:
+            (windows, speakers, dimension) float32.
         """
-        pool, size = self._embedding.model_.forward_embedding, self.embedding_batch_size
+        pool, size = self.embedding_network.forward_embedding, self.embedding_batch_size
         talking, masks = masks.any(dim=-1), masks.to(frames[0].device)
         talkers = talking.sum(dim=1)
-        embeddings = self._trunk.idle_embedding(self.arithmetic, tuple(frames[0].shape)).repeat(*talking.shape, 1)
+        idle = self.frame_encoder.idle_embedding(self.arithmetic, tuple(frames[0].shape))
+        embeddings = idle.repeat(*talking.shape, 1)
         with torch.inference_mode(), self.arithmetic.sensitive():
             for count in sorted({*talkers.tolist()} - {0}):
                 alike = talkers == count
                 weights = masks[alike][talking[alike]].reshape(-1, count, masks.shape[-1])
                 batches = zip(torch.split(alike.nonzero()[:, 0], size), torch.split(weights, size), strict=True)
-                found = [pool(torch.stack([frames[i] for i in rows]), weights=some) for rows, some in batches]
-                embeddings[alike[:, None] & talking] = torch.cat(found).flatten(0, 1).float()
+                pooled = [pool(torch.stack([frames[i] for i in rows]), weights=some) for rows, some in batches]
+                embeddings[alike[:, None] & talking] = torch.cat(pooled).flatten(0, 1).float()
         return embeddings
 
     def _period(self, length: int) -> int:
-        """Samples from one frame of the embedding network to the next: a whole number of the filter bank's."""
-        model = self._embedding.model_
+        """Count the samples from one frame of the embedding network to the next: whole frames of the filter bank."""
+        model = self.embedding_network
         shift = round(model.hparams.sample_rate * model.hparams.frame_shift / 1000)
         return int(shift * round(length / shift / model.num_frames(length)))
 
     @property
     def _overhang(self) -> int:
-        """Samples that the filter bank's last frame takes beyond the next one's first: with them a block is whole."""
-        model = self._embedding.model_
+        """How far, in samples, the filter bank's last frame reaches into the next block: with them a block is whole."""
+        model = self.embedding_network
         return int(model.hparams.sample_rate * (model.hparams.frame_length - model.hparams.frame_shift) // 1000)
 
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Torch's own threads inside one layer, for the calling thread; one again behind it, as `diarize` has set it."""
+    """Give the calling thread `count` of torch's own inside a layer; one again behind it, as `diarize` has set it."""
     torch.set_num_threads(count)
     try:
         yield
@@ -181,6 +191,6 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def fitted(frames: Tensor, count: int) -> Tensor:
-    """(..., frames) cut to `count`, or with the last one repeated: the filter bank ends a frame before the samples."""
+    """Cut (..., frames) to `count`, or repeat the last: the filter bank ends a frame before the samples."""
     missing = count - frames.shape[-1]
     return frames[..., :count] if missing <= 0 else torch.cat([frames, *[frames[..., -1:]] * missing], dim=-1)

@@ -33,7 +33,7 @@ def overrule(count: NDArray[Any], scores: NDArray[np.float32], threshold: float)
 
 
 def nearest_instead(active: NDArray[Any], replaced: NDArray[np.bool_]) -> NDArray[Any]:
-    """(frames, speakers) with each replaced frame taken from the nearest one that is not replaced and has a speaker."""
+    """Take each replaced frame of (frames, speakers) from the nearest that is not replaced and has a speaker."""
     trusted = np.flatnonzero(~replaced & active.any(axis=1))
     if not len(trusted):
         return active
@@ -47,18 +47,21 @@ def nearest_instead(active: NDArray[Any], replaced: NDArray[np.bool_]) -> NDArra
 
 
 def window_starts(samples: int, length: int, step: int) -> list[int]:
-    """First sample of every window, as pyannote slides them: whole windows, then one zero-padded rest if any."""
+    """List the first sample of every window as pyannote slides them: whole ones, then one zero-padded rest if any."""
     whole = (samples - length) // step + 1 if samples >= length else 0
     rest = samples < length or (samples - length) % step > 0
     return [i * step for i in range(whole + rest)]
 
 
 def cut_windows(waveform: Tensor, starts: list[int], length: int, size: int, gain: float) -> Tensor:
-    """(1, samples) to (size, 1, length): the windows that begin at `starts`, amplified, with others behind to fill up.
+    """Cut the windows that begin at `starts` out of (1, samples), amplified, with others behind to fill up.
 
     A partial batch can take another convolution algorithm on a GPU, with other rounding and ten times the memory: there
-    `size` is always the same. Where
-    windows overlap evenly, they are views on one stretch of samples, so that `OverlappingSincNet` can filter it once.
+    `size` is always the same. Where windows overlap evenly, they are views on one stretch of samples, so that
+    `OverlappingSincNet` can filter it once.
+
+    Returns:
+        (size, 1, length) float32.
     """
     steps = set(np.diff(starts).tolist()) or {length}
     if len(steps) == 1 and (step := steps.pop()) < length:
@@ -71,7 +74,7 @@ def cut_windows(waveform: Tensor, starts: list[int], length: int, size: int, gai
 
 
 def amplified(waveform: Tensor, start: int, length: int, gain: float) -> Tensor:
-    """(length,): a piece of (1, samples), amplified, with zeros behind the last sample."""
+    """Cut (length,) out of (1, samples), amplified, with zeros behind the last sample."""
     piece = waveform[0, start : start + length]
     stretch = torch.zeros(length, dtype=torch.float32)
     torch.mul(piece, gain, out=stretch[: len(piece)])
@@ -79,15 +82,16 @@ def amplified(waveform: Tensor, start: int, length: int, gain: float) -> Tensor:
 
 
 def pad_to(masks: Tensor, batch: int) -> Tensor:
-    """(n, speakers, frames) to (batch, speakers, frames), with empty masks behind."""
+    """Fill (n, speakers, frames) up to (batch, speakers, frames), with empty masks behind."""
     return torch.nn.functional.pad(masks, (0, 0, 0, 0, 0, batch - len(masks)))
 
 
 def speech_probability(output: Tensor, *, powerset: bool) -> Tensor:
-    """(batch, frames, classes) to (batch, frames): 1 minus the probability that nobody speaks.
+    """Turn (batch, frames, classes) into 1 minus the probability that nobody speaks, (batch, frames).
 
-    Powerset outputs are log-probabilities whose class 0 is the empty set; multi-label ones are probabilities per
-    speaker, of which the largest is taken, since pyannote calls a frame speech when any speaker is above threshold.
+    Powerset outputs (Plaquet and Bredin, Interspeech 2023, arXiv 2310.13025) are log-probabilities whose class 0 is the
+    empty set; multi-label ones are probabilities per speaker, of which the largest is taken, since pyannote calls a
+    frame speech when any speaker is above threshold.
     """
     return -torch.expm1(output[..., 0]) if powerset else output.amax(dim=-1)
 
@@ -95,7 +99,11 @@ def speech_probability(output: Tensor, *, powerset: bool) -> Tensor:
 def require_finite(output: Tensor, stage: str, numbers: Sequence[int], windows: SlidingWindow) -> None:
     """Raise where a window holds NaN or Inf.
 
-    output: (rows, ...), one row per window, padding behind. numbers: the windows' places in the file.
+    Args:
+        output: (rows, ...), one row per window, padding behind.
+        stage: what gave it.
+        numbers: the windows' places in the file.
+        windows: their grid, in seconds.
 
     Raises:
         NonFiniteError: with the stage, the first such window's place and its time in seconds.
@@ -110,19 +118,22 @@ def require_finite(output: Tensor, stage: str, numbers: Sequence[int], windows: 
 
 
 def pooling_masks(
-    decisions: SlidingWindowFeature, shortest_sec: float | None, chosen: NDArray[Any] | slice = slice(None)
+    decisions: SlidingWindowFeature, shortest_sec: float | None, numbers: NDArray[Any] | slice = slice(None)
 ) -> NDArray[np.float32]:
-    """(windows, speakers, frames) weights for pooling, from (windows, frames, speakers) decisions.
+    """Turn decisions into weights for pooling.
 
     Args:
-        decisions: who is active.
+        decisions: (windows, frames, speakers) who is active.
         shortest_sec: leave overlapped frames out where more than this many seconds of others remain, as pyannote's
             `embedding_exclude_overlap`; None keeps every frame.
-        chosen: the windows that are wanted.
+        numbers: places in the file of the windows that are wanted.
+
+    Returns:
+        (windows, speakers, frames) float32, contiguous.
     """
-    active = np.nan_to_num(decisions.data[chosen], nan=0.0).astype(np.float32)
+    active = np.nan_to_num(decisions.data[numbers], nan=0.0).astype(np.float32)
     if shortest_sec is not None:
-        alone = decisions.data[chosen].sum(axis=2, keepdims=True) <= 1
+        alone = decisions.data[numbers].sum(axis=2, keepdims=True) <= 1
         clean = active * alone
         minimum = np.ceil(active.shape[1] * shortest_sec / decisions.sliding_window.duration)
         active = np.where(clean.sum(axis=1, keepdims=True) > minimum, clean, active)
@@ -130,6 +141,15 @@ def pooling_masks(
 
 
 def overlap_add(speech: NDArray[np.float32], windows: SlidingWindow, frames: SlidingWindow) -> SpeechScores:
-    """(windows, frames) speech probabilities averaged onto the grid that decisions are made on."""
-    mean = Inference.aggregate(SlidingWindowFeature(speech[..., None], windows), frames, missing=0.0)
-    return SpeechScores(mean.data[:, 0].astype(np.float32), frames.duration / 2, frames.step)
+    """Average (windows, frames) speech probabilities onto the grid that decisions are made on."""
+    mean = aggregate(speech[..., None], windows, frames)
+    return SpeechScores(mean.astype(np.float32), frames.duration / 2, frames.step)
+
+
+def aggregate(
+    values: NDArray[Any], windows: SlidingWindow, frames: SlidingWindow, *, total: bool = False
+) -> NDArray[Any]:
+    """Average (windows, frames, 1) values of overlapping windows, or sum them, onto a grid of frames: (frames,)."""
+    feature = SlidingWindowFeature(values, windows)
+    whole = Inference.aggregate(feature, frames, missing=0.0, skip_average=total)
+    return np.asarray(whole.data[:, 0])

@@ -37,7 +37,7 @@ class BasicResBlock(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, mel, frames) to (batch, channels, mel / stride, frames)."""
+        """Map (batch, channels, mel, frames) to (batch, channels, mel / stride, frames)."""
         out = functional.relu(self.bn1(self.conv1(x)))
         return functional.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
 
@@ -56,7 +56,7 @@ class ConvolutionHead(nn.Module):
         self.out_channels = channels * MEL_BINS // 8
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, mel, frames) to (batch, out_channels, frames)."""
+        """Map (batch, mel, frames) to (batch, out_channels, frames)."""
         out = functional.relu(self.bn1(self.conv1(x.unsqueeze(1))))
         out = self.layer2(self.layer1(out))
         return functional.relu(self.bn2(self.conv2(out))).flatten(1, 2)
@@ -80,7 +80,7 @@ class ContextAwareMask(nn.Module):
         self.linear2 = nn.Conv1d(in_channels // 2, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frames) to (batch, out_channels, frames)."""
+        """Map (batch, in_channels, frames) to (batch, out_channels, frames)."""
         segments = functional.avg_pool1d(x, CONTEXT_SEGMENT, stride=CONTEXT_SEGMENT, ceil_mode=True)
         # The mask is constant within a segment: make it on the few segments, then spread it over the frames.
         context = functional.relu(self.linear1(x.mean(-1, keepdim=True) + segments))
@@ -99,7 +99,7 @@ class DenseLayer(nn.Module):
         self.cam_layer = ContextAwareMask(bottleneck, growth, dilation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frames) to (batch, growth, frames)."""
+        """Map (batch, in_channels, frames) to (batch, growth, frames)."""
         return cast(Tensor, self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x)))))
 
 
@@ -112,7 +112,7 @@ class DenseBlock(nn.Module):
             self.add_module(f"tdnnd{i + 1}", DenseLayer(in_channels + i * growth, dilation, growth))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frames) to (batch, in_channels + layers * growth, frames)."""
+        """Map (batch, in_channels, frames) to (batch, in_channels + layers * growth, frames)."""
         for layer in self.children():
             x = torch.cat((x, layer(x)), dim=1)
         return x
@@ -127,7 +127,7 @@ class Transition(nn.Module):
         self.linear = nn.Conv1d(in_channels, in_channels // 2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frames) to (batch, in_channels / 2, frames)."""
+        """Map (batch, in_channels, frames) to (batch, in_channels / 2, frames)."""
         return cast(Tensor, self.linear(self.nonlinear(x)))
 
 
@@ -140,7 +140,7 @@ class Projection(nn.Module):
         self.nonlinear = nonlinear
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, frames) to (batch, out_channels, frames / stride)."""
+        """Map (batch, in_channels, frames) to (batch, out_channels, frames / stride)."""
         return cast(Tensor, self.nonlinear(self.linear(x)))
 
 
@@ -170,7 +170,7 @@ class CampPlusNetwork(nn.Module):
         return -(-fbank_frames // 2)
 
     def forward_frames(self, fbank: Tensor) -> Tensor:
-        """(batch, fbank_frames, mel) to (batch, channels, frames); frames are half as many."""
+        """Map (batch, fbank_frames, mel) to (batch, channels, frames); frames are half as many."""
         x = self.head(fbank.transpose(1, 2))
         for name, stage in self.xvector.named_children():
             if name != "dense":
@@ -193,7 +193,7 @@ class CampPlusNetwork(nn.Module):
         return embeddings.new_zeros(()), embeddings
 
     def forward(self, fbank: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(batch, fbank_frames, mel), weights as in `forward_embedding`, to the same pair."""
+        """Map (batch, fbank_frames, mel), weights as in `forward_embedding`, to the same pair."""
         return self.forward_embedding(self.forward_frames(fbank), weights=weights)
 
 

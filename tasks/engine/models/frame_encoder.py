@@ -1,4 +1,8 @@
-"""From waveforms to the embedding network's frames: the trunk, where nearly all of the time goes."""
+"""The frame-level encoder of the embedding network: from waveforms to frames, where nearly all of the time goes.
+
+The term is that of x-vectors (Snyder et al., "X-vectors: robust DNN embeddings for speaker recognition", ICASSP 2018,
+doi:10.1109/ICASSP.2018.8461375): layers on frames, then statistics pooling, then layers on segments.
+"""
 
 from typing import Any, cast
 
@@ -12,7 +16,7 @@ from tasks.engine.models.campplus_fused import FusedCampPlus
 
 
 class FrameEncoder:
-    """A WeSpeaker-like model up to its frames: CAM++ folded on the CPU, any other as it is.
+    """A WeSpeaker-like model up to its frames: CAM++ fused on the CPU, any other as it is.
 
     FP16 is left to autocast there: hardly a CPU multiplies in it.
 
@@ -22,23 +26,26 @@ class FrameEncoder:
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401  # pyannote ships no types
         self.model = model
-        self._folded: dict[torch.dtype, FusedCampPlus] = {}
+        self._fused: dict[torch.dtype, FusedCampPlus] = {}
         self._second: tuple[int, ...] | None = None
 
     def frames(self, batch: Tensor, arithmetic: Arithmetic) -> Tensor:
-        """(batch, 1, samples) to (batch, channels, frames) ready for pooling: FP32, except in naive precision."""
+        """Encode (batch, 1, samples) to (batch, channels, ..., frames) for pooling: FP32, but in naive precision."""
         fbank = self.model.compute_fbank(batch)
-        if dtype := self._folds(batch, arithmetic):
-            return cast(Tensor, self.folded(dtype)(fbank).float())
-        with arithmetic.trunk():
-            return arithmetic.settle(cast(Tensor, self.model.resnet.forward_frames(fbank)))
+        if dtype := self._fused_dtype(batch, arithmetic):
+            return cast(Tensor, self.fused(dtype)(fbank).float())
+        with arithmetic.encoder():
+            return arithmetic.upcast(cast(Tensor, self.model.resnet.forward_frames(fbank)))
 
     def idle_embedding(self, arithmetic: Arithmetic, shape: tuple[int, ...] | None = None) -> Tensor:
-        """(dimension,) of a speaker who says nothing: independent of the audio, since every statistic is zero.
+        """Compute the embedding of a speaker who says nothing: independent of the audio, every statistic being zero.
 
         Args:
             arithmetic: to compute it with.
             shape: (channels, ..., frames) of any window's frames, where one is at hand; else a second of silence tells.
+
+        Returns:
+            (dimension,) float32.
         """
         with torch.inference_mode(), arithmetic.sensitive():
             frames = torch.zeros((1, *(shape or self._shape_of_a_second(arithmetic))), device=arithmetic.device)
@@ -51,16 +58,16 @@ class FrameEncoder:
             self._second = tuple(self.frames(silence, arithmetic).shape[1:])
         return self._second
 
-    def folded(self, dtype: torch.dtype) -> FusedCampPlus:
-        """The folded network of one type, made when it is first asked for."""
-        if dtype not in self._folded:
-            self._folded[dtype] = FusedCampPlus(self.model.resnet, dtype)
-        return self._folded[dtype]
+    def fused(self, dtype: torch.dtype) -> FusedCampPlus:
+        """Return the fused network of one type, made when it is first asked for."""
+        if dtype not in self._fused:
+            self._fused[dtype] = FusedCampPlus(self.model.resnet, dtype)
+        return self._fused[dtype]
 
-    def _folds(self, batch: Tensor, arithmetic: Arithmetic) -> torch.dtype | None:
-        """The type to compute in with folded layers, or None where they do not serve."""
+    def _fused_dtype(self, batch: Tensor, arithmetic: Arithmetic) -> torch.dtype | None:
+        """Choose the type to compute in with fused layers; None where they do not serve."""
         if batch.device.type != "cpu" or not isinstance(self.model.resnet, CampPlusNetwork):
             return None
-        kinds = {Precision.FP32: torch.float32, Precision.MIXED: arithmetic.autocast_dtype}
-        dtype = kinds.get(arithmetic.precision)
+        dtypes = {Precision.FP32: torch.float32, Precision.MIXED: arithmetic.autocast_dtype}
+        dtype = dtypes.get(arithmetic.precision)
         return None if dtype is torch.float16 else dtype

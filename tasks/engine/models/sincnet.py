@@ -1,5 +1,7 @@
 """SincNet, the front end of pyannote's segmentation: fixed filters, and one convolution for windows that overlap.
 
+SincNet: Ravanelli and Bengio, "Speaker recognition from raw waveform with SincNet" (SLT 2018), arXiv 1808.00158.
+
 Windows overlap by nine tenths, so stock pyannote filters each second of audio ten times, after bringing each window to
 mean 0 and variance 1. That normalisation is affine and the filters are linear: filtering the stretch of audio that a
 batch of windows lies on, then scaling and shifting each window's frames, gives the same numbers but for rounding.
@@ -32,7 +34,7 @@ class FixedFilters(nn.Module):
         self.stride = int(cast(Any, bank).stride)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(batch, 1, samples) to (batch, filters, frames)."""
+        """Map (batch, 1, samples) to (batch, filters, frames)."""
         return functional.conv1d(waveform, self.filters, stride=self.stride)
 
 
@@ -48,7 +50,7 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
         self.train(stock.training)
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """(batch, 1, samples) to (batch, features, frames)."""
+        """Map (batch, 1, samples) to (batch, features, frames)."""
         step = waveforms.stride(0)
         fixed = isinstance(self.conv1d[0], FixedFilters)
         if not fixed or step >= waveforms.shape[-1] or step % self.stride:
@@ -59,9 +61,12 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
         return features
 
     def _pooled(self, waveforms: Tensor, hop: int) -> Tensor:
-        """(batch, 1, samples), `hop` frames apart, to (batch, filters, frames): magnitudes behind the first pooling.
+        """Filter (batch, 1, samples), `hop` frames apart, take magnitudes and pool them.
 
         One window after the other: together they would leave the cache.
+
+        Returns:
+            (batch, filters, frames).
         """
         first = cast(FixedFilters, self.conv1d[0])
         batch, _, length = waveforms.shape
@@ -82,7 +87,7 @@ class OverlappingSincNet(SincNet):  # type: ignore[misc]  # pyannote ships no ty
 
 
 def activated(norm: nn.InstanceNorm1d, features: Tensor) -> Tensor:
-    """(batch, channels, frames) normalised, then leaky ReLU.
+    """Normalise (batch, channels, frames), then apply leaky ReLU.
 
     On a CPU in plain passes: torch's own goes over the features slowly there, 1.1 ms for a window's first ones.
     """

@@ -8,7 +8,6 @@ import pytest
 from tasks.engine.core.stages import Stage, Value
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.diagnosis.localization import HANDED, difference, localize
-from tasks.engine.inference.hooks import StageHooks
 
 PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none", "a test")
 
@@ -89,29 +88,3 @@ def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
 
     assert difference(Stage.SCORES, one, other).largest == np.inf
     assert difference(Stage.SCORES, other, other).largest == 0
-
-
-def test_the_tap_keeps_what_passes_and_replaces_what_was_given() -> None:
-    """Parts and wholes; padding behind the last window passes and is not kept."""
-    given = np.arange(12, dtype=np.float32).reshape(3, 4)
-    tap = StageHooks(given={Stage.SCORES: given})
-
-    first = tap.part(Stage.SCORES, 0, np.zeros((2, 4), dtype=np.float32))
-    last = tap.part(Stage.SCORES, 2, np.full((2, 4), 9, dtype=np.float32))
-    tap.finish(Stage.SCORES, 3)
-    whole = tap.whole(Stage.DECISIONS, given + 1)
-
-    assert np.array_equal(first, given[:2])
-    assert np.array_equal(last, [given[2], [9, 9, 9, 9]])
-    assert np.array_equal(tap.kept[Stage.SCORES], given)
-    assert np.array_equal(whole, tap.kept[Stage.DECISIONS])
-
-
-def test_a_batch_that_is_repeated_in_halves_is_kept_once() -> None:
-    """Out of memory repeats a batch with a smaller size; padding between batches is not kept either."""
-    tap = StageHooks()
-    for first, rows in ((0, 4), (0, 3), (3, 3), (4, 3)):  # failed; then three at a time, of which 3 to 6 has padding
-        tap.part(Stage.SCORES, first, np.full((rows, 2), first, dtype=np.float32))
-    tap.finish(Stage.SCORES, 6)
-
-    assert tap.kept[Stage.SCORES][:, 0].tolist() == [0, 0, 0, 3, 4, 4]

@@ -117,12 +117,12 @@ def test_choices_are_those_that_pyannote_made(run: tuple[Any, dict[Stage, Any]])
     pipeline, outputs = run
     found = decisions_of(pipeline, outputs)
     segmentations = SlidingWindowFeature(outputs[Stage.DECISIONS], WINDOWS)
-    model = pipeline._segmentation.model
+    model = pipeline.segmentation_network
     counted = pipeline.speaker_count(segmentations, model.receptive_field, warm_up=(0.0, 0.0))
     _, windows, speakers = pipeline.clustering.filter_embeddings(outputs[Stage.EMBEDDINGS], segmentations=segmentations)
     kept = np.zeros(outputs[Stage.EMBEDDINGS].shape[:2], dtype=bool)
     kept[windows, speakers] = True
-    mapped = pipeline._segmentation.conversion.mapping[torch.from_numpy(found["class of a frame"].chosen)]
+    mapped = pipeline.segmenter.conversion.mapping[torch.from_numpy(found["class of a frame"].chosen)]
 
     assert np.array_equal(mapped.numpy(), outputs[Stage.DECISIONS])
     assert np.array_equal(found["number of speakers"].chosen, counted.data[:, 0])

@@ -3,28 +3,13 @@
 import itertools
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 import torch
-from speech import cpu_plan, recording
 
-from tasks.engine.core.errors import DeviceError
 from tasks.engine.core.exception_map import is_out_of_memory
-from tasks.engine.devices.batch_size import auto_batch_size
 from tasks.engine.inference.batching import BatchSize, even_bounds
-from tasks.engine.inference.diarizer import diarize, pipeline_for
-from tasks.engine.inference.types import Parameters
 
 GIB = 1024**3
-
-
-@pytest.mark.parametrize(
-    ("free", "on_cpu", "size"),
-    [(64 * GIB, False, 32), (2 * GIB, False, 8), (0, False, 1), (64 * GIB, True, 4), (GIB // 4, True, 1)],
-)
-def test_the_planned_size_fits_in_half_of_the_free_memory(free: int, size: int, *, on_cpu: bool) -> None:
-    """A power of two, at most what pays, at least one window."""
-    assert auto_batch_size(free, on_cpu=on_cpu) == size
 
 
 def worked(batch: BatchSize, windows: int, fits: int, cost: Callable[[int], float] = lambda _: 0.0) -> list[int]:
@@ -38,7 +23,7 @@ def worked(batch: BatchSize, windows: int, fits: int, cost: Callable[[int], floa
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
         return first, count, size
 
-    done = [one for first in range(0, windows, 16) for one in batch.pieces(first, min(first + 16, windows), work)]
+    done = [piece for first in range(0, windows, 16) for piece in batch.pieces(first, min(first + 16, windows), work)]
     covered = [n for first, count, _ in done for n in range(first, first + count)]
     assert covered == list(range(windows))
     return [size for _, _, size in done]
@@ -108,53 +93,6 @@ def test_a_reference_does_not_adapt_to_speed() -> None:
 def test_memory_that_ran_out_is_recognised(error: Exception) -> None:
     """Python's way, CUDA's and torch's own on the CPU."""
     assert is_out_of_memory(error)
-
-
-@pytest.fixture
-def cramped() -> Iterator[list[int]]:
-    """The loaded pipeline on a machine where three windows fit; gives the batch sizes that were tried."""
-    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
-    tried: list[int] = []
-
-    def guard(_model: object, inputs: tuple[torch.Tensor]) -> None:
-        tried.append(len(inputs[0]))
-        if len(inputs[0]) > 3:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
-    handle = pipeline._segmentation.model.register_forward_pre_hook(guard)
-    yield tried
-    handle.remove()
-
-
-@pytest.mark.slow
-def test_a_run_survives_memory_that_is_too_small(cramped: list[int]) -> None:
-    """The same turns with batches halved on the way, and the size that was used is said."""
-    plan = cpu_plan(batch_size=8)
-    found = diarize(recording()[: 16000 * 25], plan, Parameters())
-    cramped_sizes = set(cramped)
-    expected = diarize(recording()[: 16000 * 25], cpu_plan(batch_size=2), Parameters())
-
-    assert cramped_sizes == {8, 4, 2}
-    assert [(turn.start, turn.end, turn.speaker) for turn in found.turns] == [
-        (turn.start, turn.end, turn.speaker) for turn in expected.turns
-    ]
-    np.testing.assert_allclose(found.scores.values, expected.scores.values, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_a_run_that_never_fits_is_a_device_failure() -> None:
-    """The retry on CPU waits for this very error."""
-    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
-
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    handle = pipeline._segmentation.model.register_forward_pre_hook(full)
-    try:
-        with pytest.raises(DeviceError, match="out of memory"):
-            diarize(recording()[:160_000], cpu_plan(), Parameters())
-    finally:
-        handle.remove()
 
 
 def test_batches_are_even() -> None:

@@ -6,16 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from pyannote.audio.pipelines import SpeakerDiarization, clustering
+from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
-from scipy.cluster.hierarchy import fcluster
-from scipy.cluster.hierarchy import linkage as scipy_linkage
-from speech import available_clips
 
-from tasks.engine.inference import clustering as ours_clustering
 from tasks.engine.inference import loading, reconstruction
-from tasks.engine.inference.level import gain
 
 pytestmark = pytest.mark.slow
 
@@ -41,20 +35,6 @@ def reconstructed_by_both(
         pipeline.reconstruct(windows, hard_clusters, count),
         SpeakerDiarization.reconstruct(stock, windows, hard_clusters, count),
     )
-
-
-@pytest.fixture(scope="module")
-def stages() -> dict[str, Any]:
-    """What the networks say of every clip at hand, joined: windows' decisions and embeddings."""
-    pipeline = loading.load("offline")
-    samples = np.concatenate(list(available_clips().values()))
-    kept: dict[str, Any] = {}
-    pipeline.gain, pipeline.workers = gain(samples), 2
-    file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": 16000, "uri": "test"}
-    pipeline(
-        file, hook=lambda name, found, completed=None, **_: kept.update({name: found} if completed is None else {})
-    )
-    return kept
 
 
 @pytest.mark.parametrize("clusters", [1, 2, 7])
@@ -106,10 +86,10 @@ def test_turns_equal_pyannotes(durations: dict[str, float], share: float) -> Non
         SpeakerDiarization.to_annotation(discrete, **durations),
     )
 
-    said = list(ours.itertracks(yield_label=True))
-    assert said == list(theirs.itertracks(yield_label=True))
+    named = list(ours.itertracks(yield_label=True))
+    assert named == list(theirs.itertracks(yield_label=True))
     # As plain numbers: numpy's are equal to them, and written otherwise.
-    assert {type(second) for segment, _, _ in said for second in segment} == {float}
+    assert {type(second) for segment, _, _ in named for second in segment} == {float}
 
 
 def test_reconstruction_needs_memory_for_frames_and_not_for_windows() -> None:
@@ -124,46 +104,3 @@ def test_reconstruction_needs_memory_for_frames_and_not_for_windows() -> None:
     tracemalloc.stop()
 
     assert peak < 150e6
-
-
-def unit(embeddings: np.ndarray) -> np.ndarray:
-    """As pyannote normalises them, in float32."""
-    return embeddings / np.linalg.norm(embeddings, axis=-1, keepdims=True)
-
-
-def long_file(stages: dict[str, Any], count: int) -> np.ndarray:
-    """(count, dimension): real embeddings and what lies between neighbours, with noise, so that none repeats."""
-    real = stages["embeddings"][stages["segmentation"].data.any(axis=1)]
-    generator = np.random.default_rng(0)
-    at, share = generator.integers(0, len(real) - 1, count), generator.random((count, 1))
-    noise = 0.3 * real.std() * generator.standard_normal((count, real.shape[1]))
-    return unit((share * real[at] + (1 - share) * real[at + 1] + noise).astype(np.float32))
-
-
-@pytest.mark.parametrize("count", [0, 3000])
-def test_linkage_from_vectors_equals_scipys(
-    stages: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same merges in the same order, so the same clusters at every threshold; on the clips and on a long file."""
-    embeddings = long_file(stages, count or len(stages["embeddings"]))
-    monkeypatch.setattr(ours_clustering, "LARGEST", 1)
-    ours, theirs = ours_clustering.linkage(embeddings, method="centroid"), scipy_linkage(embeddings, method="centroid")
-
-    assert ours_clustering.linked_by() == "fastcluster"
-    np.testing.assert_array_equal(ours[:, [0, 1, 3]], theirs[:, [0, 1, 3]])
-    np.testing.assert_allclose(ours[:, 2], theirs[:, 2], rtol=0, atol=1e-12)
-    for threshold in np.arange(0.1, 1.4, 0.1):
-        assert np.array_equal(fcluster(ours, threshold, "distance"), fcluster(theirs, threshold, "distance"))
-
-
-def test_pyannote_links_with_ours_and_short_files_with_scipy(stages: dict[str, Any]) -> None:
-    """The function is the one that pyannote looks up; below the limit, and for other methods, nothing changes."""
-    embeddings = long_file(stages, 50)
-
-    assert clustering.linkage is ours_clustering.linkage
-    for method in ("centroid", "average"):
-        assert np.array_equal(
-            ours_clustering.linkage(embeddings, method=method), scipy_linkage(embeddings, method=method)
-        )
-    assert ours_clustering.linked_by() == "scipy"
-    assert ours_clustering.linked_by() is None

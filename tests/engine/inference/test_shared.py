@@ -23,7 +23,6 @@ from tasks.engine.diagnosis.patching import on_frames, traced
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference import loading
 from tasks.engine.inference.diarizer import diarize
-from tasks.engine.inference.result_store import key
 from tasks.engine.inference.shared import Block, SharedSpeakerDiarization, blocks_of, even_blocks, fitted
 from tasks.engine.inference.types import Parameters
 
@@ -37,7 +36,7 @@ def shared_plan(**changes: object) -> DevicePlan:
 
 
 def embeddings(samples: np.ndarray, plan: DevicePlan) -> np.ndarray:
-    """(windows, speakers, dimension) as the tap sees them."""
+    """(windows, speakers, dimension) as hooks see them."""
     return traced(samples, plan, Parameters(), {})[1][Stage.EMBEDDINGS]
 
 
@@ -105,24 +104,6 @@ def test_a_missing_frame_is_the_last_one_again() -> None:
     assert fitted(frames, 5).tolist() == [[1.0, 2.0, 3.0, 3.0, 3.0]]
 
 
-def test_the_reference_of_a_shared_run_is_exact() -> None:
-    """A shared plan is never the reference, and its reference has neither its engine nor its step."""
-    plan = shared_plan(segmentation_step=0.2)
-
-    assert not shared_plan().is_reference
-    assert not replace(cpu_plan(), segmentation_step=0.2).is_reference
-    assert plan.as_reference().is_reference
-    assert (plan.as_reference().engine, plan.as_reference().segmentation_step) == ("exact", None)
-    assert plan.on_cpu_instead("a test").engine == "shared"
-
-
-def test_a_stored_inference_belongs_to_one_engine() -> None:
-    """Neither engine ever takes the other's result from the store, nor one step another's."""
-    plans = [cpu_plan(), shared_plan(), shared_plan(segmentation_step=0.2), replace(cpu_plan(), segmentation_step=0.2)]
-
-    assert len({key("0" * 64, {}, plan, Parameters()) for plan in plans}) == len(plans)
-
-
 def test_the_advice_on_drift_names_the_engine() -> None:
     """What approximates is named before the arithmetic is."""
     assert "engine = exact" in advice(Stage.EMBEDDINGS, shared_plan())
@@ -173,7 +154,7 @@ def test_only_those_who_speak_are_pooled(precision: Precision, near: float) -> N
     """Whoever speaks gets what pooling all speakers of each window gives; the others what an empty mask gives."""
     engine = loading.load("offline", "shared")
     engine.arithmetic, engine.embedding_batch_size = Arithmetic(precision, torch.device("cpu"), torch.bfloat16), 4
-    pool = engine._embedding.model_.forward_embedding
+    pool = engine.embedding_network.forward_embedding
     generator = torch.Generator().manual_seed(5)
     frames = [torch.rand(512, 501, generator=generator) for _ in range(12)]
     masks = (torch.rand(12, 3, 589, generator=generator) > 0.5).float()
@@ -181,7 +162,7 @@ def test_only_those_who_speak_are_pooled(precision: Precision, near: float) -> N
     talking = torch.tensor([[i >> bit & 1 for bit in range(3)] for i in who], dtype=torch.bool)
     masks[~talking] = 0
     pooled = []
-    engine._embedding.model_.resnet.pool.register_forward_hook(lambda _layer, _inputs, output: pooled.append(output))
+    engine.embedding_network.resnet.pool.register_forward_hook(lambda _layer, _inputs, output: pooled.append(output))
     with torch.inference_mode(), engine.arithmetic.sensitive():
         expected = torch.cat([pool(one[None], weights=some[None]) for one, some in zip(frames, masks, strict=True)])
         pooled.clear()
@@ -285,11 +266,11 @@ def test_segmentation_is_the_exact_engine_s_and_the_manifest_says_shared() -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("half", ["float16", "bfloat16"])
-def test_mixed_precision_serves_it_too(half: str) -> None:
-    """The network's trunk in 16 bits, under autocast or folded: finite embeddings near those of FP32."""
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_mixed_precision_serves_it_too(dtype: str) -> None:
+    """The frame-level encoder in 16 bits, under autocast or fused: finite embeddings near those of FP32."""
     samples = recording()[:SHORT]
-    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared", autocast_dtype=half))
+    mixed = embeddings(samples, replace(cpu_plan("mixed"), engine="shared", autocast_dtype=dtype))
 
     assert cosine(mixed, embeddings(samples, shared_plan())).min() > 0.98
 

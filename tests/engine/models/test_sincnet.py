@@ -1,13 +1,16 @@
 """The front end filters a stretch once for all windows on it: same features as stock, whatever the audio."""
 
+import copy
 from collections.abc import Callable
 
 import pytest
 import torch
+from pyannote.audio import Model
 from speech import recording, with_stock_front_end
 
 from tasks.engine.inference import loading
 from tasks.engine.inference.windows import cut_windows
+from tasks.engine.models import registry
 from tasks.engine.models.sincnet import FixedFilters, OverlappingSincNet, fix_filters
 
 pytestmark = pytest.mark.slow
@@ -25,10 +28,9 @@ ALTERED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 @pytest.fixture(scope="module")
 def network() -> torch.nn.Module:
     """The segmentation network as a run uses it, its filters fixed."""
-    network = loading.load("offline")._segmentation.model.eval()
+    network: torch.nn.Module = loading.load("offline").segmentation_network.eval()
     fix_filters(network)
-    found: torch.nn.Module = network
-    return found
+    return network
 
 
 @pytest.mark.parametrize("alter", ALTERED.values(), ids=ALTERED)
@@ -69,12 +71,38 @@ def test_one_convolution_serves_all_windows(network: torch.nn.Module, monkeypatc
     assert seen == [(1, WINDOW + 3 * STEP), (SIZE, 1, WINDOW), (2, 1, WINDOW)]
 
 
-def test_windows_are_the_same_samples_either_way() -> None:
-    """Even or uneven starts: each row is its piece of the audio, amplified; beyond the end there is silence."""
-    audio = torch.arange(1.0, 41.0)[None]
-    for starts in ([0, 10, 20], [0, 5, 20], [30], [5, 15]):
-        batch = cut_windows(audio, starts, 20, 3, gain=2.0)
-        assert batch.shape == (3, 1, 20)
-        for row, start in enumerate(starts):
-            expected = torch.nn.functional.pad(2 * audio[0, start : start + 20], (0, max(0, start + 20 - 40)))
-            assert torch.equal(batch[row, 0], expected)
+@pytest.fixture(scope="module")
+def stock() -> torch.nn.Module:
+    """segmentation-3.0 as pyannote.audio loads it."""
+    loading.allow_pyannote_checkpoints()
+    return Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)).eval()
+
+
+def windows() -> torch.Tensor:
+    """(2, 1, samples): as recorded and 60 dB quieter."""
+    first = torch.from_numpy(recording()[7 * 16000 :][:WINDOW].copy())
+    return torch.stack([first, first * 1e-3])[:, None]
+
+
+def test_fixed_filters_change_no_bit_on_the_cpu(stock: torch.nn.Module) -> None:
+    """Filters computed once give stock pyannote's own scores, bit for bit; fixing them twice changes nothing."""
+    fixed = copy.deepcopy(stock)
+    fix_filters(fixed)
+    fix_filters(fixed)
+
+    with torch.inference_mode():
+        assert torch.equal(fixed(windows()), stock(windows()))
+    assert isinstance(fixed.sincnet.conv1d[0], FixedFilters)
+
+
+def test_filters_do_not_depend_on_autocast(stock: torch.nn.Module) -> None:
+    """Prepared inside an autocast block, the filters are still those of FP32: half precision would ruin them."""
+    prepared = copy.deepcopy(stock)
+    expected = stock.sincnet.conv1d[0].filterbank.filters()
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ruined = stock.sincnet.conv1d[0].filterbank.filters()
+        fix_filters(prepared)
+
+    assert torch.equal(prepared.sincnet.conv1d[0].filters, expected)
+    assert (ruined - expected).abs().max() > 0.01

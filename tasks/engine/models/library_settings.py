@@ -1,0 +1,26 @@
+"""What pyannote.audio, huggingface_hub and torch are told before the first of them is imported."""
+
+import os
+import warnings
+
+
+def configure_libraries() -> None:
+    """Switch telemetry off, have checkpoints loaded as data only, and silence three known warnings.
+
+    The packages that import these libraries, `tasks.engine.models` and `tasks.engine.inference`, call it as they are
+    imported themselves: huggingface_hub reads its variables on import, and pyannote.audio fills in its own there.
+    Whatever needs no network, such as a comparison of files, sets nothing.
+    """
+    # pyannote.audio reports durations and speaker counts to its makers unless told not to.
+    os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+    # The hub's client reports versions, and sends a token that it finds by itself wherever it asks.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"  # noqa: S105  # a switch
+    # pyannote.audio loads checkpoints with weights_only=False, which runs whatever a checkpoint pickles.
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+    # Samples are decoded by ffmpeg and handed over as arrays: torchcodec's shared libraries are never used.
+    warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed correctly")
+    # pyannote warns of pooling over a single frame, which its own guards handle.
+    warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom")
+    # Samples may lie in a read-only memory map: they are only ever read.
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -1,0 +1,178 @@
+"""From samples to turns and scores on the planned device, with the real models."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from speech import cpu_plan, recording, reference_annotation
+
+from tasks.engine.core.errors import DeviceError
+from tasks.engine.core.turns import SpeechScores
+from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for
+from tasks.engine.inference.types import Diarization, Parameters
+
+
+@pytest.fixture(scope="module")
+def found() -> Diarization:
+    """The shipped recording, diarized with the defaults."""
+    return diarize(recording(), cpu_plan(), Parameters())
+
+
+@pytest.mark.slow
+def test_the_shipped_recording_is_diarized_well(found: Diarization) -> None:
+    """DER at most 8 % with the defaults, collar 0, overlap scored."""
+    from pyannote.core import Annotation, Segment, Timeline
+    from pyannote.metrics.diarization import DiarizationErrorRate
+
+    hypothesis = Annotation()
+    for i, turn in enumerate(found.turns):
+        hypothesis[Segment(turn.start, turn.end), i] = turn.speaker
+
+    error = DiarizationErrorRate()(reference_annotation(), hypothesis, uem=Timeline([Segment(0, 30)]))
+
+    assert error <= 0.08
+    assert len({turn.speaker for turn in found.turns}) == 2
+
+
+@pytest.mark.slow
+def test_scores_are_probabilities_that_go_with_the_turns(found: Diarization) -> None:
+    """Finite, 0 to 1, high inside turns and low outside."""
+    values = found.scores.values
+    centres = found.scores.start + found.scores.step * np.arange(len(values))
+    inside = np.zeros(len(values), dtype=bool)
+    for turn in found.turns:
+        inside |= (turn.start <= centres) & (centres < turn.end)
+
+    assert np.isfinite(values).all()
+    assert values.min() >= 0
+    assert values.max() <= 1
+    assert values[inside].mean() > 0.9
+    assert values[~inside & (centres < 29.9)].mean() < 0.2
+    assert all(0.5 < turn.mean_score <= 1 for turn in found.turns)
+
+
+def speech_frames(found: Diarization) -> np.ndarray:
+    """Which model frames lie in a turn."""
+    centres = found.scores.start + found.scores.step * np.arange(len(found.scores.values))
+    speech = np.zeros(len(centres), dtype=bool)
+    for turn in found.turns:
+        speech |= (turn.start <= centres) & (centres < turn.end)
+    return speech
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threshold", [0.1, 0.9])
+def test_the_threshold_acts_on_the_score(threshold: float) -> None:
+    """Above 0.5, what scores less is not speech; below 0.5, what scores as much is."""
+    found = diarize(recording(), cpu_plan(), Parameters(speech_threshold=threshold, min_speech_sec=0.0))
+    scores, speech = found.scores.values, speech_frames(found)
+    # Turns begin and end at frame centres, so the frames at their edges may fall to either side.
+    edges = np.convolve(np.diff(speech.astype(int), prepend=0) != 0, np.ones(3), mode="same") > 0
+
+    if threshold > 0.5:
+        assert scores[speech & ~edges].min() >= threshold
+    else:
+        assert speech[(scores >= threshold) & ~edges].all()
+
+
+@pytest.mark.slow
+def test_short_turns_are_dropped() -> None:
+    """MIN_SPEECH_DURATION_MS acts on turns and on nothing else."""
+    everything = diarize(recording(), cpu_plan(), Parameters(min_speech_sec=0.0))
+    long = diarize(recording(), cpu_plan(), Parameters(min_speech_sec=1.5))
+
+    assert list(long.turns) == [turn for turn in everything.turns if turn.duration >= 1.5]
+    assert len(long.turns) < len(everything.turns)
+
+
+@pytest.mark.slow
+def test_a_known_number_of_speakers_is_honoured() -> None:
+    """num_speakers reaches the clustering."""
+    found = diarize(recording(), cpu_plan(), Parameters(num_speakers=1))
+
+    assert {turn.speaker for turn in found.turns} == {"SPEAKER_00"}
+
+
+@pytest.mark.slow
+def test_digital_silence_is_no_speech_and_no_error() -> None:
+    """Zeros all along: finite scores, no turn."""
+    found = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters())
+
+    assert found.turns == ()
+    assert np.isfinite(found.scores.values).all()
+
+
+@pytest.mark.slow
+def test_a_low_threshold_on_silence_finds_nobody_and_does_not_fail() -> None:
+    """Where pyannote hears nobody in the whole file there is nobody to give speech to."""
+    found = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters(speech_threshold=0.0))
+
+    assert found.turns == ()
+
+
+@pytest.fixture
+def cramped() -> Iterator[list[int]]:
+    """The loaded pipeline on a machine where three windows fit; gives the batch sizes that were tried."""
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
+    tried: list[int] = []
+
+    def guard(_model: object, inputs: tuple[torch.Tensor]) -> None:
+        tried.append(len(inputs[0]))
+        if len(inputs[0]) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = pipeline.segmentation_network.register_forward_pre_hook(guard)
+    yield tried
+    handle.remove()
+
+
+@pytest.mark.slow
+def test_a_run_survives_memory_that_is_too_small(cramped: list[int]) -> None:
+    """The same turns with batches halved on the way, and the size that was used is said."""
+    plan = cpu_plan(batch_size=8)
+    found = diarize(recording()[: 16000 * 25], plan, Parameters())
+    cramped_sizes = set(cramped)
+    expected = diarize(recording()[: 16000 * 25], cpu_plan(batch_size=2), Parameters())
+
+    assert cramped_sizes == {8, 4, 2}
+    assert [(turn.start, turn.end, turn.speaker) for turn in found.turns] == [
+        (turn.start, turn.end, turn.speaker) for turn in expected.turns
+    ]
+    np.testing.assert_allclose(found.scores.values, expected.scores.values, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_that_never_fits_is_a_device_failure() -> None:
+    """The retry on CPU waits for this very error."""
+    pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = pipeline.segmentation_network.register_forward_pre_hook(full)
+    try:
+        with pytest.raises(DeviceError, match="out of memory"):
+            diarize(recording()[:160_000], cpu_plan(), Parameters())
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "mean"),
+    [(0.5, 2.5, 0.375), (1.0, 2.0, 0.25), (1.05, 1.06, 0.5), (-9.0, -8.0, 0.0), (90.0, 91.0, 1.0)],
+)
+def test_a_turns_score_is_the_mean_of_its_frames(start: float, end: float, mean: float) -> None:
+    """Frames centred in [start, end); the nearest one where there is none, before the first and behind the last too."""
+    scores = SpeechScores(np.array([0.0, 0.25, 0.5, 0.75, 1.0], np.float32), start=0.0, step=1.0)
+
+    assert mean_score(scores, start, end) == pytest.approx(mean)
+
+
+@pytest.mark.slow
+def test_the_library_that_linked_is_told_for_this_run_alone() -> None:
+    """A recording in which nobody speaks links nothing, whatever the run before it did on the same pipeline."""
+    spoken = diarize(recording(), cpu_plan(), Parameters())
+    silent = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters())
+
+    assert (spoken.facts["linkage"], silent.facts["linkage"]) == ("scipy", None)

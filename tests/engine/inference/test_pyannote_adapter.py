@@ -1,0 +1,106 @@
+"""pyannote adapted by subclassing: the same answers, its parts in the open, and nothing changed for anyone else."""
+
+import ast
+from typing import Any
+
+import numpy as np
+import pytest
+from paths import ROOT
+from pyannote.audio.pipelines import clustering
+from scipy.cluster import hierarchy
+
+from tasks.engine.inference import loading, pyannote_adapter
+from tasks.engine.inference.clustering import BoundedLinkage
+from tasks.engine.inference.pyannote_adapter import NoPLDA, with_global, with_linkage
+
+PARAMETERS = {"method": "centroid", "min_cluster_size": 2, "threshold": 0.7}
+LIMITS = {"min_clusters": 1, "max_clusters": 20}
+
+
+def embeddings() -> np.ndarray:
+    """(60, 16): three speakers."""
+    generator = np.random.default_rng(0)
+    return np.repeat(generator.standard_normal((3, 16)), 20, axis=0) + 0.2 * generator.standard_normal((60, 16))
+
+
+@pytest.mark.parametrize("largest", [1, 8192])
+@pytest.mark.parametrize("number", [None, 2])
+def test_clusters_are_pyannotes_whoever_links(largest: int, number: int | None) -> None:
+    """The subclass clusters as its parent does, with scipy and with fastcluster, and tells which."""
+    stock = clustering.AgglomerativeClustering(metric="cosine").instantiate(PARAMETERS)
+    linkage = BoundedLinkage(largest)
+    ours = with_linkage(clustering.AgglomerativeClustering(metric="cosine"), linkage).instantiate(PARAMETERS)
+    expected = stock.cluster(embeddings(), num_clusters=number, **LIMITS)
+
+    assert np.array_equal(ours.cluster(embeddings(), num_clusters=number, **LIMITS), expected)
+    assert len(set(expected.tolist())) == (number or 3)
+    assert linkage.library == ("fastcluster" if largest == 1 else "scipy")
+
+
+def test_vbx_starts_from_the_same_clusters() -> None:
+    """VBx clustering links first: up to its PLDA, which this test does not have, the subclass goes the same way."""
+    linkage = BoundedLinkage(largest=1)
+    ours = with_linkage(clustering.VBxClustering(NoPLDA(), metric="cosine"), linkage)
+    ours.instantiate({"threshold": 0.6, "Fa": 0.07, "Fb": 0.8})
+    segmentations = clustering.SlidingWindowFeature(
+        np.ones((60, 10, 1)), clustering.SlidingWindow(start=0, duration=10, step=1)
+    )
+
+    with pytest.raises(NotImplementedError, match="no PLDA"):
+        ours(embeddings()[:, None], segmentations=segmentations, min_clusters=1, max_clusters=9)
+    assert linkage.library == "fastcluster"
+    assert ours.constrained_assignment
+
+
+def test_other_clusterings_are_left_alone() -> None:
+    """What links nothing needs no subclass."""
+    plain = clustering.KMeansClustering(metric="cosine")
+
+    assert with_linkage(plain, BoundedLinkage()) is plain
+
+
+def test_pyannotes_module_keeps_its_own_linkage() -> None:
+    """Nothing is patched: stock pipelines in this process link as they always did."""
+    assert clustering.linkage is hierarchy.linkage
+
+
+def test_a_name_that_is_not_looked_up_is_refused() -> None:
+    """Should pyannote rename `linkage`, that is an error here, and not a file of hours that runs out of memory."""
+    with pytest.raises(KeyError, match="lonkage"):
+        with_global(clustering.AgglomerativeClustering.cluster, lonkage=None)
+
+
+def test_no_plda_is_refused_where_one_is_wanted() -> None:
+    """A stand-in that is asked for an answer says what it is."""
+    for use in (lambda: NoPLDA()(np.ones(3)), lambda: NoPLDA().phi):
+        with pytest.raises(NotImplementedError, match="no PLDA"):
+            use()
+
+
+@pytest.mark.slow
+def test_a_pipeline_shows_its_parts() -> None:
+    """Networks, grids and clustering under names of our own."""
+    pipeline: Any = loading.load("offline")
+
+    assert isinstance(pipeline.clustering, pyannote_adapter.BoundedAgglomerativeClustering)
+    assert pipeline.clustering.threshold == loading.OFFLINE_PARAMETERS["clustering"]["threshold"]
+    assert (pipeline.windows.duration, pipeline.windows.step, pipeline.window_length) == (10.0, 1.0, 160_000)
+    assert pipeline.has_sincnet
+    assert pipeline.shares_passes
+    assert pipeline.embedder.dimension == 192
+
+
+PRIVATE = ("_segmentation", "_embedding", "_plda", "_audio", "model_", "klustering")
+
+
+def test_only_the_adapter_reads_pyannotes_private_names() -> None:
+    """One module to look at when pyannote changes."""
+    readers = {
+        path.name
+        for folder in ("flows", "tasks", "profiles")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in PRIVATE
+    }
+
+    assert readers == {"pyannote_adapter.py"}
