@@ -43,7 +43,7 @@ def explain(
         explainer: the seam to the experiments.
 
     Returns:
-        The report with its localisation; with the verdict `reference_not_repeatable` where that is what was found.
+        The report with its localization; with the verdict `reference_not_repeatable` where that is what was found.
         Where the experiments themselves fail, the drift stands and a note says so: a refusal never depends on them.
     """
     if report.verdict is not Verdict.DRIFT or report.agreement is None:
@@ -60,11 +60,11 @@ def explain(
         reason = "the reference run twice does not equal itself on this machine, so nothing can be held against it"
         return replace(report, verdict=Verdict.REFERENCE_NOT_REPEATABLE, reason=reason)
     report = replace(report, flips=found.flips)
-    if found.localisation is None:
+    if found.localization is None:
         note = "The excerpt around the worst stretch does not drift by itself: the stage could not be located."
         return replace(report, notes=(*report.notes, note))
-    log.error("%s", found.localisation.sentence)
-    return replace(report, localisation=found.localisation)
+    log.error("%s", found.localization.sentence)
+    return replace(report, localization=found.localization)
 
 
 def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video: Path) -> DriftReport:

@@ -182,7 +182,7 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
     """
     if suspect:
         run.store.drop(suspect)
-    stage = str(report.localisation.stage) if report.localisation else None
+    stage = str(report.localization.stage) if report.localization else None
     record(run, "drift", verdict=str(report.verdict), sentence=report.sentence, stage=stage)
     write_report(report, run.staging)
     try:
@@ -194,7 +194,7 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
         retire_what_is_not_proved(run)
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
-    located = f" {report.localisation.sentence}" if report.localisation else ""
+    located = f" {report.localization.sentence}" if report.localization else ""
     return DriftError(
         f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}"
     )

@@ -176,8 +176,8 @@ def show_report(report: "DriftReport") -> None:
             limit = f"{'<' if one.strict else '<='} {one.limit:g} {one.unit}"
             table.add_row(one.title, value, limit, PASSED[one.passed], Text(one.detail))
         console.print(table)
-    if report.localisation:
-        console.print(Text(report.localisation.sentence), style="bold")
+    if report.localization:
+        console.print(Text(report.localization.sentence), style="bold")
     for flips in report.flips:
         console.print(Text(f"  {flips}"))
     for note in report.notes:

@@ -72,7 +72,7 @@ def no_patching(
     _tolerance: Tolerance,
 ) -> Explanation:
     """An explainer that runs no networks and locates nothing."""
-    return Explanation(repeatable=True, localisation=None)
+    return Explanation(repeatable=True, localization=None)
 
 
 def scores_of(turns: Sequence[Turn], duration: float) -> SpeechScores:

@@ -48,7 +48,7 @@ def test_the_verdict_follows_the_limits(fault: Fault, size: Size, tried: Tried) 
 
 @pytest.mark.parametrize(("fault", "size"), TRIALS)
 def test_the_guilty_stage_is_named(fault: Fault, size: Size, tried: Tried) -> None:
-    """On drift localisation names the stage that was struck; on refusal the sentence says what is wrong, and where."""
+    """On drift localization names the stage that was struck; on refusal the sentence says what is wrong, and where."""
     trial = tried(fault, size)
 
     if trial.verdict == Verdict.DRIFT:

@@ -65,7 +65,7 @@ class Trial:
 
 
 def attempt(fault: Fault, size: Size, reference: Reference) -> Trial:
-    """Mutate, compare, and on drift localise."""
+    """Mutate, compare, and on drift localize."""
     rng = np.random.default_rng(crc32(f"{fault.name} {size}".encode()))
     try:
         candidate = fault.mutate(reference, size, rng)

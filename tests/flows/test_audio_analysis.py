@@ -366,7 +366,7 @@ def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) 
     dependencies = Dependencies(
         device_facts=lambda: ONE_GPU,
         diarizer=diarizer,
-        explainer=lambda *_: Explanation(repeatable=False, localisation=None),
+        explainer=lambda *_: Explanation(repeatable=False, localization=None),
     )
 
     with use_dependencies(dependencies):

@@ -1,4 +1,4 @@
-"""The stages of one diarization, in order, and what each gave: the ground that localisation stands on."""
+"""The stages of one diarization, in order, and what each gave: the ground that localization stands on."""
 
 from enum import StrEnum
 from typing import Any

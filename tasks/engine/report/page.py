@@ -175,7 +175,7 @@ def _body(
         "sentence": content.verdict_sentence(words, report, sides[0][1].timeline),
         "reason": report.reason if report else None,
         "criteria": content.criteria(words, report),
-        "located": content.located(words, report.localisation if report else None),
+        "located": content.located(words, report.localization if report else None),
         "decisions": [str(flips) for flips in report.flips] if report else [],
         "places": content.places(words, places),
         "sides": [(words(role), content.side(words, one.timeline, one.name)) for role, one in sides],

@@ -1,4 +1,4 @@
-"""Localisation: the first stage whose output makes the reference drift is the one that is named."""
+"""Localization: the first stage whose output makes the reference drift is the one that is named."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import pytest
 
 from tasks.engine.core.stages import Stage, Value
 from tasks.engine.devices.plan import DevicePlan
-from tasks.engine.diagnosis.localization import HANDED, difference, localize
+from tasks.engine.diagnosis.localization import PATCHABLE, difference, localize
 from tasks.engine.inference.hooks import StageHooks
 
 PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none", "a test")
@@ -16,14 +16,14 @@ PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none",
 def outputs() -> dict[Stage, Value]:
     """Five windows of something at every stage."""
     rng = np.random.default_rng(7)
-    return {stage: rng.normal(size=(5, 4, 3)).astype(np.float32) for stage in HANDED}
+    return {stage: rng.normal(size=(5, 4, 3)).astype(np.float32) for stage in PATCHABLE}
 
 
-@pytest.mark.parametrize("culprit", HANDED)
+@pytest.mark.parametrize("culprit", PATCHABLE)
 def test_the_first_stage_that_makes_the_reference_drift_is_named(culprit: Stage) -> None:
     """Stages before it may differ harmlessly; stages behind it differ because of it."""
     reference, candidate = outputs(), outputs()
-    for stage in HANDED:
+    for stage in PATCHABLE:
         candidate[stage] = reference[stage] + np.float32(1e-6)
     candidate[culprit][3, 1, 2] += 5
 

@@ -9,49 +9,13 @@ from pyannote.core import SlidingWindow, SlidingWindowFeature
 from speech import cpu_plan, recording
 
 from tasks.engine.core.stages import Stage
-from tasks.engine.diagnosis.decisions import Decisions, flips, flips_of
 from tasks.engine.diagnosis.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count
-from tasks.engine.diagnosis.patching import hard_decisions, traced
+from tasks.engine.diagnosis.patching import hard_decisions, trace
 from tasks.engine.inference.diarizer import pipeline_for
 from tasks.engine.inference.types import Parameters
 
 WINDOWS = SlidingWindow(start=0, duration=10, step=1)
 FRAMES = SlidingWindow(start=0, duration=0.0619375, step=0.016875)
-
-
-def one(chosen: list[int], margins: list[float], tie: float = 0.1) -> Decisions:
-    """Decisions of one kind."""
-    return Decisions(np.array(chosen), np.array(margins), "units", tie)
-
-
-def test_a_flip_is_a_tie_only_where_neither_side_decided() -> None:
-    """Within the tie width on both sides; clear on one side is a defect."""
-    found = flips_of("kind", one([1, 2, 3, 4], [0.05, 0.05, 0.5, 0.9]), one([1, 0, 0, 0], [0.9, 0.02, 0.01, 0.8]))
-
-    assert (found.total, found.differing, found.ties, found.defects) == (4, 3, 1, 2)
-    assert found.clearest == 0.8
-    assert found.closest == (0.05, 0.01)
-    assert str(found) == "kind: 3 of 4 differ, 1 of them ties, the clearest by 0.8 units"
-
-
-def test_equal_choices_are_no_flips_whatever_their_margins() -> None:
-    """Nothing differs, nothing is a tie."""
-    found = flips_of("kind", one([1, 2], [0.0, 0.0]), one([1, 2], [9.0, 9.0]))
-
-    assert (found.differing, found.ties, found.clearest) == (0, 0, None)
-
-
-def test_other_shapes_differ_throughout_and_are_no_ties() -> None:
-    """A side with more to decide on is not the same run; JSON can say it."""
-    found = flips_of("kind", one([1, 2], [0.0, 0.0]), one([1], [0.0]))
-
-    assert (found.differing, found.ties, found.defects) == (2, 0, 2)
-    assert found.to_dict()["clearest"] is None
-
-
-def test_kinds_that_one_side_did_not_reach_are_left_out() -> None:
-    """Where nobody speaks there is nothing to cluster."""
-    assert flips({"a": one([1], [1.0]), "b": one([1], [1.0])}, {"a": one([1], [1.0])})[0].kind == "a"
 
 
 def test_the_margin_of_an_argmax_is_the_way_to_where_two_classes_meet() -> None:
@@ -108,7 +72,7 @@ def test_the_margin_of_the_cut_is_the_distance_of_the_nearest_merge() -> None:
 def run() -> tuple[Any, dict[Stage, Any]]:
     """The pipeline and every stage's output on the shipped recording."""
     pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
-    return pipeline, traced(recording(), cpu_plan(), Parameters(), {})[1]
+    return pipeline, trace(recording(), cpu_plan(), Parameters(), {})[1]
 
 
 @pytest.mark.slow

@@ -132,20 +132,3 @@ def test_identical_timelines_pass_a_limit_of_zero(timeline: Make, limit: str) ->
 
     assert found(limit, reference, reference, **{limit: 0.0}).passed
     assert not found(limit, reference, candidate, **{limit: 0.0}).passed
-
-
-@pytest.mark.parametrize(
-    ("reference", "candidate", "ties"),
-    [(0.501, 0.499, 1), (0.5, 0.499, 1), (0.502, 0.499, 0), (0.5, 0.4, 0)],
-)
-def test_ties_are_counted_and_still_count_as_flips(
-    timeline: Make, reference: float, candidate: float, ties: int
-) -> None:
-    """A flipped frame whose scores are both within 1e-3 of the threshold is a tie, and still a flip."""
-    one = timeline({"A": [(0, 50)]}, 100, scores=np.full(100, reference, np.float32))
-    other = timeline({"A": [(0, 49)]}, 100, scores=np.full(100, candidate, np.float32))
-    report = compare(one, other)
-
-    assert report.to_dict()["ties"] == ties
-    assert report.criterion("flipped_frames_percent").value == 1.0
-    assert f"{ties} of them ties" in report.criterion("flipped_frames_percent").detail

@@ -139,11 +139,11 @@ def test_the_page_needs_nothing_else() -> None:
 
 
 def test_where_a_drift_began_is_told() -> None:
-    """Stage, place and advice of the localisation, the stage in the reader's language."""
+    """Stage, place and advice of the localization, the stage in the reader's language."""
     found = Localization(
         Stage.FRONT_END, (Difference(Stage.FRONT_END, 0.25, 0.5, 3, 3.0, drifts=True),), "Check that TF32 is off."
     )
-    report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localisation=found, reason="x")
+    report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localization=found, reason="x")
     text = page(timeline([], 10), timeline([], 10), report)
 
     assert "First stage that diverged: front end" in plain(text, "en")
@@ -165,7 +165,7 @@ def test_the_hard_decisions_that_differ_are_listed() -> None:
         tie=0.1,
     )
     found = Localization(Stage.SCORES, (Difference(Stage.SCORES, 0.5, 0.5, 0, 0.0, drifts=True),), "Look.")
-    report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localisation=found, flips=(flipped,), reason="x")
+    report = replace(DriftReport(Verdict.DRIFT, Tolerance()), localization=found, flips=(flipped,), reason="x")
     sides = timeline([], 10), timeline([], 10)
 
     assert page(*sides, report).count(f"<li>{flipped}</li>") == 2
