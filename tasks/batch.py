@@ -41,8 +41,8 @@ def plan(places: Iterable[Path], output: Path | None, configuration: Configurati
 
 def settled(one: DiscoveredVideo) -> VideoOutcome | None:
     """The end of a video that needs no run, or cannot have one."""
-    if one.trouble:
-        return failed(str(one.video), one.trouble)
+    if one.error:
+        return failed(str(one.video), one.error)
     return VideoOutcome(str(one.video), current=True) if one.current else None
 
 

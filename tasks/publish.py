@@ -20,7 +20,7 @@ from tasks.engine.core.timeline import Timeline, rows
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.publishing.manifest import Published, fell_back, read_manifest
+from tasks.engine.publishing.manifest import Published, fell_back, load_verified_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.publishing.swap import swap
 from tasks.engine.system.atomic import atomic_path, disk_in_force, make_folder, sha256_of
@@ -40,7 +40,7 @@ def find_published(run: Run) -> Published | None:
         UsageError: the names belong to another file that still exists.
     """
     path = run.published(MANIFEST)
-    manifest = read_manifest(path)
+    manifest = load_verified_manifest(path)
     require_own_names(run, manifest)
     if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
         return None
@@ -213,7 +213,7 @@ def retire_what_is_not_proved(run: Run) -> None:
     never proved, and now there is reason to doubt it.
     """
     path = run.published(MANIFEST)
-    manifest = read_manifest(path)
+    manifest = load_verified_manifest(path)
     proved = manifest is not None and manifest["verdict"] in {Verdict.COHERENT, Verdict.REFERENCE}
     if manifest is None or (proved and manifest["source"]["sha256"] == run.media.sha256):
         return

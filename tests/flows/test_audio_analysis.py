@@ -29,7 +29,7 @@ from tasks.engine.diagnosis.patching import Explanation
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.inference.result_store import ResultStore
-from tasks.engine.publishing.manifest import Published, read_manifest
+from tasks.engine.publishing.manifest import Published, load_verified_manifest
 from tasks.engine.system.stale_files import machine
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
@@ -85,7 +85,7 @@ def test_a_video_ends_as_the_documented_files(video: Path) -> None:
 
     assert beside(video) == PUBLISHED
     assert set(published.manifest["files"]) == PUBLISHED - {"clip_step4.json"}
-    assert read_manifest(published.path) == published.manifest
+    assert load_verified_manifest(published.path) == published.manifest
     timeline = load_timeline(video.parent / "clip_timeline.parquet")
     also = load_timeline(video.parent / "clip_audio.json")
     assert timeline.frames == also.frames == 125
@@ -339,7 +339,7 @@ def test_drift_leaves_an_earlier_publication_as_it_was(video: Path) -> None:
     with pytest.raises(DriftError):
         start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
 
-    assert read_manifest(video.parent / "clip_step4.json") == before
+    assert load_verified_manifest(video.parent / "clip_step4.json") == before
 
 
 def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,7 +487,7 @@ def test_a_damaged_publication_is_made_again_without_inference(video: Path) -> N
 
     assert not again.already
     assert diarizer.calls == []
-    assert read_manifest(again.path) is not None
+    assert load_verified_manifest(again.path) is not None
 
 
 def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
