@@ -24,9 +24,9 @@ def test_ties_are_counted_and_still_count_as_flips(
     timeline: Make, reference: float, candidate: float, ties: int
 ) -> None:
     """A flipped frame whose scores are both within 1e-3 of the threshold is a tie, and still a flip."""
-    one = timeline({"A": [(0, 50)]}, 100, scores=np.full(100, reference, np.float32))
-    other = timeline({"A": [(0, 49)]}, 100, scores=np.full(100, candidate, np.float32))
-    report = compare(one, other)
+    first = timeline({"A": [(0, 50)]}, 100, scores=np.full(100, reference, np.float32))
+    second = timeline({"A": [(0, 49)]}, 100, scores=np.full(100, candidate, np.float32))
+    report = compare(first, second)
 
     assert report.to_dict()["ties"] == ties
     assert report.criterion("flipped_frames_percent").value == 1.0
