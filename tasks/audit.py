@@ -25,7 +25,7 @@ from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.types import Parameters
 from tasks.engine.models.registry import identity
-from tasks.engine.publishing.manifest import find_manifests, manifest_of, require_whole
+from tasks.engine.publishing.manifest import find_manifests, load_manifest, require_verified_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.system.atomic import sha256_of
 from tasks.media import listen, probe
@@ -58,7 +58,7 @@ def draw(folders: Iterable[Path], size: int, seed: int | None, now: Callable[[],
 
 def stratum_of(path: Path) -> Stratum:
     """Return the device that computed a timeline, and the profile it was asked under."""
-    manifest = manifest_of(path) or {}
+    manifest = load_manifest(path) or {}
     try:
         return str(manifest["device"].get("device_name") or "no audio"), str(manifest["profile"])
     except (KeyError, AttributeError):
@@ -107,7 +107,7 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
         ModelError: the models are not those that were used.
         EngineError: the computation failed.
     """
-    manifest = require_whole(path)
+    manifest = require_verified_manifest(path)
     video = require_video(path, manifest)
     chosen = manifest["parameters"]
     if identity(chosen["models"]) != manifest["models"]:

@@ -38,8 +38,8 @@ def plan(places: Iterable[Path], output: Path | None, configuration: Configurati
 
 def settled(entry: DiscoveredVideo) -> VideoOutcome | None:
     """Return the outcome of a video that needs no run, or cannot have one; None for any other."""
-    if entry.trouble:
-        return failed(str(entry.video), entry.trouble)
+    if entry.error:
+        return failed(str(entry.video), entry.error)
     return VideoOutcome(str(entry.video), current=True) if entry.current else None
 
 

@@ -59,11 +59,11 @@ def explain(
         reason = "the reference run twice does not equal itself on this machine, so nothing can be held against it"
         return replace(report, verdict=Verdict.REFERENCE_NOT_REPEATABLE, reason=reason)
     report = replace(report, flips=explanation.flips)
-    if explanation.localisation is None:
+    if explanation.localization is None:
         note = "The excerpt around the worst stretch does not drift by itself: the stage could not be located."
         return replace(report, notes=(*report.notes, note))
-    log.error("%s", explanation.localisation.sentence)
-    return replace(report, localisation=explanation.localisation)
+    log.error("%s", explanation.localization.sentence)
+    return replace(report, localization=explanation.localization)
 
 
 def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video: Path) -> DriftReport:

@@ -17,7 +17,7 @@ from tasks.engine.core.timeline import Timeline, rows
 from tasks.engine.formats import audio_json, rttm
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.publishing.manifest import Published, fell_back, read_manifest
+from tasks.engine.publishing.manifest import Published, fell_back, load_verified_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.publishing.swap import swap
 from tasks.engine.system.atomic import atomic_write_text, disk_in_force, make_folder, sha256_of
@@ -38,7 +38,7 @@ def find_published(run: Run) -> Published | None:
         UsageError: the names belong to another file that still exists.
     """
     path = run.published(MANIFEST)
-    manifest = read_manifest(path)
+    manifest = load_verified_manifest(path)
     require_own_names(run, manifest)
     if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
         return None
@@ -178,7 +178,7 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
     """
     if suspect:
         run.store.drop(suspect)
-    stage = str(report.localisation.stage) if report.localisation else None
+    stage = str(report.localization.stage) if report.localization else None
     record(run, "drift", verdict=str(report.verdict), sentence=report.sentence, stage=stage)
     write_report(report, run.staging)
     try:
@@ -190,7 +190,7 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
         retire_what_is_not_proved(run)
     except OSError as error:
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
-    located = f" {report.localisation.sentence}" if report.localisation else ""
+    located = f" {report.localization.sentence}" if report.localization else ""
     return DriftError(
         f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}"
     )
@@ -209,7 +209,7 @@ def retire_what_is_not_proved(run: Run) -> None:
     never proved, and now there is reason to doubt it.
     """
     path = run.published(MANIFEST)
-    manifest = read_manifest(path)
+    manifest = load_verified_manifest(path)
     proved = manifest is not None and manifest["verdict"] in {Verdict.COHERENT, Verdict.REFERENCE}
     if manifest is None or (proved and manifest["source"]["sha256"] == run.media.sha256):
         return

@@ -11,7 +11,7 @@ from tasks.engine.core.errors import MediaError, Step4Error
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.media.decode import Samples
-from tasks.engine.report.audio_clip import excerpt
+from tasks.engine.report.audio_clip import encode_clip
 from tasks.engine.report.page import Side, Sound, write
 from tasks.media import listen, probe
 from tasks.orchestration.stage import stage
@@ -67,7 +67,7 @@ def sound_of(samples: Samples, report: DriftReport | None) -> Sound:
     heard = samples.load()
     stretch = report.agreement.worst_stretch if report and report.agreement else None
     around = (stretch.start_sec + stretch.end_sec) / 2 if stretch else 0.0
-    return Sound(heard, samples.sample_rate, excerpt(heard, samples.sample_rate, around))
+    return Sound(heard, samples.sample_rate, encode_clip(heard, samples.sample_rate, around))
 
 
 @contextmanager

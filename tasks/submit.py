@@ -21,7 +21,7 @@ from tasks.engine.batch.discovery import DiscoveredVideo
 from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome, failed_elsewhere
 from tasks.engine.core.errors import DriftError, EngineError, StorageError, UsageError
 from tasks.engine.inference.result_store import digest
-from tasks.engine.publishing.manifest import manifest_of, manifest_path, refusal_excess
+from tasks.engine.publishing.manifest import load_manifest, manifest_path, refusal_excess
 from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.batch")
@@ -206,7 +206,7 @@ def end_of(video: Path, output: Path | None, state: State[Any] | None) -> VideoO
 def published(video: Path, output: Path | None) -> VideoOutcome:
     """Return the outcome of a completed run: its manifest must be visible here, or a batch would run it again."""
     path = manifest_path(video, output)
-    manifest = manifest_of(path)
+    manifest = load_manifest(path)
     if manifest is None:
         hidden = f"its run completed, but {path} cannot be read here: do workers and batch share the folder?"
         return VideoOutcome(str(video), StorageError.exit_code, hidden)

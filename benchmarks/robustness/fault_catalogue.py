@@ -65,7 +65,7 @@ def worst(trial: Trial) -> str:
     """The essence of what the gate said."""
     if trial.verdict == Verdict.COHERENT:
         return ""
-    said = trial.said.split(": expected")[0].split(": ", 1)[-1].split(", the worst: ")[-1].split(": sha256")[0]
+    said = trial.sentence.split(": expected")[0].split(": ", 1)[-1].split(", the worst: ")[-1].split(": sha256")[0]
     return said.split(" (limit")[0].split(" of the samples")[0]
 
 

@@ -269,12 +269,12 @@ def audited(stage: Stage, killed: dict[str, Any]) -> dict[str, Any]:
     """What files, marks and server say."""
     from prefect.client.orchestration import get_client
 
-    from tasks.engine.publishing.manifest import read_manifest
+    from tasks.engine.publishing.manifest import load_verified_manifest
 
     marks = stage.marked()
     begun = Counter(one["samples"] for one in marks if one["event"] == "begin" and one["device"] != "cpu")
     finished = Counter(one["samples"] for one in marks if one["event"] == "end" and one["device"] != "cpu")
-    manifests = [read_manifest(path) for path in sorted(stage.inbox.glob("*_step4.json"))]
+    manifests = [load_verified_manifest(path) for path in sorted(stage.inbox.glob("*_step4.json"))]
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(limit=200)
     videos = [run for run in runs if "video" in run.parameters]

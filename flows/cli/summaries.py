@@ -176,8 +176,8 @@ def show_report(report: "DriftReport") -> None:
             limit = f"{'<' if criterion.strict else '<='} {criterion.limit:g} {criterion.unit}"
             table.add_row(criterion.title, value, limit, PASSED[criterion.passed], Text(criterion.detail))
         console.print(table)
-    if report.localisation:
-        console.print(Text(report.localisation.sentence), style="bold")
+    if report.localization:
+        console.print(Text(report.localization.sentence), style="bold")
     for flips in report.flips:
         console.print(Text(f"  {flips}"))
     for note in report.notes:

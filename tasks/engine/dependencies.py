@@ -1,4 +1,4 @@
-"""The outside world, one seam each: what a run does not compute itself, passed in so that tests need no patching."""
+"""Dependency injection: what a run does not compute itself is passed in, so that tests need no patching."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,25 +16,40 @@ from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Runner
 
 
-def check_low_precision(device: str, half: str) -> str | None:
-    """What is wrong with a device's 16-bit arithmetic, if anything; see `tasks.engine.devices.low_precision_check`."""
+def check_low_precision(device: str, autocast_dtype: str) -> str | None:
+    """Say what is wrong with a device's 16-bit arithmetic; None where nothing is. Imports torch when called.
+
+    Args:
+        device: as torch names it.
+        autocast_dtype: `float16` or `bfloat16`.
+    """
     from tasks.engine.devices.low_precision_check import check_low_precision  # noqa: PLC0415  # torch takes three seconds
 
-    return check_low_precision(device, half)
+    return check_low_precision(device, autocast_dtype)
 
 
 def utc_now() -> datetime:
-    """The time of day, for the manifest."""
+    """Tell the time, for the manifest."""
     return datetime.now(UTC)
 
 
 def no_progress(_stage: str, _done: int, _total: int) -> None:
-    """Report to nobody."""
+    """Discard reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """ffmpeg, the device probe, the networks, the clock, and whoever watches progress."""
+    """Everything from outside that a run uses; by default the real thing.
+
+    Attributes:
+        run_ffmpeg: runs a command in the sandbox.
+        device_facts: probes the devices of this machine.
+        check_low_precision: checks 16-bit arithmetic, by device and dtype.
+        diarizer: runs the networks.
+        explainer: locates a drift.
+        now: tells the time.
+        progress: takes (stage, done, total).
+    """
 
     run_ffmpeg: Runner = sandbox.run
     device_facts: Callable[[], DeviceFacts] = facts.probe
@@ -45,19 +60,19 @@ class Dependencies:
     progress: Progress = field(default=no_progress)
 
 
-_IN_FORCE: ContextVar[Dependencies] = ContextVar("dependencies")
+_CURRENT: ContextVar[Dependencies] = ContextVar("dependencies")
 
 
 def current_dependencies() -> Dependencies:
-    """The dependencies of this run: the real ones, unless the caller brought others."""
-    return _IN_FORCE.get(None) or Dependencies()
+    """Return the dependencies of this run: the real ones, unless the caller set others."""
+    return _CURRENT.get(None) or Dependencies()
 
 
 @contextmanager
 def use_dependencies(dependencies: Dependencies) -> Iterator[None]:
-    """Let flows started in this block use these dependencies: a flow's own parameters are for people to fill in."""
-    token = _IN_FORCE.set(dependencies)
+    """Let flows started in this block use these dependencies: a flow's own parameters are a form for people."""
+    token = _CURRENT.set(dependencies)
     try:
         yield
     finally:
-        _IN_FORCE.reset(token)
+        _CURRENT.reset(token)

@@ -1,4 +1,4 @@
-"""Stand-ins for the outside world, for tests of whatever surrounds it."""
+"""Fakes of the dependencies, for tests of the code around them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.core.constants import GIB
+from tasks.engine.core.constants import GIB, SAMPLE_RATE
 from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.devices.facts import CudaDevice, DeviceFacts
 from tasks.engine.devices.plan import DevicePlan
@@ -15,9 +15,11 @@ from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.types import Diarization, Parameters, Progress
 
 STEP_SEC = 0.016875
-"""Frame step of segmentation-3.0."""
+"""Frame step of segmentation-3.0, seconds."""
 
 CPU_ONLY = DeviceFacts(torch="2.11.0", cuda_build=None, cudnn=None, cpu_threads=2, free_memory=8 * GIB)
+"""A machine without an accelerator."""
+
 ONE_GPU = DeviceFacts(
     torch="2.11.0+cu130",
     cuda_build="13.0",
@@ -26,14 +28,18 @@ ONE_GPU = DeviceFacts(
     free_memory=8 * GIB,
     cuda=(CudaDevice(index=0, name="Fake GPU", capability="7.5", total_memory=4 * GIB, free_memory=3 * GIB),),
 )
+"""A machine with one GPU."""
 
 
 @dataclass
 class ScriptedDiarizer:
-    """A diarizer that says what it was told to, and remembers what it was asked.
+    """A diarizer with scripted results, which records its calls.
 
-    turns: what the reference says. candidate: what every other plan says; the same where None.
-    cuda_failure: raised whenever a plan names a CUDA device.
+    Attributes:
+        turns: result of the reference's plan.
+        candidate: result of every other plan; the reference's where None.
+        cuda_failure: raised whenever a plan names a CUDA device.
+        calls: the plans it was called with.
     """
 
     turns: Sequence[Turn]
@@ -44,7 +50,7 @@ class ScriptedDiarizer:
     def __call__(
         self, samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress
     ) -> Diarization:
-        """Answer from the script."""
+        """Return the scripted result."""
         del parameters
         self.calls.append(plan)
         if self.cuda_failure and not plan.on_cpu:
@@ -57,11 +63,11 @@ class ScriptedDiarizer:
             "precision": plan.precision,
             "batch_size": plan.batch_size,
         }
-        return Diarization(tuple(sorted(turns)), scores_of(turns, len(samples) / 16000), facts)
+        return Diarization(tuple(sorted(turns)), scores_of(turns, len(samples) / SAMPLE_RATE), facts)
 
 
-def sound_low_precision(_device: str, _half: str) -> None:
-    """A device whose 16-bit arithmetic is sound."""
+def sound_low_precision(_device: str, _autocast_dtype: str) -> None:
+    """Report nothing: the device's 16-bit arithmetic is sound."""
 
 
 def no_patching(
@@ -71,12 +77,12 @@ def no_patching(
     _parameters: Parameters,
     _tolerance: Tolerance,
 ) -> Explanation:
-    """An explainer that runs no networks and locates nothing."""
-    return Explanation(repeatable=True, localisation=None)
+    """Explain nothing, and run no networks."""
+    return Explanation(repeatable=True, localization=None)
 
 
 def scores_of(turns: Sequence[Turn], duration: float) -> SpeechScores:
-    """Scores that agree with the turns: 0.95 inside, 0.05 outside."""
+    """Make scores that agree with the turns, over a duration in seconds: 0.95 inside, 0.05 outside."""
     centres = np.arange(0, duration, STEP_SEC) + STEP_SEC / 2
     speech = np.zeros(len(centres), dtype=bool)
     for turn in turns:

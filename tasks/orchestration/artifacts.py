@@ -72,7 +72,7 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
     parts = [
         f"# {report.verdict}: {plain(run.media.path.name)}",
         f"{ENDINGS[decision]} {plain(report.sentence)}",
-        f"**{plain(report.localisation.sentence)}**" if report.localisation else "",
+        f"**{plain(report.localization.sentence)}**" if report.localization else "",
         image(picture),
         table(report.criteria) if report.criteria else "",
         f"{speech}, speakers: {len(summary.speakers)}. Planned on {device}: {plain(plan.reason)}.",

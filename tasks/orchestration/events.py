@@ -73,7 +73,7 @@ def announce_drift(run: Run, report: DriftReport, decision: Decision) -> None:
         "verdict_sentence": report.sentence,
         "action": decision.name.lower(),
         "failed": [criterion.to_dict() for criterion in report.failed],
-        "first_diverged": str(report.localisation.stage) if report.localisation else None,
+        "first_diverged": str(report.localization.stage) if report.localization else None,
         "device": run.plan.device,
         "precision": run.plan.precision,
         "refused": str(run.refused) if decision is Decision.REFUSE else None,

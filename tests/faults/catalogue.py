@@ -1,4 +1,4 @@
-"""Every way in which two runs could stop agreeing that we thought of: named mutations of real runs."""
+"""The fault catalogue: known ways in which two runs stop agreeing, as named mutations of real runs."""
 
 from faults_of_arithmetic import ARITHMETIC
 from faults_of_ends import HEARD, SPEAKERS, TABLES

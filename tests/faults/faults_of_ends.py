@@ -156,7 +156,7 @@ def at_rate(stated: bool) -> Any:
     """Laid on frames of another rate, as many of them; the table says so or does not."""
 
     def mutate(reference: Reference, rate: Size, _rng: RNG) -> Run:
-        wrong = on_frames(reference.found, FrameGrid(reference.grid.count, Fraction(str(rate))))
+        wrong = on_frames(reference.diarization, FrameGrid(reference.grid.count, Fraction(str(rate))))
         fps = wrong.fps if stated else reference.grid.fps
         return replace(reference.run, timeline=replace(wrong, fps=fps, metadata=reference.timeline.metadata))
 

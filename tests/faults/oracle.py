@@ -48,7 +48,7 @@ def beyond(reference: Timeline, candidate: Timeline) -> set[str] | None:
 
 def measured(reference: Timeline, candidate: Timeline) -> dict[str, float]:
     """Every criterion's value."""
-    flips = [bool(one) != bool(other) for one, other in zip(reference.speech, candidate.speech, strict=True)]
+    flips = [bool(trusted) != bool(judged) for trusted, judged in zip(reference.speech, candidate.speech, strict=True)]
     assert reference.scores is not None
     assert candidate.scores is not None
     apart = sorted(float(value) for value in np.abs(reference.scores - candidate.scores))
@@ -70,7 +70,7 @@ def _audio(timeline: Timeline) -> str:
 
 
 def _first_offset(reference: Timeline, candidate: Timeline) -> float:
-    firsts = [np.flatnonzero(one.speech)[:1].tolist() for one in (reference, candidate)]
+    firsts = [np.flatnonzero(side.speech)[:1].tolist() for side in (reference, candidate)]
     if not all(firsts):
         return float("inf") if any(firsts) else 0.0
     return abs(firsts[0][0] - firsts[1][0]) / float(reference.fps)
@@ -98,9 +98,9 @@ def _annotation(timeline: Timeline) -> Annotation:
 
 
 def _both_ways(rate: Callable[..., Callable[..., float]], reference: Timeline, candidate: Timeline) -> float:
-    one, other = _annotation(reference), _annotation(candidate)
-    if not one or not other:
-        return 100.0 if one or other else 0.0
+    first, second = _annotation(reference), _annotation(candidate)
+    if not first or not second:
+        return 100.0 if first or second else 0.0
     whole = Extent([Segment(0, reference.frames)])
     with warnings.catch_warnings(action="ignore"):
-        return 100 * max(rate(collar=0.0)(one, other, uem=whole), rate(collar=0.0)(other, one, uem=whole))
+        return 100 * max(rate(collar=0.0)(first, second, uem=whole), rate(collar=0.0)(second, first, uem=whole))

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from speech import cpu_plan
 
-from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.constants import ASSUMED_FPS, SAMPLE_RATE
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.stages import Stage, Value
 from tasks.engine.core.timeline import Timeline
@@ -24,7 +23,6 @@ from tasks.engine.inference.diarizer import diarize, pipeline_for
 from tasks.engine.inference.hooks import StageHooks
 from tasks.engine.inference.types import Diarization, Parameters
 
-FPS = Fraction(25)
 PARAMETERS = Parameters()
 REMEMBERED = 400
 """Layer outputs kept, of 1.5 MB each."""
@@ -34,7 +32,13 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run gave: its timeline, every stage's output, and the plan it ran under."""
+    """Result of a run.
+
+    Attributes:
+        timeline: on video frames.
+        outputs: of every stage.
+        plan: it ran under.
+    """
 
     timeline: Timeline
     outputs: Mapping[Stage, Value]
@@ -95,7 +99,10 @@ class Memory:
 class Reference:
     """A clip, its real run, and the what-if runs that a fault needs.
 
-    samples: (samples,) float32, as decoded.
+    Attributes:
+        name: of the clip.
+        samples: (samples,) float32, as decoded.
+        memory: outputs of expensive layers.
     """
 
     name: str
@@ -105,7 +112,7 @@ class Reference:
     @property
     def grid(self) -> FrameGrid:
         """Video frames that the clip's sound covers."""
-        return FrameGrid(int(len(self.samples) / SAMPLE_RATE * FPS), FPS)
+        return FrameGrid(int(len(self.samples) / SAMPLE_RATE * ASSUMED_FPS), ASSUMED_FPS)
 
     @cached_property
     def run(self) -> Run:
@@ -113,7 +120,7 @@ class Reference:
         return self.replay({})
 
     @cached_property
-    def found(self) -> Diarization:
+    def diarization(self) -> Diarization:
         """Its turns and scores."""
         return self._traced(self.samples, plan_of(), {})[0]
 
@@ -146,6 +153,6 @@ class Reference:
         with self.memory.active():
             return diarize(samples, plan, PARAMETERS, hooks=hooks), hooks.kept
 
-    def _on_frames(self, found: Diarization, outputs: Mapping[Stage, Value], plan: DevicePlan) -> Run:
+    def _on_frames(self, diarization: Diarization, outputs: Mapping[Stage, Value], plan: DevicePlan) -> Run:
         source = {"samples_sha256": hashlib.sha256(self.samples.tobytes()).hexdigest()}
-        return Run(replace(on_frames(found, self.grid), metadata={"source": source}), outputs, plan)
+        return Run(replace(on_frames(diarization, self.grid), metadata={"source": source}), outputs, plan)

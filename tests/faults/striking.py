@@ -94,7 +94,7 @@ def rounded_everywhere(reference: Reference, bits: Size, _rng: np.random.Generat
     pipeline, _ = pipeline_for(PARAMETERS.models, "cpu", "fp32", "exact")
 
     def lose(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(rounded(one, int(bits)) if isinstance(one, Tensor) else one for one in inputs)
+        return tuple(rounded(value, int(bits)) if isinstance(value, Tensor) else value for value in inputs)
 
     with ExitStack() as stack, torch.no_grad():
         # The fused encoder has weights of its own, made from the embedding network's.

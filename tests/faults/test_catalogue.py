@@ -1,4 +1,4 @@
-"""The fault catalogue: whatever is beyond the limits is caught, what is within them passes, the guilty is named."""
+"""The fault catalogue: what is beyond the limits is caught, what is within passes, the stage to blame is named."""
 
 import re
 from collections.abc import Callable
@@ -40,23 +40,23 @@ def test_the_verdict_follows_the_limits(fault: Fault, size: Size, tried: Tried) 
     trial = tried(fault, size)
 
     if trial.beyond is None:
-        assert trial.verdict in {Verdict.NOT_COMPARABLE, "NonFiniteError"}, trial.said
+        assert trial.verdict in {Verdict.NOT_COMPARABLE, "NonFiniteError"}, trial.sentence
     else:
-        assert trial.verdict == (Verdict.DRIFT if trial.beyond else Verdict.COHERENT), trial.said
+        assert trial.verdict == (Verdict.DRIFT if trial.beyond else Verdict.COHERENT), trial.sentence
         assert trial.failed == trial.beyond
 
 
 @pytest.mark.parametrize(("fault", "size"), TRIALS)
 def test_the_guilty_stage_is_named(fault: Fault, size: Size, tried: Tried) -> None:
-    """On drift localisation names the stage that was struck; on refusal the sentence says what is wrong, and where."""
+    """On drift localization names the stage that was struck; on refusal the sentence says what is wrong, and where."""
     trial = tried(fault, size)
 
     if trial.verdict == Verdict.DRIFT:
-        assert trial.named in (fault.stages or (fault.stage,)), trial.said
+        assert trial.named in (fault.stages or (fault.stage,)), trial.sentence
     elif trial.caught:
-        assert fault.says, trial.said
-        assert re.search(fault.says, trial.said), trial.said
-        assert trial.named in {*fault.stages, fault.stage}, trial.said
+        assert fault.says, trial.sentence
+        assert re.search(fault.says, trial.sentence), trial.sentence
+        assert trial.named in {*fault.stages, fault.stage}, trial.sentence
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

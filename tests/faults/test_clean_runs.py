@@ -10,7 +10,7 @@ from replay import PARAMETERS, Samples, plan_of
 from speech import recording
 
 from tasks.engine.core.choices import Verdict
-from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.constants import ASSUMED_FPS, SAMPLE_RATE
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline
 from tasks.engine.diagnosis.patching import on_frames
@@ -37,7 +37,7 @@ def excerpt(start: int) -> Samples:
 
 def timeline(samples: Samples, *, batch_size: int, threads: int) -> Timeline:
     """A real run, on frames."""
-    grid = FrameGrid(LENGTH_SEC * 25, 25)  # type: ignore[arg-type]
+    grid = FrameGrid(int(LENGTH_SEC * ASSUMED_FPS), ASSUMED_FPS)
     assert len(samples) == LENGTH_SEC * SAMPLE_RATE
     return on_frames(diarize(samples, plan_of(batch_size=batch_size, threads=threads), PARAMETERS), grid)
 

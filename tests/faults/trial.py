@@ -1,4 +1,4 @@
-"""A fault, and its trial: the mutated run goes through the gate, and whoever is guilty is to be named."""
+"""A fault, and its trial: the mutated run goes through the gate, and the stage to blame is to be named."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -24,12 +24,15 @@ Mutation = Callable[[Reference, Size, np.random.Generator], Run]
 class Fault:
     """A named mutation of a real run.
 
-    name: what went wrong. stage: where it strikes, which is the stage that is to be named.
-    sizes: from the mildest to the worst; the worst must be caught unless the fault is `harmless`.
-    mutate: makes the candidate. clip: the run that is mutated.
-    harmless: must pass at every size.
-    says: what a refusal without criteria (not comparable, not finite) must say.
-    stages: where a real computation may part first, if that is not one stage only.
+    Attributes:
+        name: what went wrong.
+        stage: where it strikes, which is the stage to be named.
+        sizes: from the mildest to the worst; the worst must be caught unless the fault is `harmless`.
+        mutate: makes the candidate.
+        clip: the run that is mutated.
+        harmless: whether it must pass at every size.
+        says: what a refusal without criteria (not comparable, not finite) must say, a regular expression.
+        stages: where a real computation may diverge first, if that is not one stage only.
     """
 
     name: str
@@ -44,28 +47,30 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of one fault at one size.
+    """Result of one fault at one size.
 
-    verdict: the gate's, or the name of the error that ended the run.
-    said: the gate's or the error's sentence. named: the stage that was named, None where nobody looked.
-    failed: criteria the gate found exceeded. beyond: those that the independent computation found, None where there
-    is nothing to compare.
+    Attributes:
+        verdict: the gate's, or the name of the error that ended the run.
+        sentence: the gate's or the error's.
+        named: the stage that was named; None where no localization was run.
+        failed: criteria beyond their limits by the gate.
+        beyond: those beyond their limits by the oracle; None where there is nothing to compare.
     """
 
     verdict: str
-    said: str
+    sentence: str
     named: Stage | None
     failed: set[str]
     beyond: set[str] | None
 
     @property
     def caught(self) -> bool:
-        """Would the candidate have been kept from being published?"""
+        """Whether the candidate would have been refused."""
         return self.verdict != Verdict.COHERENT
 
 
 def attempt(fault: Fault, size: Size, reference: Reference) -> Trial:
-    """Mutate, compare, and on drift localise."""
+    """Mutate, compare, and on drift localize."""
     rng = np.random.default_rng(crc32(f"{fault.name} {size}".encode()))
     try:
         candidate = fault.mutate(reference, size, rng)
@@ -76,10 +81,10 @@ def attempt(fault: Fault, size: Size, reference: Reference) -> Trial:
     if report.verdict is Verdict.DRIFT:
         named = guilty(reference, candidate)
     elif report.verdict is Verdict.NOT_COMPARABLE:
-        # The gate saw it in the tables themselves, before anything that could be handed over.
+        # The gate saw it in the tables themselves, before anything that could be patched.
         named = Stage.FRAMES
-    found = oracle.beyond(reference.timeline, candidate.timeline)
-    return Trial(report.verdict, report.sentence, named, failed_in(report), found)
+    beyond = oracle.beyond(reference.timeline, candidate.timeline)
+    return Trial(report.verdict, report.sentence, named, failed_in(report), beyond)
 
 
 def failed_in(report: DriftReport) -> set[str]:
@@ -93,7 +98,7 @@ def stage_in(sentence: str) -> Stage | None:
 
 
 def guilty(reference: Reference, candidate: Run) -> Stage:
-    """The first stage that parted, by the real experiment: handing outputs to the reference until it drifts."""
+    """Localize by real activation patching: give the reference stage outputs until it drifts."""
 
     def drifts_with(given: Mapping[Stage, Value]) -> bool:
         verdict = compare(reference.timeline, reference.replay(given).timeline).verdict

@@ -95,8 +95,8 @@ def alone(values: Array, windows: int, _rng: RNG) -> Array:
 
 def exchanged(values: Array, windows: int, _rng: RNG) -> Array:
     """The speakers of a window hold each other's embeddings, in evenly spread windows."""
-    chosen = np.linspace(0, len(values) - 1, windows).astype(int)
-    values[chosen] = values[chosen][:, ::-1]
+    spread = np.linspace(0, len(values) - 1, windows).astype(int)
+    values[spread] = values[spread][:, ::-1]
     return values
 
 

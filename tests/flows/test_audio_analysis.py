@@ -30,7 +30,7 @@ from tasks.engine.diagnosis.patching import Explanation
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.inference.result_store import ResultStore
-from tasks.engine.publishing.manifest import Published, read_manifest
+from tasks.engine.publishing.manifest import Published, load_verified_manifest
 from tasks.engine.system.stale_files import pid_namespace
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
 
@@ -86,7 +86,7 @@ def test_a_video_ends_as_the_documented_files(video: Path) -> None:
 
     assert beside(video) == PUBLISHED
     assert set(published.manifest["files"]) == PUBLISHED - {"clip_step4.json"}
-    assert read_manifest(published.path) == published.manifest
+    assert load_verified_manifest(published.path) == published.manifest
     timeline = load_timeline(video.parent / "clip_timeline.parquet")
     also = load_timeline(video.parent / "clip_audio.json")
     assert timeline.frames == also.frames == 125
@@ -341,7 +341,7 @@ def test_drift_leaves_an_earlier_publication_as_it_was(video: Path) -> None:
     with pytest.raises(DriftError):
         start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
 
-    assert read_manifest(video.parent / "clip_step4.json") == before
+    assert load_verified_manifest(video.parent / "clip_step4.json") == before
 
 
 def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) 
     dependencies = Dependencies(
         device_facts=lambda: ONE_GPU,
         diarizer=diarizer,
-        explainer=lambda *_: Explanation(repeatable=False, localisation=None),
+        explainer=lambda *_: Explanation(repeatable=False, localization=None),
     )
 
     with use_dependencies(dependencies):
@@ -489,7 +489,7 @@ def test_a_damaged_publication_is_made_again_without_inference(video: Path) -> N
 
     assert not again.already
     assert diarizer.calls == []
-    assert read_manifest(again.path) is not None
+    assert load_verified_manifest(again.path) is not None
 
 
 def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:

@@ -14,7 +14,7 @@ from scripted_runs import TURNS, contents, publish
 
 from tasks.engine.core.errors import StorageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.publishing.manifest import load_verified_manifest
 from tasks.engine.system.atomic import Disk, disk_replaced
 from tasks.engine.system.stale_files import is_stale, pid_namespace, remove_stale
 from tasks.engine.testing import ScriptedDiarizer
@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_publication(video: Path, small_disk: Path) -> No
             filler.unlink()
             assert contents(small_disk) == before, free
         filler.unlink(missing_ok=True)
-        assert read_manifest(small_disk / "clip_step4.json") is not None, free
+        assert load_verified_manifest(small_disk / "clip_step4.json") is not None, free
         assert not list(small_disk.rglob("*.part")), free
         publish(video, output=small_disk)
         before = contents(small_disk)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.publishing.manifest import load_verified_manifest
 from tasks.engine.testing import ScriptedDiarizer
 
 STEPS, STEP_SEC = 20, 0.03
@@ -172,7 +172,7 @@ class Bench:
     def after_the_kill(self, before: dict[str, Any], expected: dict[str, Any]) -> list[str]:
         """What a reader meets between kill and rerun, and who is still at work."""
         path = self.video.parent / "clip_step4.json"
-        manifest, found = read_manifest(path), self.publication()
+        manifest, found = load_verified_manifest(path), self.publication()
         self.already = manifest is not None and found == expected
         wrong = [HALF] if path.exists() and (manifest is None or found not in (before, expected)) else []
         return wrong + ([LEAK] if self.orphans() else [])

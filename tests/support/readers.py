@@ -20,7 +20,7 @@ from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.inference.types import Diarization
 from tasks.engine.media.containers import AudioTrack, Media
 from tasks.engine.media.probe_process import decode, encode
-from tasks.engine.publishing.manifest import read_manifest
+from tasks.engine.publishing.manifest import load_verified_manifest
 from tasks.engine.testing import scores_of
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
@@ -91,7 +91,7 @@ READERS = {
     "timeline": Reader(load_timeline, "_timeline.parquet", seed_timeline),
     "turns": Reader(turns_parquet.read, "_turns.parquet", lambda path: turns_parquet.write(path, TURNS, {})),
     "rttm": Reader(rttm.read, ".rttm", lambda path: rttm.write(path, TURNS, "clip")),
-    "manifest": Reader(read_manifest, "_step4.json", seed_manifest),
+    "manifest": Reader(load_verified_manifest, "_step4.json", seed_manifest),
     "profile": Reader(
         read_profile, ".toml", lambda path: path.write_bytes((FOLDER / "cpu.toml").read_bytes()) and None
     ),

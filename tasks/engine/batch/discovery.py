@@ -1,30 +1,34 @@
-"""Videos below folders, one after the other: what a batch works through, in the memory of the largest single folder."""
+"""Find videos below folders, one after the other, in the memory of the largest single folder."""
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from tasks.engine.core.errors import Step4Error, StorageError, UsageError
 from tasks.engine.media.containers import VIDEO_SUFFIXES
 from tasks.engine.publishing.manifest import is_current
+from tasks.engine.publishing.names import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredVideo:
-    """A video, or a place that could not be used.
+    """A video, or a folder that could not be read.
 
-    trouble: why it cannot be run. current: it has a published timeline that a run would not change.
+    Attributes:
+        video: path of the video or folder.
+        error: why it cannot be run.
+        current: whether it has a published timeline that a run would not change.
     """
 
     video: Path
-    trouble: Step4Error | None = None
+    error: Step4Error | None = None
     current: bool = False
 
 
 def require_places(places: Iterable[Path]) -> None:
-    """Every folder or file that was asked for must be there before any of them is touched.
+    """Check that every folder or file that was asked for exists, before any of them is touched.
 
     Raises:
         UsageError: with the first that is not.
@@ -35,69 +39,91 @@ def require_places(places: Iterable[Path]) -> None:
 
 
 def find_videos(places: Iterable[Path]) -> Iterator[DiscoveredVideo]:
-    """Every video in or below the places, each folder's in order of name; a place may be a video itself.
+    """Find every video in or below the places, each folder's in order of name; a place may be a video itself.
 
     Left out: hidden files and folders (`.step4` is one), and whatever is not named like a video. Links to folders are
     followed, and each folder is entered once, so that loops end. Files that would publish under the same names, such
-    as `clip.mp4` beside `clip.mkv`, are all found with a UsageError; a folder that cannot be read with a StorageError.
+    as `clip.mp4` beside `clip.mkv`, all carry a UsageError, and a folder that cannot be read a StorageError.
     """
     entered: set[tuple[int, int]] = set()
     for place in places:
         if place.is_dir():
-            yield from below(place.absolute(), entered)
+            yield from _videos_below(place.absolute(), entered)
         else:
             yield DiscoveredVideo(place.absolute())
 
 
-def below(folder: Path, entered: set[tuple[int, int]]) -> Iterator[DiscoveredVideo]:
-    """The videos of a folder, then those of each folder in it."""
-    waiting = [folder]
-    while waiting:
-        here = waiting.pop()
+def _videos_below(folder: Path, entered: set[tuple[int, int]]) -> Iterator[DiscoveredVideo]:
+    """Find the videos of a folder, then those of each folder in it.
+
+    Args:
+        folder: where to start, absolute.
+        entered: (device, inode) of every folder that was entered; added to.
+    """
+    errors: list[OSError] = []
+    for parent, subfolders, files in os.walk(folder, onerror=errors.append, followlinks=True):
+        yield from _unreadable(errors)
+        here = Path(parent)
         try:
-            identity = here.stat()
-            entries = [] if (identity.st_dev, identity.st_ino) in entered else listed(here)
+            status = here.stat()
         except OSError as error:
-            yield DiscoveredVideo(here, StorageError(f"folder {here} cannot be read: {error.strerror or error}"))
+            errors.append(error)
+            subfolders.clear()
             continue
-        entered.add((identity.st_dev, identity.st_ino))
-        yield from of_distinct_names(here / name for name, is_folder in entries if not is_folder)
-        waiting.extend(here / name for name, is_folder in reversed(entries) if is_folder)
+        identity = (status.st_dev, status.st_ino)
+        if identity in entered:
+            subfolders.clear()
+            continue
+        entered.add(identity)
+        subfolders[:] = sorted((name for name in subfolders if not name.startswith(".")), key=_stem_first)
+        names = sorted((name for name in files if not name.startswith(".") and is_video(name)), key=_stem_first)
+        # Links that lead nowhere, sockets and the like are files to os.walk. Unlike Path.is_file, isfile never raises.
+        videos = (here / name for name in names if os.path.isfile(here / name))  # noqa: PTH113
+        yield from _with_shared_stems_refused(videos)
+    yield from _unreadable(errors)
 
 
-def listed(folder: Path) -> list[tuple[str, bool]]:
-    """(name, is a folder) of the folders and videos in a folder, hidden ones left out, by stem and then suffix."""
-    with os.scandir(folder) as entries:
-        shown = [(entry.name, entry.is_dir(), entry.is_file()) for entry in entries if not entry.name.startswith(".")]
-    kept = [(name, is_folder) for name, is_folder, is_file in shown if is_folder or (is_file and is_video(name))]
-    return sorted(kept, key=lambda entry: (Path(entry[0]).stem, entry[0]))
+def _unreadable(errors: list[OSError]) -> Iterator[DiscoveredVideo]:
+    """Take the errors of the walk since the last folder, as places that could not be used."""
+    while errors:
+        error = errors.pop(0)
+        cause = StorageError(f"folder {error.filename} cannot be read: {error.strerror or error}")
+        yield DiscoveredVideo(Path(error.filename), cause)
+
+
+def _stem_first(name: str) -> tuple[str, str]:
+    """Sort by stem and then suffix, so that names of one stem stand together."""
+    return Path(name).stem, name
 
 
 def is_video(name: str) -> bool:
-    """Is a file named like a video?"""
+    """Tell whether a file is named like a video."""
     return Path(name).suffix.lower() in VIDEO_SUFFIXES.split(",")
 
 
-def of_distinct_names(videos: Iterable[Path]) -> Iterator[DiscoveredVideo]:
-    """Videos of one folder, sorted by stem; those that share a stem with a reason not to run them."""
+def _with_shared_stems_refused(videos: Iterable[Path]) -> Iterator[DiscoveredVideo]:
+    """Add an error to those videos of one folder, sorted by stem, that share their stem with another."""
     for stem, group in groupby(videos, key=lambda video: video.stem):
-        same = list(group)
-        names = " and ".join(video.name for video in same)
-        clash = f"{names} in {same[0].parent} would all publish as {stem}_step4.json: rename all but one"
-        yield from (DiscoveredVideo(video, UsageError(clash) if len(same) > 1 else None) for video in same)
+        sharing = list(group)
+        names = " and ".join(video.name for video in sharing)
+        clash = f"{names} in {sharing[0].parent} would all publish as {stem}{MANIFEST}: rename all but one"
+        yield from (DiscoveredVideo(video, UsageError(clash) if len(sharing) > 1 else None) for video in sharing)
 
 
-def refuse_shared_names(found: Iterable[DiscoveredVideo]) -> Iterator[DiscoveredVideo]:
-    """Videos of any folder that are to publish into one: of those that share a stem only the first may run."""
-    taken: dict[str, Path] = {}
-    for one in found:
-        first = taken.setdefault(one.video.stem, one.video)
-        clash = f"{one.video} would publish under the names of {first}: choose another --output for one of them"
-        shared = one.trouble is None and first != one.video
-        yield DiscoveredVideo(one.video, UsageError(clash)) if shared else one
+def refuse_shared_names(videos: Iterable[DiscoveredVideo]) -> Iterator[DiscoveredVideo]:
+    """Refuse all but the first of those that share a stem, for videos of any folder that are to publish into one."""
+    owners: dict[str, Path] = {}
+    for discovered in videos:
+        owner = owners.setdefault(discovered.video.stem, discovered.video)
+        clash = f"{discovered.video} would publish under the names of {owner}: choose another --output for one of them"
+        shared = discovered.error is None and owner != discovered.video
+        yield DiscoveredVideo(discovered.video, UsageError(clash)) if shared else discovered
 
 
-def mark_current(found: Iterable[DiscoveredVideo], output: Path | None, request_key: str) -> Iterator[DiscoveredVideo]:
-    """Say of each video whether a run is needed; see `is_current`. What already has trouble is passed on."""
-    for one in found:
-        yield one if one.trouble else DiscoveredVideo(one.video, current=is_current(one.video, output, request_key))
+def mark_current(videos: Iterable[DiscoveredVideo], output: Path | None, request_key: str) -> Iterator[DiscoveredVideo]:
+    """Say of each video whether a run is needed, as `is_current` tells; those with an error are passed on."""
+    for discovered in videos:
+        if discovered.error:
+            yield discovered
+        else:
+            yield replace(discovered, current=is_current(discovered.video, output, request_key))

@@ -1,4 +1,4 @@
-"""What became of a batch: never an average, always the worst video first."""
+"""Outcomes of a batch: never an average, always the worst video first."""
 
 import math
 import re
@@ -24,11 +24,16 @@ SEVERITY = [error.exit_code for error in (DriftError, EngineError, MediaError, S
 
 @dataclass(frozen=True, slots=True)
 class VideoOutcome:
-    """How one video ended.
+    """How the run of one video ended.
 
-    video: path. exit_code: 0, or of the error. error: its one sentence. verdict: of a published timeline.
-    current: there was nothing to do. excess: of a drift, the worst criterion in multiples of its limit.
-    run: id of the flow run on the server, where there was one.
+    Attributes:
+        video: path.
+        exit_code: 0, or the error's.
+        error: its one sentence.
+        verdict: of a published timeline.
+        current: whether there was nothing to do.
+        excess: of a drift, the worst criterion in multiples of its limit; may be infinite.
+        run: id of the flow run on the server, where there was one.
     """
 
     video: str
@@ -41,39 +46,45 @@ class VideoOutcome:
 
     @property
     def rank(self) -> tuple[int, float, str]:
-        """Sorts the worst first: by kind of failure, within drift by how far beyond its limit."""
+        """Sort key, the worst first: by kind of failure, within drift by how far beyond its limit."""
         severity = SEVERITY.index(self.exit_code) if self.exit_code in SEVERITY else len(SEVERITY)
         return severity, -self.excess, self.video
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form: an infinite excess, over a limit of 0, becomes null."""
+        """Convert to JSON types: an infinite excess, over a limit of 0, becomes null."""
         return asdict(self) | {"excess": self.excess if math.isfinite(self.excess) else None}
 
 
 @dataclass(slots=True)
 class BatchTotals:
-    """Counts what ended well, keeps what did not: memory grows with the failures alone."""
+    """Counts of the successes, and every failure: memory grows with the failures alone.
+
+    Attributes:
+        current: videos whose timeline was there already.
+        published: videos by verdict of their new timeline.
+        failures: outcomes of the others, as they came.
+    """
 
     current: int = 0
     published: Counter[str] = field(default_factory=Counter)
     failures: list[VideoOutcome] = field(default_factory=list)
 
-    def add(self, ended: VideoOutcome) -> None:
+    def add(self, outcome: VideoOutcome) -> None:
         """Count one video."""
-        if ended.exit_code:
-            self.failures.append(ended)
-        elif ended.current:
+        if outcome.exit_code:
+            self.failures.append(outcome)
+        elif outcome.current:
             self.current += 1
         else:
-            self.published[ended.verdict or "unknown"] += 1
+            self.published[outcome.verdict or "unknown"] += 1
 
     @property
     def succeeded(self) -> int:
-        """Videos that have a timeline now."""
+        """Number of videos that have a timeline now."""
         return self.current + self.published.total()
 
     def failure(self, *, partial_success_ok: bool) -> BatchError | None:
-        """The error that a batch with failures ends with, unless some successes are enough."""
+        """Make the error that a batch with failures ends with; None without failures, or where a success is enough."""
         report = self.report(partial_success_ok=partial_success_ok)
         if not report["exit_code"]:
             return None
@@ -82,7 +93,7 @@ class BatchTotals:
         return BatchError(f"{count}: {worst['error']}", report["exit_code"], report)
 
     def report(self, *, partial_success_ok: bool) -> dict[str, Any]:
-        """The whole, as `--json` prints it: the failures are sorted, the worst first."""
+        """Convert to JSON types, as `--json` prints it: the failures are sorted, the worst first."""
         failures = worst_first(self.failures)
         forgiven = partial_success_ok and self.succeeded
         return {
@@ -91,24 +102,24 @@ class BatchTotals:
             "current": self.current,
             "published": dict(self.published),
             "failed": len(failures),
-            "failures": [one.to_dict() for one in failures],
+            "failures": [outcome.to_dict() for outcome in failures],
         }
 
 
-def worst_first(ended: Iterable[VideoOutcome]) -> list[VideoOutcome]:
-    """Sorted by rank."""
-    return sorted(ended, key=lambda one: one.rank)
+def worst_first(outcomes: Iterable[VideoOutcome]) -> list[VideoOutcome]:
+    """Sort by rank."""
+    return sorted(outcomes, key=lambda outcome: outcome.rank)
 
 
 def failed(video: str, error: Exception, excess: float = 0.0) -> VideoOutcome:
-    """The end of a video whose run raised."""
+    """Make the outcome of a video whose run raised."""
     if isinstance(error, Step4Error):
         return VideoOutcome(video, error.exit_code, str(error), excess=excess)
     return VideoOutcome(video, Step4Error.exit_code, repr(error))
 
 
 def failed_elsewhere(video: str, message: str, excess: float = 0.0, run: str | None = None) -> VideoOutcome:
-    """The end of a video whose run failed in another process, of which only the state's message is known."""
+    """Make the outcome of a video whose run failed in another process: only the state's message is known."""
     named = re.search(r"\b(\w+Error): (.*)", message, flags=re.DOTALL)
     kind = getattr(errors, named[1], None) if named else None
     if named is None or kind is None:

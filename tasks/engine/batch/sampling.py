@@ -1,4 +1,4 @@
-"""A stratified sample, and what it says about the share of bad files in everything it was drawn from."""
+"""Draw a stratified sample, and bound the share of bad files in the population it was drawn from."""
 
 import random
 from collections import defaultdict
@@ -12,9 +12,12 @@ Stratum = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Which manifests were drawn, by stratum, and how many there are.
+    """A draw of manifests.
 
-    seed: repeats the draw, as long as the same manifests are there.
+    Attributes:
+        seed: repeats the draw, as long as the same manifests are there.
+        population: how many manifests there are, by stratum.
+        drawn: paths of those that were drawn, by stratum.
     """
 
     seed: int
@@ -23,7 +26,7 @@ class Sample:
 
     @property
     def sizes(self) -> dict[Stratum, int]:
-        """How many were drawn of each stratum."""
+        """Number of manifests drawn, by stratum."""
         return {stratum: len(paths) for stratum, paths in self.drawn.items()}
 
 
@@ -46,7 +49,7 @@ def draw(manifests: Iterable[tuple[Stratum, Path]], size: int, seed: int) -> Sam
 
 
 def allocate(population: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
-    """How many to draw of each stratum: proportional by largest remainder, after one of each, the largest first."""
+    """Share a sample among the strata: proportional by largest remainder, after one of each, the largest first."""
     total = sum(population.values())
     size = min(size, total)
     by_size = sorted(population, key=lambda stratum: (-population[stratum], stratum))
@@ -61,9 +64,9 @@ def allocate(population: Mapping[Stratum, int], size: int) -> dict[Stratum, int]
 
 
 def upper_bound(sizes: Mapping[Stratum, int], population: Mapping[Stratum, int], bad: int, confidence: float) -> float:
-    """Upper confidence bound on the share of bad files in the population, from the number found in the sample.
+    """Bound the share of bad files in the population from above, by the number of bad ones in the sample.
 
-    The number found is a sum of independent trials with unequal chances, or varies less than one: a draw without
+    That number is a sum of independent trials with unequal chances, or varies less than one: a draw without
     replacement is such a sum too (Vatutin and Mikhailov 1982). Such a sum falls to `bad` or less at most as often as a
     binomial variable of the same mean, as long as `bad` is no more than that mean less 1 (Hoeffding 1956, theorem 4,
     doi:10.1214/aoms/1177728178). So the exact one-sided bound of Clopper and Pearson (1934,
@@ -88,7 +91,7 @@ def upper_bound(sizes: Mapping[Stratum, int], population: Mapping[Stratum, int],
         return bad / total
     budget = mean_bound(drawn, bad, confidence) * drawn
     share = 0.0
-    for stratum in sorted(sizes, key=lambda one: sizes[one] / population[one]):
+    for stratum in sorted(sizes, key=lambda name: sizes[name] / population[name]):
         spent = min(budget, float(sizes[stratum]))
         share += population[stratum] / total * (spent / sizes[stratum] if sizes[stratum] else 1.0)
         budget -= spent
@@ -96,7 +99,7 @@ def upper_bound(sizes: Mapping[Stratum, int], population: Mapping[Stratum, int],
 
 
 def mean_bound(drawn: int, bad: int, confidence: float) -> float:
-    """Clopper and Pearson's bound, raised to where Hoeffding's theorem applies."""
+    """Compute Clopper and Pearson's bound, raised to where Hoeffding's theorem applies."""
     from scipy.stats import binomtest  # noqa: PLC0415  # scipy.stats takes a second
 
     exact = binomtest(bad, drawn, alternative="less").proportion_ci(confidence_level=confidence, method="exact").high

@@ -1,4 +1,4 @@
-"""Hard decisions and how clear they were: a decision that flips between two sides is a tie, or a defect.
+"""Compare hard decisions by their margins: one that flips between two sides is a tie, or a defect.
 
 Inference computes numbers until something has to choose: the class of a frame, how many speak, whose embedding is
 worth clustering, where the clusters are cut. A rounding error can turn a choice only where it was a near thing.
@@ -16,10 +16,13 @@ from tasks.engine.gate.findings import Flips
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """All choices of one kind that a run made.
+    """All decisions of one kind that a run made.
 
-    chosen: what was chosen, of any shape. margins: float64 of the same shape, how far each was from another choice.
-    unit: of the margins. tie: a margin this small is no decision.
+    Attributes:
+        chosen: what was decided, of any shape.
+        margins: of the same shape, the distance of each from another decision, 0 or more.
+        unit: of the margins.
+        tie: largest margin that counts as undecided.
     """
 
     chosen: NDArray[Any]
@@ -30,11 +33,11 @@ class Decisions:
 
 def flips(reference: Mapping[str, Decisions], candidate: Mapping[str, Decisions]) -> tuple[Flips, ...]:
     """Compare kind by kind, in the reference's order; kinds that only one side had to decide on are left out."""
-    return tuple(flips_of(kind, one, candidate[kind]) for kind, one in reference.items() if kind in candidate)
+    return tuple(flips_of(kind, own, candidate[kind]) for kind, own in reference.items() if kind in candidate)
 
 
 def flips_of(kind: str, reference: Decisions, candidate: Decisions) -> Flips:
-    """Compare the choices of one kind; of other shapes they all differ and none is a tie."""
+    """Compare the decisions of one kind; where the shapes differ all of them differ and none is a tie."""
     closest = float(reference.margins.min()), float(candidate.margins.min())
     total = reference.chosen.size
     if reference.chosen.shape != candidate.chosen.shape:

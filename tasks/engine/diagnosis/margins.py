@@ -58,7 +58,7 @@ def each_kind(pipeline: "ExactSpeakerDiarization", outputs: Mapping[Stage, Value
 
 
 def argmax(log_probabilities: Array) -> Decisions:
-    """(windows, frames, classes) to the chosen class, (windows, frames) (`Powerset.to_multilabel`).
+    """Choose the class of each frame: (windows, frames, classes) to (windows, frames) (`Powerset.to_multilabel`).
 
     The margin is half the distance of the two best probabilities: how far each is from the point where they meet.
     """
@@ -67,7 +67,7 @@ def argmax(log_probabilities: Array) -> Decisions:
 
 
 def activity(probabilities: Array, threshold: float) -> Decisions:
-    """(windows, frames, speakers) to who is active (`binarize`, onset and offset the same)."""
+    """Choose who is active, (windows, frames, speakers) (`binarize`, onset and offset the same)."""
     return Decisions(probabilities > threshold, np.abs(probabilities - threshold), "probability", TIE)
 
 
@@ -84,7 +84,7 @@ def speaker_count(active: Array, windows: SlidingWindow, frames: SlidingWindow) 
 
 
 def clean_frames(active: Array) -> Decisions:
-    """(windows, frames, speakers) to whose embedding is clustered, (windows, speakers) bool.
+    """Choose whose embedding is clustered: (windows, frames, speakers) to (windows, speakers) bool.
 
     The margin is in frames that the speaker has alone.
     """
@@ -95,7 +95,7 @@ def clean_frames(active: Array) -> Decisions:
 
 
 def cluster_cut(embeddings: Array, threshold: float, method: str) -> Decisions:
-    """(embeddings, dimension) to the number of clusters, (1,) (`AgglomerativeClustering.cluster`).
+    """Cut the tree: (embeddings, dimension) to the number of clusters, (1,) (`AgglomerativeClustering.cluster`).
 
     The margin is the distance of the nearest merge from the threshold.
     """

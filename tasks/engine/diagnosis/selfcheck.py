@@ -1,20 +1,20 @@
-"""Is this machine coherent? The shipped recording at several levels, on the accelerator and on the CPU.
+"""Self-check of a machine: diarize the shipped recording at several levels on its device and on the CPU, and compare.
 
-The answer depends on device, driver, libraries, models and arithmetic, and is kept under exactly those.
+The result depends on device, driver, libraries, models and arithmetic, and is kept under exactly those.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.constants import ASSUMED_FPS
 from tasks.engine.core.frames import FrameGrid
-from tasks.engine.core.timeline import timeline_of
+from tasks.engine.core.timeline import Timeline, timeline_of
 from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan, arithmetic_key
 from tasks.engine.gate.verdict import compare
@@ -24,19 +24,22 @@ from tasks.engine.media.sample import recording
 from tasks.engine.system.atomic import atomic_write_text
 from tasks.engine.system.environment import machine_settings
 
-if TYPE_CHECKING:
-    from tasks.engine.gate.drift_report import DriftReport
-
 LEVELS_DB = (0, -40, -80)
-"""As recorded, quiet, and where naive FP16 loses the speech."""
+"""Gains: as recorded, quiet, and where naive FP16 loses the speech."""
 
-GRID = FrameGrid(count=750, fps=ASSUMED_FPS)
-"""Thirty seconds of 25 frames each."""
+GRID = FrameGrid(count=int(30 * ASSUMED_FPS), fps=ASSUMED_FPS)
+"""Frames of the shipped recording, which lasts 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class LevelCheck:
-    """The gate's answer at one recording level."""
+    """The gate's answer at one recording level.
+
+    Attributes:
+        level_db: gain of the recording.
+        verdict: the gate's; `reference` or `reference_not_repeatable` where the plan is the reference's own.
+        sentence: the gate's, one line.
+    """
 
     level_db: int
     verdict: str
@@ -45,34 +48,42 @@ class LevelCheck:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """What was found about one device under one arithmetic."""
+    """Result for one device under one arithmetic.
+
+    Attributes:
+        device: as in the plan.
+        device_name: likewise.
+        precision: likewise.
+        verdict: the worst level's.
+        levels: the gate's answers; empty where the device gave nothing to compare.
+        cached: whether this was read from the cache.
+        note: why there is no comparison.
+        transient: whether the device merely had no memory just now. It may the next time, so this is not kept.
+    """
 
     device: str
     device_name: str
     precision: str
     verdict: str
-    """The worst level's."""
     levels: tuple[LevelCheck, ...]
     cached: bool = False
     note: str | None = None
-    """Why there is no comparison."""
     transient: bool = False
-    """Had the device no memory just now? It may the next time, so this is nothing to remember."""
 
     @property
     def passed(self) -> bool:
-        """May this device compute this way?"""
+        """Whether this device may compute this way."""
         return self.verdict in {Verdict.COHERENT, Verdict.REFERENCE}
 
     @property
     def outcome(self) -> str:
-        """In one word: passed, diverged, or failed where the device gave nothing to compare."""
+        """The result in one word: passed, diverged, or failed where the device gave nothing to compare."""
         if self.passed:
             return "passed"
         return "diverged" if self.levels else "failed"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form."""
+        """Convert to JSON types."""
         return asdict(self) | {
             "levels": [asdict(level) for level in self.levels],
             "passed": self.passed,
@@ -81,7 +92,7 @@ class SelfCheck:
 
 
 def check(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfCheck:
-    """Hold a plan against the reference at every level.
+    """Compare a plan with the reference at every level.
 
     Raises:
         DeviceError: the device failed.
@@ -93,15 +104,15 @@ def check(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer) -> SelfC
 
 
 def check_level(plan: DevicePlan, parameters: Parameters, diarizer: Diarizer, decibels: int) -> LevelCheck:
-    """One level: candidate against reference, or the reference against itself where the plan is the reference's."""
+    """Compare candidate and reference at one level; the reference with itself where the plan is the reference's."""
     samples = recording() * np.float32(10 ** (decibels / 20))
 
-    def on_frames(chosen: DevicePlan) -> Any:  # noqa: ANN401  # a timeline
-        found = diarizer(samples, chosen, parameters, lambda *_: None)
-        return timeline_of(found.turns, found.scores, GRID)
+    def timeline_under(device_plan: DevicePlan) -> Timeline:
+        diarization = diarizer(samples, device_plan, parameters, lambda *_: None)
+        return timeline_of(diarization.turns, diarization.scores, GRID)
 
-    report: DriftReport = compare(on_frames(plan.as_reference()), on_frames(plan))
-    verdict: Verdict = report.verdict
+    report = compare(timeline_under(plan.as_reference()), timeline_under(plan))
+    verdict = report.verdict
     if plan.is_reference:
         verdict = Verdict.REFERENCE if report.identical else Verdict.REFERENCE_NOT_REPEATABLE
     return LevelCheck(decibels, str(verdict), report.sentence)
@@ -113,7 +124,7 @@ def cache_folder() -> Path:
 
 
 def cache_path(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> Path:
-    """File of the answer for this device, driver, libraries, models and arithmetic."""
+    """Name the file of the result for this device, driver, libraries, models and arithmetic."""
     name = digest(
         {
             "engine": ENGINE_VERSION,
@@ -129,7 +140,7 @@ def cache_path(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> 
 
 
 def remembered(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> SelfCheck | None:
-    """The kept answer, or None where there is none that can be read."""
+    """Read the kept result; None where there is none that can be read."""
     try:
         content = json.loads(cache_path(plan, facts, models).read_text(encoding="utf-8"))
         levels = tuple(LevelCheck(**level) for level in content.pop("levels"))
@@ -141,22 +152,26 @@ def remembered(plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> 
 
 
 def remember(result: SelfCheck, plan: DevicePlan, facts: DeviceFacts, models: dict[str, str]) -> None:
-    """Keep an answer."""
+    """Keep a result.
+
+    Raises:
+        StorageError: the file could not be written.
+    """
     path = cache_path(plan, facts, models)
     path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, json.dumps(result.to_dict(), indent=2))
 
 
 Memory = Callable[[DevicePlan], SelfCheck | None]
-"""What is known about a plan."""
+"""Look up the kept result of a plan."""
 
 
 def degrade(plan: DevicePlan, known: Memory) -> DevicePlan:
-    """The plan, or the next safer one where a self-check found that this one diverges: FP32, then CPU."""
-    answer = known(plan)
-    if answer is None or answer.passed or plan.is_reference:
+    """Keep the plan, or take the next safer one where its self-check did not pass: FP32, then CPU."""
+    result = known(plan)
+    if result is None or result.passed or plan.is_reference:
         return plan
-    why = f"the self-check of {plan.precision} on {plan.device_name} ended in {answer.verdict}"
+    why = f"the self-check of {plan.precision} on {plan.device_name} ended in {result.verdict}"
     if plan.precision != "fp32":
         return degrade(replace(plan, precision="fp32", level="rms", reason=why), known)
     return replace(plan.on_cpu_instead(why), level="rms")

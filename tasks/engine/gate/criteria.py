@@ -13,8 +13,14 @@ from tasks.engine.gate.tolerance import Tolerance
 class Criterion:
     """One measurement against its limit.
 
-    name: as in `Tolerance`. value: None where it could not be measured, may be infinite.
-    strict: the value must be below the limit, else at most the limit.
+    Attributes:
+        name: of the limit, as in `Tolerance`.
+        title: of the limit, for people.
+        value: None where it could not be measured; may be infinite.
+        limit: finite, 0 or more.
+        unit: of value and limit; empty for a score, which has none.
+        strict: whether the value must be below the limit; at most the limit where False.
+        detail: where the value comes from, in one clause.
     """
 
     name: str
@@ -27,7 +33,7 @@ class Criterion:
 
     @property
     def passed(self) -> bool | None:
-        """Is the value within its limit? None where there is no value.
+        """Whether the value is within its limit; None where there is no value.
 
         No difference at all passes even a strict limit of 0: identical timelines are coherent under any tolerance.
         """
@@ -37,13 +43,13 @@ class Criterion:
 
     @property
     def excess(self) -> float:
-        """Value in limits: 1 at the limit, infinite over a limit of 0; 0 where there is no value."""
+        """The value in multiples of its limit: infinite over a limit of 0; 0 where there is no value."""
         if not self.value:
             return 0.0
         return self.value / self.limit if self.limit else math.inf
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form: infinity becomes null with a note."""
+        """Convert to JSON types: infinity becomes null with a note."""
         content = dataclasses.asdict(self) | {"passed": self.passed}
         if self.value is not None and math.isinf(self.value):
             content |= {"value": None, "note": "The value is infinite, which JSON cannot say."}
@@ -55,24 +61,30 @@ class Criterion:
 
 
 def criteria_of(agreement: Agreement, tolerance: Tolerance, threshold: float) -> tuple[Criterion, ...]:
-    """Every measurement beside its limit, in the order of `Tolerance`."""
-    found = _found(agreement, threshold)
+    """Put every measurement beside its limit, in the order of `Tolerance`.
+
+    Args:
+        agreement: the measurements.
+        tolerance: the limits.
+        threshold: speech score of the decision, 0 to 1; named in the detail about ties.
+    """
+    measured = _values(agreement, threshold)
     return tuple(
         Criterion(
             name=limit.name,
             title=limit.metadata["title"],
-            value=found[limit.name][0],
+            value=measured[limit.name][0],
             limit=getattr(tolerance, limit.name),
             unit=limit.metadata["unit"],
             strict=limit.metadata["strict"],
-            detail=found[limit.name][1],
+            detail=measured[limit.name][1],
         )
         for limit in dataclasses.fields(tolerance)
     )
 
 
-def _found(agreement: Agreement, threshold: float) -> dict[str, tuple[float | None, str]]:
-    """Value and detail of each criterion."""
+def _values(agreement: Agreement, threshold: float) -> dict[str, tuple[float | None, str]]:
+    """Value and detail of each criterion, by name."""
     speakers, stretch = agreement.speakers, agreement.worst_stretch
     counts = f"reference {speakers.reference_count}, candidate {speakers.candidate_count}"
     return {
@@ -82,15 +94,15 @@ def _found(agreement: Agreement, threshold: float) -> dict[str, tuple[float | No
             f"reference {agreement.reference_percent:.4g} %, candidate {agreement.candidate_percent:.4g} %",
         ),
         "flipped_frames_percent": (agreement.flipped_percent, _flip_detail(agreement, threshold)),
-        "worst_stretch_percent": (stretch.percent, _where(stretch)),
-        "der_percent": (speakers.der.worse, _both_ways(*speakers.der)),
-        "jer_percent": (speakers.jer.worse, _both_ways(*speakers.jer)),
+        "worst_stretch_percent": (stretch.percent, _stretch_detail(stretch)),
+        "der_percent": (speakers.der.worse, _directions_detail(*speakers.der)),
+        "jer_percent": (speakers.jer.worse, _directions_detail(*speakers.jer)),
         "speaker_count_difference": (float(abs(speakers.reference_count - speakers.candidate_count)), counts),
-        **_found_scores(agreement),
+        **_score_values(agreement),
     }
 
 
-def _found_scores(agreement: Agreement) -> dict[str, tuple[float | None, str]]:
+def _score_values(agreement: Agreement) -> dict[str, tuple[float | None, str]]:
     scores = agreement.scores
     if scores is None:
         missing = (None, "not measured: a side has no speech scores")
@@ -101,7 +113,7 @@ def _found_scores(agreement: Agreement) -> dict[str, tuple[float | None, str]]:
     }
 
 
-def _where(stretch: Stretch) -> str:
+def _stretch_detail(stretch: Stretch) -> str:
     frames = f"frames {stretch.first_frame} to {stretch.last_frame}"
     return f"from {stretch.start_sec:.2f} s to {stretch.end_sec:.2f} s, {frames}"
 
@@ -118,7 +130,7 @@ def _flip_detail(agreement: Agreement, threshold: float) -> str:
     return f"{counted}, {agreement.scores.ties} of them ties within {TIE:g} of {threshold:g} on both sides"
 
 
-def _both_ways(forth: float, back: float) -> str:
+def _directions_detail(forth: float, back: float) -> str:
     return f"candidate against reference {forth:.4g} %, the other way {back:.4g} %"
 
 

@@ -1,4 +1,4 @@
-"""What a comparison found, in a form for people, files and programs."""
+"""The result of a comparison, in a form for people, files and programs."""
 
 import dataclasses
 import json
@@ -18,10 +18,15 @@ SCHEMA_VERSION = 1
 class DriftReport:
     """The verdict and everything it rests on.
 
-    reason: one sentence where no criterion speaks (not comparable, unverified…).
-    notes: what could not be checked, and what the files say against themselves.
-    localisation: the first stage that diverged, where that was looked for.
-    flips: the hard decisions that differ around the worst stretch, kind by kind, where they were looked at.
+    Attributes:
+        verdict: what was decided.
+        tolerance: the limits.
+        criteria: every measurement beside its limit; empty where nothing was compared.
+        reason: one sentence where no criterion speaks (not comparable, unverified…).
+        notes: what could not be checked, and where the files contradict themselves.
+        agreement: the measurements; None where nothing was compared.
+        localization: the first stage that diverged, where it was searched for.
+        flips: the hard decisions that differ around the worst stretch, by kind, where they were computed.
     """
 
     verdict: Verdict
@@ -30,7 +35,7 @@ class DriftReport:
     reason: str | None = None
     notes: tuple[str, ...] = ()
     agreement: Agreement | None = None
-    localisation: Localization | None = None
+    localization: Localization | None = None
     flips: tuple[Flips, ...] = ()
 
     @property
@@ -40,7 +45,7 @@ class DriftReport:
 
     @property
     def identical(self) -> bool:
-        """Compared, and no difference at all in anything that could be measured."""
+        """Whether the sides were compared and differ in nothing that could be measured."""
         measured = [criterion.value for criterion in self.criteria if criterion.value is not None]
         return bool(measured) and not any(measured)
 
@@ -56,14 +61,14 @@ class DriftReport:
             return f"{self.verdict}: {self.reason}"
         if self.worst is None:
             measured = [criterion for criterion in self.criteria if criterion.passed is not None]
-            closest = max(measured, key=lambda criterion: criterion.excess, default=None)
-            nearest = f", the closest: {closest}" if closest and closest.excess else ", no difference"
-            return f"{self.verdict}: {len(measured)} of {len(self.criteria)} criteria measured and passed{nearest}."
+            nearest = max(measured, key=lambda criterion: criterion.excess, default=None)
+            margin = f", the closest: {nearest}" if nearest and nearest.excess else ", no difference"
+            return f"{self.verdict}: {len(measured)} of {len(self.criteria)} criteria measured and passed{margin}."
         count = f"{len(self.failed)} of {len(self.criteria)} criteria failed, the worst"
         return f"{self.verdict}: {count}: {self.worst}; {self.worst.detail}."
 
     def criterion(self, name: str) -> Criterion:
-        """The criterion of that name.
+        """Look a criterion up by name.
 
         Raises:
             KeyError: there is none, because the verdict was reached without comparing.
@@ -71,7 +76,7 @@ class DriftReport:
         return {criterion.name: criterion for criterion in self.criteria}[name]
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form."""
+        """Convert to JSON types; the content of `drift.json`."""
         scores = self.agreement.scores if self.agreement else None
         return {
             "schema_version": SCHEMA_VERSION,
@@ -85,12 +90,12 @@ class DriftReport:
             "ties": scores.ties if scores else None,
             "worst_stretch": self.agreement.worst_stretch._asdict() if self.agreement else None,
             "speaker_mapping": self.agreement.speakers.mapping if self.agreement else None,
-            "localisation": self.localisation.to_dict() if self.localisation else None,
+            "localisation": self.localization.to_dict() if self.localization else None,
             "decisions": [flips.to_dict() for flips in self.flips],
             "tolerance": dataclasses.asdict(self.tolerance),
             "notes": list(self.notes),
         }
 
     def to_json(self) -> str:
-        """The same as text."""
+        """Serialize as JSON text."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=2)

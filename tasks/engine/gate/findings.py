@@ -1,4 +1,4 @@
-"""What a diagnosis found, as plain results that a drift report carries."""
+"""Results of a diagnosis, as plain data that a drift report carries."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,12 +8,18 @@ from tasks.engine.core.stages import Stage
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """The choices of one kind that differ between reference and candidate.
+    """The hard decisions of one kind that differ between reference and candidate.
 
-    total: choices that were made. differing: that differ. ties: of those, no decision on either side.
-    clearest: the largest margin, on its weaker side, of a choice that differs: None where none does, or where the two
-    sides had different things to decide on.
-    closest: the smallest margin of any choice, reference and candidate.
+    Attributes:
+        kind: of the decision, such as "class of a frame".
+        total: decisions that were made.
+        differing: decisions that differ.
+        ties: of those, the ones within `tie` on both sides.
+        clearest: the largest margin, on its weaker side, of a decision that differs; None where none does, or where
+            the two sides had different things to decide on.
+        closest: the smallest margin of any decision, (reference, candidate).
+        unit: of the margins.
+        tie: largest margin that counts as undecided.
     """
 
     kind: str
@@ -27,7 +33,7 @@ class Flips:
 
     @property
     def defects(self) -> int:
-        """Choices that differ although they were clear on a side: rounding does not explain them."""
+        """Decisions that differ although they were clear on a side: rounding does not explain them."""
         return self.differing - self.ties
 
     def __str__(self) -> str:
@@ -37,17 +43,22 @@ class Flips:
         return f"{self.kind}: {self.differing} of {self.total} differ, {self.ties} of them ties{clear}"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form."""
+        """Convert to JSON types."""
         return {**asdict(self), "closest": list(self.closest), "sentence": str(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How far one stage's outputs are apart.
+    """The distance between both sides' outputs of one stage.
 
-    largest: largest absolute difference; None where the shapes differ. share: of the values that differ, 0 to 1.
-    window: where the largest difference is; seconds: when that window (or sample) begins.
-    drifts: does the reference drift when it is given this side's outputs up to here? None where not tried.
+    Attributes:
+        stage: whose outputs these are.
+        largest: largest absolute difference; None where the shapes differ.
+        share: of the values that differ, 0 to 1.
+        window: index of the window with the largest difference; None where nothing differs, and for samples.
+        seconds: when that window, or sample, begins; None where nothing differs.
+        drifts: whether the reference drifts when it is given the candidate's outputs up to this stage; None where
+            that was not tried.
     """
 
     stage: Stage
@@ -60,29 +71,38 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Localization:
-    """The first stage that diverged, the numbers of every stage up to it, and what to do about it."""
+    """The first stage that diverged.
+
+    Attributes:
+        stage: the one that diverged.
+        differences: of every stage up to it, in order of computation.
+        advice: what to do about it, in one or two sentences.
+    """
 
     stage: Stage
     differences: tuple[Difference, ...]
     advice: str
 
     @property
+    def difference(self) -> Difference | None:
+        """The difference of the stage that diverged; None where its outputs were not compared (frame mapping)."""
+        return next((difference for difference in self.differences if difference.stage is self.stage), None)
+
+    @property
     def sentence(self) -> str:
         """One line: stage, place, numbers, advice."""
-        found = next((one for one in self.differences if one.stage is self.stage), None)
-        if found is None or found.seconds is None:
+        own = self.difference
+        if own is None or own.seconds is None:
             return f"first diverged: {self.stage}. {self.advice}"
-        where = (
-            f"at {found.seconds:.1f} s" if found.window is None else f"window {found.window} ({found.seconds:.1f} s)"
-        )
-        size = "other shapes" if found.largest is None else f"largest difference {found.largest:.3g}"
-        return f"first diverged: {self.stage}, {where}, {size}, {100 * found.share:.3g} % of values. {self.advice}"
+        where = f"at {own.seconds:.1f} s" if own.window is None else f"window {own.window} ({own.seconds:.1f} s)"
+        size = "other shapes" if own.largest is None else f"largest difference {own.largest:.3g}"
+        return f"first diverged: {self.stage}, {where}, {size}, {100 * own.share:.3g} % of values. {self.advice}"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe form."""
+        """Convert to JSON types."""
         return {
             "stage": str(self.stage),
             "sentence": self.sentence,
             "advice": self.advice,
-            "differences": [asdict(one) | {"stage": str(one.stage)} for one in self.differences],
+            "differences": [asdict(entry) | {"stage": str(entry.stage)} for entry in self.differences],
         }

@@ -1,4 +1,4 @@
-"""How far two timelines of the same frames lie apart: measurements only, no limits.
+"""The differences between two timelines of the same frames: measurements only, no limits.
 
 Everything is symmetric: exchanging the two timelines changes no value, only which side a detail speaks of.
 """
@@ -14,14 +14,22 @@ from tasks.engine.core.timeline import Timeline
 from tasks.engine.gate.speakers import SpeakerAgreement, compare_speakers
 
 TIE = 1e-3
-"""A score this close to the threshold is no decision."""
+"""Largest distance of a speech score (0 to 1) from the threshold that counts as undecided."""
 
 _FLOAT32_DECIMALS = 6
 """Scores are float32: differences of digits beyond these are noise, which must not decide at a limit."""
 
 
 class Stretch(NamedTuple):
-    """The window of frames in which most of them differ."""
+    """The window of `STRETCH_SEC` in which most frames differ.
+
+    Attributes:
+        percent: of the window's frames that differ, 0 to 100.
+        start_sec: when its first frame shows.
+        end_sec: when its last frame ends.
+        first_frame: counted from 1.
+        last_frame: counted from 1, the last one inside.
+    """
 
     percent: float
     start_sec: float
@@ -31,24 +39,44 @@ class Stretch(NamedTuple):
 
 
 class ScoreAgreement(NamedTuple):
-    """Differences of the speech scores, 0 to 1."""
+    """Absolute differences of the speech scores, 0 to 1.
+
+    Attributes:
+        largest: of any frame.
+        largest_frame: where it is, counted from 1.
+        p99: 99th percentile, nearest rank.
+        ties: flipped frames whose scores lie within `TIE` of the threshold on both sides.
+    """
 
     largest: float
     largest_frame: int
     p99: float
     ties: int
-    """Flipped frames whose scores lie within `TIE` of the threshold on both sides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """All measurements between a reference and a candidate. Percentages are 0 to 100."""
+    """All measurements between a reference and a candidate. Percentages are 0 to 100.
+
+    Attributes:
+        frames: compared.
+        first_reference_sec: start of the reference's first frame with speech; None where it has none.
+        first_candidate_sec: likewise of the candidate, on the reference's clock.
+        first_offset_sec: distance between the two; infinite where only one side has speech.
+        reference_percent: of the reference's frames that have speech.
+        candidate_percent: of the candidate's.
+        percent_difference: distance between the two, in points.
+        flipped: frames that have speech on one side only.
+        flipped_percent: of all frames.
+        worst_stretch: where most frames are flipped.
+        speakers: error rates and mapping.
+        scores: differences of the speech scores; None where a side has none.
+    """
 
     frames: int
     first_reference_sec: float | None
     first_candidate_sec: float | None
     first_offset_sec: float
-    """Infinite where only one side has speech."""
     reference_percent: float
     candidate_percent: float
     percent_difference: float
@@ -57,19 +85,24 @@ class Agreement:
     worst_stretch: Stretch
     speakers: SpeakerAgreement
     scores: ScoreAgreement | None
-    """None where a side has no scores."""
 
 
 def measure(reference: Timeline, candidate: Timeline, threshold: float = 0.5) -> Agreement:
     """Measure two timelines that share frame count and rate, and have at least one frame.
 
-    threshold: score at which a frame is speech.
+    Args:
+        reference: whose clock is used.
+        candidate: what is held against it.
+        threshold: speech score at which a frame is speech, 0 to 1.
     """
     flips = reference.speech != candidate.speech
     flipped = int(np.count_nonzero(flips))
     speech = int(np.count_nonzero(reference.speech)), int(np.count_nonzero(candidate.speech))
     # Both sides on the reference's clock: the same frame is the same instant.
-    first = _first(reference.speech, reference.timecodes), _first(candidate.speech, reference.timecodes)
+    first = (
+        _first_speech_sec(reference.speech, reference.timecodes),
+        _first_speech_sec(candidate.speech, reference.timecodes),
+    )
     return Agreement(
         frames=len(flips),
         first_reference_sec=first[0],
@@ -80,32 +113,21 @@ def measure(reference: Timeline, candidate: Timeline, threshold: float = 0.5) ->
         percent_difference=_percent(abs(speech[0] - speech[1]), len(flips)),
         flipped=flipped,
         flipped_percent=_percent(flipped, len(flips)),
-        worst_stretch=_worst_stretch(flips, reference),
+        worst_stretch=worst_stretch(flips, reference),
         speakers=compare_speakers(reference.voices(), candidate.voices()),
         scores=_compare_scores(reference.scores, candidate.scores, flips, threshold),
     )
 
 
-def _percent(part: int, whole: int) -> float:
-    # One division of whole numbers: 5 of 1000 is 0.5 and not 0.5000000001, so that a value at its limit is at it.
-    return 100 * part / whole
+def worst_stretch(differing: NDArray[np.bool_], clock: Timeline) -> Stretch:
+    """Find the window of `STRETCH_SEC` in which most frames differ; the first of equals.
 
-
-def _first(speech: NDArray[np.bool_], timecodes: NDArray[np.float64]) -> float | None:
-    """Seconds of the first frame with speech."""
-    return float(timecodes[np.argmax(speech)]) if speech.any() else None
-
-
-def _offset(first: float | None, second: float | None) -> float:
-    if first is None or second is None:
-        return 0.0 if first is second else float("inf")
-    return abs(first - second)
-
-
-def _worst_stretch(flips: NDArray[np.bool_], clock: Timeline) -> Stretch:
-    """The 30 s window, at the average rate, with most flips; the first of equals; a shorter video is one window."""
-    width = min(max(round(STRETCH_SEC * clock.fps), 1), len(flips))
-    total = np.append(0, np.cumsum(flips))
+    Args:
+        differing: (frames,) bool, at least one frame.
+        clock: gives the frames' times, and with its average rate the window's width. A shorter video is one window.
+    """
+    width = min(max(round(STRETCH_SEC * clock.fps), 1), len(differing))
+    total = np.append(0, np.cumsum(differing))
     inside = total[width:] - total[:-width]
     first = int(np.argmax(inside))
     last = first + width - 1
@@ -116,6 +138,22 @@ def _worst_stretch(flips: NDArray[np.bool_], clock: Timeline) -> Stretch:
         first_frame=first + 1,
         last_frame=last + 1,
     )
+
+
+def _percent(part: int, whole: int) -> float:
+    # One division of whole numbers: 5 of 1000 is 0.5 and not 0.5000000001, so that a value at its limit is at it.
+    return 100 * part / whole
+
+
+def _first_speech_sec(speech: NDArray[np.bool_], timecodes: NDArray[np.float64]) -> float | None:
+    """Start of the first frame with speech; None where there is none."""
+    return float(timecodes[np.argmax(speech)]) if speech.any() else None
+
+
+def _offset(first: float | None, second: float | None) -> float:
+    if first is None or second is None:
+        return 0.0 if first is second else float("inf")
+    return abs(first - second)
 
 
 def _compare_scores(

@@ -1,5 +1,7 @@
 """DER and JER between two sets of speakers on the same frames, in both directions.
 
+DER, the diarization error rate: NIST, The 2009 (RT-09) Rich Transcription Meeting Recognition Evaluation Plan.
+JER, the Jaccard error rate: Ryant et al., The Second DIHARD Diarization Challenge (DIHARD II), arXiv:1906.07839.
 Definitions as in pyannote.metrics and dscore, at collar 0 and with overlapping speech scored. Both rates depend on
 which side is called the reference: DER divides by its speech, JER averages over its speakers and does not see
 speakers that only the other side has. So both directions are computed, and the worse counts.
@@ -14,11 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Voices: TypeAlias = tuple[Sequence[str], NDArray[np.bool_]]
-"""Names, and (n, V) activity with one column per name, none of them empty."""
+"""V names, and (frames, V) activity with one column per name, none of them empty."""
 
 
 class Directions(NamedTuple):
-    """A rate in percent, scored both ways."""
+    """An error rate in percent, scored both ways.
+
+    Attributes:
+        candidate_against_reference: the usual direction.
+        reference_against_candidate: with the sides exchanged.
+    """
 
     candidate_against_reference: float
     reference_against_candidate: float
@@ -31,18 +38,25 @@ class Directions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SpeakerAgreement:
-    """What the comparison of speakers found; rates in percent."""
+    """Agreement of two sets of speakers; rates in percent.
+
+    Attributes:
+        der: diarization error rate.
+        jer: Jaccard error rate.
+        reference_count: speakers of the reference.
+        candidate_count: speakers of the candidate.
+        mapping: reference speaker to candidate speaker, for those who were paired.
+    """
 
     der: Directions
     jer: Directions
     reference_count: int
     candidate_count: int
     mapping: dict[str, str]
-    """Reference speaker to candidate speaker, for those who were paired."""
 
 
 def compare_speakers(reference: Voices, candidate: Voices) -> SpeakerAgreement:
-    """Pair the speakers so that they share as many frames as possible, and score what is left."""
+    """Pair the speakers so that they share as many frames as possible, and score the rest as errors."""
     names, active = reference[0], np.asfortranarray(reference[1])
     other_names, other_active = candidate[0], np.asfortranarray(candidate[1])
     speech, other_speech = _frames_of(active), _frames_of(other_active)
@@ -65,11 +79,14 @@ def compare_speakers(reference: Voices, candidate: Voices) -> SpeakerAgreement:
 
 
 def best_pairs(shared: NDArray[np.int64], jaccard: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """One-to-one pairs (row, column) with the largest sum of shared frames, pairs that share nothing left out.
+    """Assign one-to-one pairs (row, column) with the largest sum of shared frames; pairs that share none are left out.
 
-    shared: (R, C) frames in which both speak. jaccard: (R, C) the same over the union, 0 to 1.
     Of assignments that share equally many frames the one with the larger sum of ``jaccard`` is taken, so that the
-    result does not hang on the order of the speakers.
+    result does not depend on the order of the speakers.
+
+    Args:
+        shared: (R, C) frames in which both speak.
+        jaccard: (R, C) the same over the union, 0 to 1.
     """
     # All of jaccard together weighs less than one frame.
     weight = np.asarray(shared + jaccard / (min(shared.shape, default=0) + 1), np.float64)
@@ -84,31 +101,31 @@ def best_pairs(shared: NDArray[np.int64], jaccard: NDArray[np.float64]) -> list[
 
 
 def _obvious_pairs(weight: NDArray[np.float64]) -> list[tuple[int, int]] | None:
-    """The assignment that gives every row, or every column, its own maximum: no assignment can have more."""
-    for matrix, turned in ((weight, False), (weight.T, True)):
+    """Find the assignment that gives every row, or every column, its own maximum: no assignment can have more."""
+    for matrix, transposed in ((weight, False), (weight.T, True)):
         if not matrix.size:
             return []
         rows = np.flatnonzero(matrix.max(axis=1) > 0)
         choice = matrix[rows].argmax(axis=1)
         if len(set(choice.tolist())) == len(rows):
             pairs = zip(rows.tolist(), choice.tolist(), strict=True)
-            return [(column, row) if turned else (row, column) for row, column in pairs]
+            return [(column, row) if transposed else (row, column) for row, column in pairs]
     return None
 
 
 def _frames_of(active: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(V,) frames of each speaker."""
+    """Count the (V,) frames of each speaker."""
     return np.array([np.count_nonzero(column) for column in active.T], dtype=np.int64)
 
 
 def _shared_frames(active: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(R, C) frames in which both speak. Counted exactly, column by column: floats would round long videos."""
-    counts = [[np.count_nonzero(one & two) for two in other.T] for one in active.T]
+    """Count the (R, C) frames in which both speak, column by column: a product of floats would round long videos."""
+    counts = [[np.count_nonzero(frames & other_frames) for other_frames in other.T] for frames in active.T]
     return np.array(counts, dtype=np.int64).reshape(active.shape[1], other.shape[1])
 
 
 def _voices_per_frame(active: NDArray[np.bool_]) -> NDArray[np.int16]:
-    """(n,) number of speakers in each frame."""
+    """Count the speakers in each frame, (frames,)."""
     voices = np.zeros(len(active), dtype=np.int16)
     for column in active.T:
         voices += column
@@ -122,7 +139,7 @@ def _der(wrong: int, speech: int) -> float:
 
 
 def _jer(overlap: Fraction, speakers: int, others: int) -> float:
-    """1 minus the mean Jaccard index of the speakers; one without partner counts fully wrong."""
+    """100 times 1 minus the mean Jaccard index of the speakers; one without partner counts fully wrong."""
     if not speakers:
         return 100.0 if others else 0.0
     return float(100 * (1 - overlap / speakers))

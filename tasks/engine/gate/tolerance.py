@@ -10,7 +10,7 @@ from tasks.engine.core.errors import UsageError
 
 
 def _limit(default: float, unit: str, title: str, *, strict: bool = False) -> Any:  # noqa: ANN401  # as dataclasses.field
-    """A limit: the value must be below it where ``strict``, else at most it."""
+    """Declare a limit: the value must be below it where ``strict``, else at most it."""
     return dataclasses.field(default=default, metadata={"unit": unit, "title": title, "strict": strict})
 
 
@@ -18,36 +18,30 @@ def _limit(default: float, unit: str, title: str, *, strict: bool = False) -> An
 class Tolerance:
     """One limit per criterion; a criterion and its limit share their name.
 
+    Attributes:
+        first_detection_offset_sec: distance between the first speech of either side. The users' acceptance rule.
+        speech_percent_difference: difference of the percentages of frames with speech. The users' acceptance rule.
+        flipped_frames_percent: percentages can agree while frames do not.
+        worst_stretch_percent: a local failure must not hide in the whole.
+        der_percent: diarization error rate, collar 0, best speaker mapping. Speaker coherence.
+        jer_percent: Jaccard error rate likewise. Sees a lost minor speaker that DER forgives.
+        speaker_count_difference: plus or minus one is not identical.
+        max_score_difference: largest difference of the speech scores of a frame. Sees drift before a decision flips.
+        p99_score_difference: the difference that 99 % of the frames do not exceed.
+
     Raises:
         UsageError: a limit that is negative or not finite.
     """
 
     first_detection_offset_sec: float = _limit(2.0, "s", "first detection offset", strict=True)
-    """Distance between the first speech of either side. The users' acceptance rule."""
-
     speech_percent_difference: float = _limit(5.0, "points", "speech percentage difference", strict=True)
-    """Difference of the percentages of frames with speech. The users' acceptance rule."""
-
     flipped_frames_percent: float = _limit(0.5, "%", "frames that differ in is_speech_present")
-    """Percentages can agree while frames do not."""
-
     worst_stretch_percent: float = _limit(5.0, "%", "differing frames in the worst 30 s stretch")
-    """A local failure must not hide in the whole."""
-
     der_percent: float = _limit(1.0, "%", "DER, the worse of both directions")
-    """Diarization error rate, collar 0, best speaker mapping. Speaker coherence."""
-
     jer_percent: float = _limit(2.0, "%", "JER, the worse of both directions")
-    """Jaccard error rate likewise. Sees a lost minor speaker that DER forgives."""
-
     speaker_count_difference: float = _limit(0.0, "speakers", "speaker count difference")
-    """Plus or minus one is not identical."""
-
     max_score_difference: float = _limit(0.25, "", "largest score difference")
-    """Largest difference of the speech scores of a frame. Sees drift before a decision flips."""
-
     p99_score_difference: float = _limit(0.02, "", "99th percentile of the score differences")
-    """The difference that 99 % of the frames do not exceed."""
 
     def __post_init__(self) -> None:
         for name, limit in dataclasses.asdict(self).items():
@@ -55,7 +49,7 @@ class Tolerance:
                 raise UsageError(f"{name}={limit!r} is not a limit: a finite number of 0 or more would be.")
 
     def replace_from(self, assignments: Iterable[str]) -> "Tolerance":
-        """A copy with the limits given as ``NAME=VALUE``; of two for the same name the later holds.
+        """Copy with the limits given as ``NAME=VALUE``; of two for the same name the later holds.
 
         Raises:
             UsageError: another form, an unknown name (the known ones are listed), or no usable number.

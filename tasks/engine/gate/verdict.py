@@ -22,13 +22,16 @@ SAME_RATE = Fraction(1, 100_000)
 def compare(
     reference: Timeline, candidate: Timeline, tolerance: Tolerance | None = None, threshold: float = 0.5
 ) -> DriftReport:
-    """Hold a candidate against its reference.
+    """Decide whether a candidate agrees with its reference.
 
-    tolerance: the limits, the default ones where None.
-    threshold: speech score at which a frame is speech; it only says which flipped frames are ties.
+    Args:
+        reference: what is trusted.
+        candidate: what is judged.
+        tolerance: the limits, the default ones where None.
+        threshold: speech score at which a frame is speech, 0 to 1; it only says which flipped frames are ties.
     """
     tolerance = tolerance or Tolerance()
-    notes = _notes(reference, candidate)
+    notes = _remarks(reference, candidate)
     reason = _obstacle(reference, candidate)
     if reason:
         return DriftReport(Verdict.NOT_COMPARABLE, tolerance, reason=reason, notes=notes)
@@ -45,8 +48,8 @@ def compare(
 
 
 def _obstacle(reference: Timeline, candidate: Timeline) -> str | None:
-    """Why the two cannot be compared, or None."""
-    audio = _audio(reference), _audio(candidate)
+    """Say why the two cannot be compared, or None."""
+    audio = _audio_sha256(reference), _audio_sha256(candidate)
     if None not in audio and audio[0] != audio[1]:
         return f"They come from different audio: sha256 of the samples {audio[0]} and {audio[1]}."
     if reference.frames != candidate.frames:
@@ -59,13 +62,15 @@ def _obstacle(reference: Timeline, candidate: Timeline) -> str | None:
     return _not_finite("reference", reference) or _not_finite("candidate", candidate)
 
 
-def _audio(timeline: Timeline) -> str | None:
+def _audio_sha256(timeline: Timeline) -> str | None:
+    """Read the checksum of the samples that a timeline says it comes from; None where it does not say."""
     source = timeline.metadata.get("source")
     stated = source.get("samples_sha256") if isinstance(source, dict) else None
     return str(stated) if stated else None
 
 
 def _not_finite(side: str, timeline: Timeline) -> str | None:
+    """Name the first column of a side that holds NaN or infinity, or None."""
     columns = {"timecode_sec": timeline.timecodes, "speech_score": timeline.scores}
     for name, values in columns.items():
         broken = np.flatnonzero(~np.isfinite(values)) if values is not None else np.empty(0, np.int64)
@@ -75,32 +80,31 @@ def _not_finite(side: str, timeline: Timeline) -> str | None:
     return None
 
 
-def _notes(reference: Timeline, candidate: Timeline) -> tuple[str, ...]:
-    """What a reader should know beside the criteria."""
-    notes = []
+def _remarks(reference: Timeline, candidate: Timeline) -> tuple[str, ...]:
+    """Say what a reader should know beside the criteria."""
+    remarks = []
     sides = (("reference", reference), ("candidate", candidate))
-    silent = " and ".join(side for side, timeline in sides if _audio(timeline) is None)
+    silent = " and ".join(side for side, timeline in sides if _audio_sha256(timeline) is None)
     if silent:
-        notes.append(f"That both come from the same audio could not be checked: no sha256 of it in the {silent}.")
+        remarks.append(f"That both come from the same audio could not be checked: no sha256 of it in the {silent}.")
     for side, timeline in sides:
         voices = np.count_nonzero(timeline.active, axis=1)
         contradictions = np.count_nonzero((voices != timeline.count) | ((voices > 0) & ~timeline.speech))
         if contradictions:
-            notes.append(f"The {side} contradicts itself in {contradictions} frames: count, labels and speech differ.")
+            remarks.append(
+                f"The {side} contradicts itself in {contradictions} frames: count, labels and speech differ."
+            )
     if reference.frames == candidate.frames:
         with np.errstate(invalid="ignore"):  # infinities are reported as the reason not to compare
             apart = np.abs(reference.timecodes - candidate.timecodes)
         shifted = np.count_nonzero(apart > float(1 / reference.fps) / 2)
         if shifted:
-            notes.append(
+            remarks.append(
                 f"Timecodes differ in {shifted} frames; frames are compared by number, on the reference's clock."
             )
-    return tuple(notes)
+    return tuple(remarks)
 
 
 def _unmeasured(criteria: tuple[Criterion, ...]) -> tuple[str, ...]:
     names = [criterion.name for criterion in criteria if criterion.passed is None]
     return (f"Not measured, neither passed nor failed: {', '.join(names)}.",) if names else ()
-
-
-__all__ = ["Criterion", "DriftReport", "Verdict", "compare"]

@@ -1,8 +1,7 @@
-"""How published files and the folder beside them are called."""
+"""Names of published files, and of the folder beside them."""
 
 MANIFEST = "_step4.json"
-"""What the name of a manifest ends with."""
-
+"""End of a manifest's name; it begins with the stem of the video's."""
 
 WORKSPACE = ".step4"
-"""Folder beside the published files that holds everything not published: staging, finished inferences, refusals."""
+"""Folder beside the published files for everything not published: staging, finished inferences, refusals."""

@@ -1,8 +1,8 @@
-"""Puts a set of files in the place of an earlier set. A manifest that is in place is true at every instant.
+"""Replace a set of published files by another. A manifest that is in place is true at every instant.
 
-All new files, the manifest too, were written and synced before: here names change, and nothing needs space. The old
-manifest goes first and the new one comes last, so that a reader meets the old set, none, or the new one; the old files
-wait aside until then, and come back when anything fails, or at the next start when the process was killed.
+All new files, the manifest too, were written and synced before: here names change, and no space is needed. The old
+manifest is moved first and the new one last, so that a reader finds the old set, none, or the new one. The old files
+are kept aside until then, and are restored when anything fails, or at the next start when the process was killed.
 """
 
 import shutil
@@ -19,10 +19,10 @@ def swap(files: Mapping[Path, Path], obsolete: Iterable[Path], aside: Path) -> N
     Args:
         files: staged path to public path; the manifest last. All in one folder, on the file system of `aside`.
         obsolete: public names of earlier files that the new set no longer has.
-        aside: folder where the earlier files wait.
+        aside: folder for the earlier files until the swap is complete.
 
     Raises:
-        OSError: a name could not be changed; the earlier files are back in place.
+        OSError: a name could not be changed; the earlier files are restored.
         StorageError: `aside` could not be made.
     """
     disk = disk_in_force()
@@ -45,10 +45,15 @@ def swap(files: Mapping[Path, Path], obsolete: Iterable[Path], aside: Path) -> N
 
 
 def restore(aside: Path, manifest: Path) -> None:
-    """Undo a switch that was cut short, or clear up after one that was not; for the holder of the clip's lock."""
-    waiting = sorted(aside.glob("*"), key=lambda path: path.name == manifest.name) if aside.is_dir() else []
+    """Undo a swap that was interrupted, or remove what a complete one left; for the holder of the video's lock.
+
+    Args:
+        aside: as given to `swap`.
+        manifest: public name of the manifest.
+    """
+    kept = sorted(aside.glob("*"), key=lambda path: path.name == manifest.name) if aside.is_dir() else []
     if not manifest.exists():
-        for path in waiting:
+        for path in kept:
             path.replace(manifest.parent / path.name)
     shutil.rmtree(aside, ignore_errors=True)
     with suppress(OSError):

@@ -1,1 +1,1 @@
-"""A page to look at: one timeline, or a candidate above its reference, in one HTML file that needs no network."""
+"""The report page: one timeline, or a candidate above its reference, in one HTML file that needs no network."""

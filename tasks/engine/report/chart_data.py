@@ -1,4 +1,4 @@
-"""What the page draws, as small as it can be sent: runs of frames, and long series packed for the browser."""
+"""Data of the charts, as small as it can be sent: runs of frames, and long series packed for the browser."""
 
 import base64
 import zlib
@@ -9,86 +9,103 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.core.constants import STRETCH_SEC
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline
+from tasks.engine.gate.measurements import Stretch, worst_stretch
 
-STRETCHES = 8
-"""Places listed on the page."""
+MAX_PLACES = 8
+"""Most places listed on the page."""
 
-MAX_BUCKETS = 1 << 19
 BUCKET_SEC = 0.01
-"""The waveform is the lowest and highest sample of each bucket: 10 ms, longer where the recording is long."""
+"""The waveform is the lowest and highest sample of each bucket, longer where the recording is long."""
+MAX_BUCKETS = 1 << 19
+"""Most buckets of one waveform."""
 
 SCORE_STEPS = 10_000
+"""Scores are sent as whole multiples of 1 / SCORE_STEPS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stretch of frames worth looking at, counted from 1; flipped: how many of them differ."""
+    """A stretch worth looking at.
 
-    first: int
-    last: int
-    start_sec: float
-    end_sec: float
-    flipped: int
+    Attributes:
+        stretch: frames and times.
+        differing: how many of its frames differ, in speech or in who speaks.
+    """
+
+    stretch: Stretch
+    differing: int
 
 
 def runs(active: NDArray[np.bool_]) -> list[list[int]]:
-    """[first, stop) of each run of true values, counted from 0."""
+    """List [first, stop) of each run of true values, counted from 0."""
     edges: list[list[int]] = np.flatnonzero(np.diff(active, prepend=False, append=False)).reshape(-1, 2).tolist()
     return edges
 
 
 def lanes(reference: Timeline | None, candidate: Timeline, mapping: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One lane per speaker: names and runs of either side, paired as the comparison paired them."""
-    names, active = candidate.voices()
-    own = {name: runs(active[:, column]) for column, name in enumerate(names)}
-    names, active = reference.voices() if reference else ((), np.zeros((0, 0), bool))
-    trusted = {name: runs(active[:, column]) for column, name in enumerate(names)}
-    found = [
-        {"reference": name, "candidate": mapping.get(name), "r": spans, "c": own.get(mapping.get(name, ""), [])}
-        for name, spans in trusted.items()
+    """Make a lane per speaker: names and runs of either side, paired as the comparison paired them.
+
+    Args:
+        reference: None where there is one timeline only.
+        candidate: the other side.
+        mapping: reference speaker to candidate speaker.
+    """
+    candidate_runs = _runs_by_speaker(candidate)
+    paired = [
+        {
+            "reference": name,
+            "candidate": mapping.get(name),
+            "r": reference_runs,
+            "c": candidate_runs.get(mapping.get(name, ""), []),
+        }
+        for name, reference_runs in (_runs_by_speaker(reference) if reference else {}).items()
     ]
-    alone = [name for name in own if name not in mapping.values()]
-    return found + [{"reference": None, "candidate": name, "r": [], "c": own[name]} for name in alone]
+    unpaired = [name for name in candidate_runs if name not in mapping.values()]
+    return paired + [{"reference": None, "candidate": name, "r": [], "c": candidate_runs[name]} for name in unpaired]
+
+
+def _runs_by_speaker(timeline: Timeline) -> dict[str, list[list[int]]]:
+    names, active = timeline.voices()
+    return {name: runs(active[:, column]) for column, name in enumerate(names)}
 
 
 def differences(reference: Timeline, candidate: Timeline, mapping: Mapping[str, str]) -> tuple[NDArray[np.bool_], ...]:
-    """(n,) frames that differ in speech, and (n,) frames that agree on it and differ in who speaks."""
+    """Mark the (frames,) that differ in speech, and the (frames,) that agree on it and differ in who speaks."""
     flips = reference.speech != candidate.speech
     names, active = reference.voices()
-    others, other_active = candidate.voices()
-    unlike = np.zeros(len(flips), bool)
+    other_names, other_active = candidate.voices()
+    differs = np.zeros(len(flips), bool)
     for column, name in enumerate(names):
         partner = mapping.get(name)
-        unlike |= active[:, column] != (other_active[:, others.index(partner)] if partner in others else False)
-    for column, name in enumerate(others):
+        has_partner = partner in other_names
+        differs |= active[:, column] != (other_active[:, other_names.index(partner)] if has_partner else False)
+    for column, name in enumerate(other_names):
         if name not in mapping.values():
-            unlike |= other_active[:, column]
-    return flips, unlike & ~flips
+            differs |= other_active[:, column]
+    return flips, differs & ~flips
 
 
 def worst_places(differing: NDArray[np.bool_], clock: Timeline) -> list[Place]:
-    """The 30 s windows with most differing frames, worst first, none overlapping another."""
-    width = min(max(round(STRETCH_SEC * clock.fps), 1), len(differing))
-    left, places = differing.astype(np.int64), []
-    for _ in range(STRETCHES if width else 0):
-        total = np.append(0, np.cumsum(left))
-        inside = total[width:] - total[:-width]
-        first = int(np.argmax(inside))
-        if not inside[first]:
-            break
-        spot = slice(first, first + width)
-        ends = clock.frame_ends()
-        start, end = float(clock.timecodes[first]), float(ends[first + width - 1])
-        places.append(Place(first + 1, first + width, start, end, int(left[spot].sum())))
-        left[spot] = 0
+    """Find the stretches with most differing frames, worst first, none counting a frame that an earlier one did.
+
+    Args:
+        differing: (frames,) bool.
+        clock: gives the frames' times.
+    """
+    left = differing.copy()
+    places: list[Place] = []
+    while left.any() and len(places) < MAX_PLACES:
+        stretch = worst_stretch(left, clock)
+        window = slice(stretch.first_frame - 1, stretch.last_frame)
+        places.append(Place(stretch, int(np.count_nonzero(left[window]))))
+        left[window] = False
     return places
 
 
 def packed_scores(scores: NDArray[np.float32] | None) -> str | None:
-    """Scores in ten-thousandths, as little-endian int16 differences."""
+    """Pack (frames,) scores, 0 to 1, as differences of int16 multiples of 1 / SCORE_STEPS, little-endian."""
     if scores is None:
         return None
     steps = np.rint(np.clip(np.nan_to_num(scores), 0, 1) * SCORE_STEPS).astype(np.int16)
@@ -96,7 +113,7 @@ def packed_scores(scores: NDArray[np.float32] | None) -> str | None:
 
 
 def packed_clock(timeline: Timeline) -> str | None:
-    """Frame times in tenths of milliseconds, as int32 differences; None at a constant rate."""
+    """Pack frame times as differences of int32 tenths of milliseconds; None at a constant rate."""
     regular = FrameGrid(timeline.frames, timeline.fps).times()
     if np.allclose(timeline.timecodes, regular, rtol=0, atol=1e-3):
         return None
@@ -105,7 +122,11 @@ def packed_clock(timeline: Timeline) -> str | None:
 
 
 def envelope(samples: NDArray[np.float32], sample_rate: int) -> dict[str, Any]:
-    """Lowest and highest sample of each bucket, scaled to the loudest, as int8."""
+    """Pack the lowest and highest sample of each bucket as int8, scaled to the loudest.
+
+    Returns:
+        `step`: seconds a bucket. `peak`: largest absolute sample. `low`, `high`: packed, -127 to 127.
+    """
     bucket = max(round(BUCKET_SEC * sample_rate), -(-len(samples) // MAX_BUCKETS), 1)
     whole = len(samples) // bucket * bucket
     low, high = (np.zeros(0, np.float32),) * 2
@@ -118,5 +139,5 @@ def envelope(samples: NDArray[np.float32], sample_rate: int) -> dict[str, Any]:
 
 
 def packed(values: NDArray[Any]) -> str:
-    """Bytes for the browser: deflate, then base64."""
+    """Compress for the browser: deflate, then base64."""
     return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode("ascii")

@@ -1,4 +1,4 @@
-"""The pictures' frame: axes, glyphs and tools of Bokeh. The page's script fills in what the view shows."""
+"""The charts without data: axes, glyphs and tools of Bokeh. The page's script fills in what the view shows."""
 
 from typing import Any
 
@@ -18,34 +18,41 @@ from bokeh.plotting import figure
 # Okabe and Ito's palette: told apart by people with any colour vision, on white and on black.
 CANDIDATE, REFERENCE, FLIP, OTHER = "#0072B2", "#E69F00", "#D55E00", "#CC79A7"
 
-LANE = 46
-LABELS = 96
-"""Pixels to the left of every picture, for names and numbers."""
+LANE_PX = 46
+"""Height of a speaker's lane."""
 
-NARROW_SEC = 0.2
+LABELS_PX = 96
+"""Width to the left of every chart, for names and numbers."""
+
+MIN_VIEW_SEC = 0.2
 """Shortest view."""
 
 
-def figures(duration: float, view: tuple[float, float], names: list[str], threshold: float, *, wave: bool) -> Any:  # noqa: ANN401  # Bokeh's JSON
-    """The pictures of one page as an item for `Bokeh.embed.embed_item`.
+def chart_item(duration: float, view: tuple[float, float], names: list[str], threshold: float, *, wave: bool) -> Any:  # noqa: ANN401  # Bokeh's JSON
+    """Lay out the charts of one page, as an item for `Bokeh.embed.embed_item`.
 
-    duration, view: seconds. names: of the lanes, top first.
+    Args:
+        duration: of the recording, seconds.
+        view: start and end of what is shown first, seconds.
+        names: of the lanes, top first.
+        threshold: speech score of the decision, 0 to 1.
+        wave: whether there is a waveform.
     """
-    shown = Range1d(
-        start=view[0], end=view[1], bounds=(0, duration), min_interval=min(NARROW_SEC, duration), name="view"
+    time_range = Range1d(
+        start=view[0], end=view[1], bounds=(0, duration), min_interval=min(MIN_VIEW_SEC, duration), name="view"
     )
-    span = Span(dimension="height", line_width=1)
-    made = [_overview(duration), _lanes(shown, names), _scores(shown, threshold), *([_wave(shown)] if wave else [])]
+    crosshair = Span(dimension="height", line_width=1)
+    zoomed = [_lanes(time_range, names), _scores(time_range, threshold), *([_wave(time_range)] if wave else [])]
     cursor = Span(dimension="height", location=None, line_width=2, name="cursor", line_dash="solid")
-    for one in made[1:]:
-        one.add_layout(cursor)
-        one.add_tools(CrosshairTool(overlay=span))
-    return json_item(column(*made, sizing_mode="stretch_width", spacing=2))
+    for chart in zoomed:
+        chart.add_layout(cursor)
+        chart.add_tools(CrosshairTool(overlay=crosshair))
+    return json_item(column(_overview(duration), *zoomed, sizing_mode="stretch_width", spacing=2))
 
 
 def _blank(name: str, height: int, x_range: Range1d, y_range: tuple[float, float]) -> figure:
-    """An empty picture that pans and zooms in time only."""
-    made = figure(
+    """Make an empty chart without tools."""
+    chart = figure(
         name=f"chart_{name}",
         height=height,
         x_range=x_range,
@@ -53,71 +60,72 @@ def _blank(name: str, height: int, x_range: Range1d, y_range: tuple[float, float
         tools=[],
         toolbar_location=None,
         sizing_mode="stretch_width",
-        min_border_left=LABELS,
+        min_border_left=LABELS_PX,
         min_border_right=12,
         background_fill_alpha=0,
         border_fill_alpha=0,
         outline_line_alpha=0.4,
         output_backend="canvas",
     )
-    made.grid.grid_line_alpha = 0.25
-    return made
+    chart.grid.grid_line_alpha = 0.25
+    return chart
 
 
-def _tools(made: figure) -> figure:
+def _with_pan_and_zoom(chart: figure) -> figure:
+    """Add panning and zooming in time only."""
     pan, wheel = PanTool(dimensions="width"), WheelZoomTool(dimensions="width", maintain_focus=False)
-    made.add_tools(pan, wheel)
-    made.toolbar.active_drag, made.toolbar.active_scroll = pan, wheel
-    return made
+    chart.add_tools(pan, wheel)
+    chart.toolbar.active_drag, chart.toolbar.active_scroll = pan, wheel
+    return chart
 
 
 def _source(name: str, *columns: str) -> ColumnDataSource:
     return ColumnDataSource({column: [] for column in columns}, name=name)
 
 
-def _bars(made: figure, name: str, color: str, *, alpha: float = 1.0) -> None:
-    # No outlines and no hatching: at ten hours they would take most of the time that a picture takes.
+def _bars(chart: figure, name: str, color: str, *, alpha: float = 1.0) -> None:
+    # No outlines and no hatching: at ten hours they would take most of the time that a chart takes.
     source = _source(name, "left", "right", "bottom", "top")
-    made.quad(source=source, fill_color=color, fill_alpha=alpha, line_color=None)
+    chart.quad(source=source, fill_color=color, fill_alpha=alpha, line_color=None)
 
 
 def _overview(duration: float) -> figure:
-    made = _blank("overview", 64, Range1d(start=0, end=duration), (0, 1))
-    made.yaxis.visible = False
-    made.ygrid.visible = False
-    _bars(made, "overview", FLIP)
-    _bars(made, "window", CANDIDATE, alpha=0.18)
-    return made
+    chart = _blank("overview", 64, Range1d(start=0, end=duration), (0, 1))
+    chart.yaxis.visible = False
+    chart.ygrid.visible = False
+    _bars(chart, "overview", FLIP)
+    _bars(chart, "window", CANDIDATE, alpha=0.18)
+    return chart
 
 
-def _lanes(shown: Range1d, names: list[str]) -> figure:
+def _lanes(time_range: Range1d, names: list[str]) -> figure:
     rows = max(len(names), 1)
-    made = _tools(_blank("lanes", LANE * rows + 34, shown, (-0.25, rows)))
+    chart = _with_pan_and_zoom(_blank("lanes", LANE_PX * rows + 34, time_range, (-0.25, rows)))
     places = [rows - row - 0.5 for row in range(len(names))]
-    made.yaxis.ticker = FixedTicker(ticks=places)
-    made.yaxis.major_label_overrides = dict(zip(places, names, strict=True))
-    made.ygrid.visible = False
-    _bars(made, "flips", FLIP, alpha=0.3)
-    _bars(made, "others", OTHER, alpha=0.3)
-    _bars(made, "candidate", CANDIDATE)
-    _bars(made, "reference", REFERENCE)
-    _bars(made, "flip_strip", FLIP)
-    _bars(made, "other_strip", OTHER)
-    return made
+    chart.yaxis.ticker = FixedTicker(ticks=places)
+    chart.yaxis.major_label_overrides = dict(zip(places, names, strict=True))
+    chart.ygrid.visible = False
+    _bars(chart, "flips", FLIP, alpha=0.3)
+    _bars(chart, "others", OTHER, alpha=0.3)
+    _bars(chart, "candidate", CANDIDATE)
+    _bars(chart, "reference", REFERENCE)
+    _bars(chart, "flip_strip", FLIP)
+    _bars(chart, "other_strip", OTHER)
+    return chart
 
 
-def _scores(shown: Range1d, threshold: float) -> figure:
-    made = _tools(_blank("scores", 150, shown, (-0.03, 1.03)))
-    made.yaxis.ticker = FixedTicker(ticks=sorted({0.0, threshold, 1.0}))
-    made.add_layout(Span(dimension="width", location=threshold, line_dash="dashed", line_width=1.5, name="decision"))
-    made.line("x", "y", source=_source("score_reference", "x", "y"), color=REFERENCE, line_width=3, line_alpha=0.8)
-    made.line("x", "y", source=_source("score_candidate", "x", "y"), color=CANDIDATE, line_width=1.5)
-    return made
+def _scores(time_range: Range1d, threshold: float) -> figure:
+    chart = _with_pan_and_zoom(_blank("scores", 150, time_range, (-0.03, 1.03)))
+    chart.yaxis.ticker = FixedTicker(ticks=sorted({0.0, threshold, 1.0}))
+    chart.add_layout(Span(dimension="width", location=threshold, line_dash="dashed", line_width=1.5, name="decision"))
+    chart.line("x", "y", source=_source("score_reference", "x", "y"), color=REFERENCE, line_width=3, line_alpha=0.8)
+    chart.line("x", "y", source=_source("score_candidate", "x", "y"), color=CANDIDATE, line_width=1.5)
+    return chart
 
 
-def _wave(shown: Range1d) -> figure:
-    made = _tools(_blank("wave", 90, shown, (-1.05, 1.05)))
-    made.yaxis.visible = False
-    made.ygrid.visible = False
-    made.varea("x", "y1", "y2", source=_source("wave", "x", "y1", "y2"), fill_color="#56B4E9")
-    return made
+def _wave(time_range: Range1d) -> figure:
+    chart = _with_pan_and_zoom(_blank("wave", 90, time_range, (-1.05, 1.05)))
+    chart.yaxis.visible = False
+    chart.ygrid.visible = False
+    chart.varea("x", "y1", "y2", source=_source("wave", "x", "y1", "y2"), fill_color="#56B4E9")
+    return chart

@@ -1,4 +1,4 @@
-"""The page's texts and numbers in English and French."""
+"""Messages of the page in English and French, and numbers as either language writes them."""
 
 import tomllib
 from dataclasses import dataclass
@@ -7,44 +7,47 @@ from importlib import resources
 from typing import Any
 
 LANGUAGES = ("en", "fr")
+"""Tables of `messages.toml`, as BCP 47 names the languages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Messages:
-    """The texts of one language.
+    """The messages of one language.
 
-    texts: as in `messages.toml`.
+    Attributes:
+        language: one of `LANGUAGES`.
+        texts: its table of `messages.toml`.
     """
 
     language: str
     texts: dict[str, Any]
 
     def __call__(self, key: str, **fields: object) -> str:
-        """A text with its fields filled in.
+        """Look a message up and fill in its fields.
 
         Raises:
-            KeyError: no such text, or a field of it is not given.
+            KeyError: no such message, or a field of it is not given.
         """
-        found: str = self.texts[key]
-        return found.format(**fields)
+        template: str = self.texts[key]
+        return template.format(**fields)
 
     def number(self, value: float, digits: int = 4) -> str:
-        """Significant digits, with the language's decimal mark."""
+        """Format with so many significant digits, and the language's decimal mark."""
         return f"{value:.{digits}g}".replace(".", self.texts["decimal"])
 
     def quantity(self, value: float | None, unit: str) -> str:
-        """A number with its unit; words for what was not measured, and for infinity."""
+        """Format a number with its unit; a message for None, which was not measured, and for infinity."""
         if value is None:
             return self("unmeasured")
-        shown = self("infinite") if value == float("inf") else self.number(value)
-        return f"{shown} {self.texts['units'][unit]}" if unit else shown
+        number = self("infinite") if value == float("inf") else self.number(value)
+        return f"{number} {self.texts['units'][unit]}" if unit else number
 
     def percent(self, value: float) -> str:
-        """A percentage of 0 to 100."""
+        """Format a percentage of 0 to 100."""
         return self.quantity(value, "%")
 
     def clock(self, seconds: float | None) -> str:
-        """Hours, minutes and seconds to the millisecond; words where there is no such instant."""
+        """Format as hours, minutes and seconds to the millisecond; a message for None, no such instant."""
         if seconds is None:
             return self("no_speech")
         whole, thousandths = divmod(round(1000 * seconds), 1000)
@@ -53,10 +56,10 @@ class Messages:
 
 @cache
 def load_messages(language: str) -> Messages:
-    """The texts of `en` or `fr`."""
-    return Messages(language, _texts()[language])
+    """Load the messages of `en` or `fr`."""
+    return Messages(language, _tables()[language])
 
 
 @cache
-def _texts() -> dict[str, Any]:
+def _tables() -> dict[str, Any]:
     return tomllib.loads(resources.files(__package__).joinpath("messages.toml").read_text(encoding="utf-8"))

@@ -1,18 +1,18 @@
-// Fills the pictures with what the view shows: never more points than there are pixels, however long the recording.
+// Fills the charts with what the view shows: never more points than there are pixels, however long the recording.
 "use strict";
 (async () => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const item = JSON.parse(document.getElementById("figures").textContent);
+  const item = JSON.parse(document.getElementById("item").textContent);
   const root = document.documentElement;
   const at = (id) => document.getElementById(id);
   const MAX_POINTS = 800;
   const SCORE_STEPS = 10000;
 
-  // --- words ---
+  // --- messages ---
 
   const text = (key, fields = {}) =>
-    data.words[root.lang][key].replace(/\{(\w+)\}/g, (_, name) => String(fields[name]));
-  const decimal = (number, digits) => number.toFixed(digits).replace(".", data.words[root.lang].decimal);
+    data.messages[root.lang][key].replace(/\{(\w+)\}/g, (_, name) => String(fields[name]));
+  const decimal = (number, digits) => number.toFixed(digits).replace(".", data.messages[root.lang].decimal);
   const clock = (seconds) => {
     const whole = Math.floor(Math.round(seconds * 1000) / 1000);
     const two = (number) => String(number).padStart(2, "0");
@@ -29,7 +29,7 @@
     ["", "dashed", text("legend_decision", { threshold: decimal(data.threshold, 2) })],
   ];
   const speak = () => {
-    for (const place of document.querySelectorAll("[data-word]")) place.textContent = text(place.dataset.word);
+    for (const place of document.querySelectorAll("[data-message]")) place.textContent = text(place.dataset.message);
     at("language").textContent = text("language");
     at("language").lang = root.lang === "fr" ? "en" : "fr";
     at("charts").setAttribute("aria-label", text("picture"));
@@ -106,7 +106,7 @@
   const scores = { candidate: await series(data.scores.candidate), reference: await series(data.scores.reference) };
   const wave = data.wave && pyramid(await unpack(data.wave.low, Int8Array), await unpack(data.wave.high, Int8Array));
 
-  // --- pictures ---
+  // --- charts ---
 
   await Bokeh.embed.embed_item(item, "charts");
   const made = Bokeh.documents.at(-1);
@@ -116,7 +116,7 @@
   for (const one of made._all_models.values()) {
     if (one.type === "ColumnDataSource") sources[one.name] = one;
   }
-  const pictures = ["chart_overview", "chart_lanes", "chart_scores", "chart_wave"].map(model).filter(Boolean);
+  const charts = ["chart_overview", "chart_lanes", "chart_scores", "chart_wave"].map(model).filter(Boolean);
   const fill = (name, columns) => { if (sources[name]) sources[name].data = columns; };
 
   // First of the runs that ends after a frame.
@@ -225,11 +225,11 @@
   };
   // Hours where many seconds show, seconds where few do.
   const Clock = Bokeh.Models.get("NumeralTickFormatter");
-  const ticks = [pictures[0].below[0].formatter, new Clock({ format: "00:00:00" })];
+  const ticks = [charts[0].below[0].formatter, new Clock({ format: "00:00:00" })];
   const label = () => {
-    for (const picture of pictures) {
-      const seconds = picture.name === "chart_overview" ? data.duration : view.end - view.start;
-      picture.below[0].formatter = ticks[Number(seconds > 20)];
+    for (const chart of charts) {
+      const seconds = chart.name === "chart_overview" ? data.duration : view.end - view.start;
+      chart.below[0].formatter = ticks[Number(seconds > 20)];
     }
   };
   let waiting = false;
@@ -245,10 +245,10 @@
   const paint = (light) => {
     const dark = !light && matchMedia("(prefers-color-scheme: dark)").matches;
     const ink = dark ? "#ececec" : "#1a1a1a";
-    for (const picture of pictures) {
-      picture.outline_line_color = ink;
+    for (const chart of charts) {
+      chart.outline_line_color = ink;
       for (const place of ["above", "below", "left", "right", "center"]) {
-        for (const one of picture[place]) {
+        for (const one of chart[place]) {
           if (one.type.endsWith("Axis")) {
             one.axis_label_text_color = one.major_label_text_color = ink;
             one.axis_line_color = one.major_tick_line_color = one.minor_tick_line_color = ink;
@@ -318,9 +318,9 @@
     }
     tell();
   };
-  for (const picture of pictures) {
-    picture.on_event("tap", (event) => {
-      if (picture.name === "chart_overview") {
+  for (const chart of charts) {
+    chart.on_event("tap", (event) => {
+      if (chart.name === "chart_overview") {
         const width = view.end - view.start;
         show(event.x - width / 2, event.x + width / 2);
       } else choose(frameAt(event.x));
@@ -348,7 +348,7 @@
       choose(frameAt(sound.currentTime + data.sound[0]), true);
       requestAnimationFrame(follow);
     };
-    const label = (word) => { at("play").dataset.word = word; at("play").textContent = text(word); };
+    const label = (word) => { at("play").dataset.message = word; at("play").textContent = text(word); };
     sound.addEventListener("play", () => { label("pause"); follow(); });
     sound.addEventListener("pause", () => label("play"));
     at("play").addEventListener("click", play);

@@ -1,4 +1,4 @@
-"""The page put together: words, tables, pictures, sound, and everything that draws them, in one file."""
+"""Render the page: messages, tables, charts, sound, and the script and style that draw them, in one HTML file."""
 
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -14,22 +14,27 @@ from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.report import chart_data, content
-from tasks.engine.report.audio_clip import Excerpt
+from tasks.engine.report.audio_clip import AudioClip
 from tasks.engine.report.messages import LANGUAGES, load_messages
 from tasks.engine.system.atomic import atomic_write_text
 
-LONGEST_NAME = 14
-"""Characters of a speaker's name beside its lane."""
+MAX_NAME_LENGTH = 14
+"""Most characters of a speaker's name beside its lane."""
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; media-src data:"
 )
-"""Whatever stands in the page: the browser loads nothing."""
+"""Content security policy: whatever is in the page, the browser loads nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One timeline and the name of its file."""
+    """One side of the page.
+
+    Attributes:
+        timeline: what is drawn.
+        name: of its file.
+    """
 
     timeline: Timeline
     name: str
@@ -37,11 +42,17 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """What was heard: samples (n,) mono, their rate in Hz, and the part that can be played, if any."""
+    """The recording.
+
+    Attributes:
+        samples: (samples,) mono, for the waveform.
+        sample_rate: Hz.
+        playable: the part that can be played, if any.
+    """
 
     samples: NDArray[np.float32]
     sample_rate: int
-    playable: Excerpt | None = None
+    playable: AudioClip | None = None
 
 
 def write(
@@ -58,7 +69,7 @@ def write(
     Args:
         path: the HTML file.
         candidate: what is judged, or the only timeline.
-        reference: what it was held against; must have as many frames, or it is described and not drawn.
+        reference: what it was compared with; must have as many frames, or it is described and not drawn.
         report: of comparing them.
         sound: for the waveform, and to play.
         language: `en` or `fr`; the browser's where None.
@@ -78,7 +89,7 @@ def render(
     language: str | None,
     threshold: float,
 ) -> str:
-    """The page as text."""
+    """Render the page as HTML; arguments as for `write`."""
     candidate, reference = _drawable(candidate), reference and _drawable(reference)
     drawn = reference.timeline if reference and reference.timeline.frames == candidate.timeline.frames else None
     mapping = _mapping(report, drawn, candidate.timeline)
@@ -87,8 +98,8 @@ def render(
         flips, others = chart_data.differences(drawn, candidate.timeline, mapping)
         places = chart_data.worst_places(flips | others, drawn)
     data = _data(candidate.timeline, drawn, mapping, sound, threshold)
-    data["places"] = [[one.start_sec, one.end_sec] for one in places]
-    data["words"] = {name: load_messages(name).texts for name in LANGUAGES}
+    data["places"] = [[place.stretch.start_sec, place.stretch.end_sec] for place in places]
+    data["messages"] = {name: load_messages(name).texts for name in LANGUAGES}
     data["language"] = language
     sides = [("candidate" if reference else "timeline", candidate), *([("reference", reference)] if reference else [])]
     text: str = _template().render(
@@ -99,32 +110,32 @@ def render(
         policy=POLICY,
         data=data,
         playable=sound.playable if sound else None,
-        item=_figures(data, places, threshold),
+        item=_charts(data, places, threshold),
         **_parts(),
     )
     return text
 
 
 def _drawable(side: Side) -> Side:
-    """The side on a clock that can be drawn: frame numbers give it where the stated one is not finite."""
-    table = side.timeline
-    if np.isfinite(table.timecodes).all():
+    """Give a side a clock that can be drawn: frame numbers make one where the stated one is not finite."""
+    timeline = side.timeline
+    if np.isfinite(timeline.timecodes).all():
         return side
-    return Side(replace(table, timecodes=FrameGrid(table.frames, table.fps).times()), side.name)
+    return Side(replace(timeline, timecodes=FrameGrid(timeline.frames, timeline.fps).times()), side.name)
 
 
 def _mapping(report: DriftReport | None, reference: Timeline | None, candidate: Timeline) -> dict[str, str]:
-    """Reference speaker to candidate speaker; by name where nothing was compared."""
+    """Map reference speaker to candidate speaker; by name where nothing was compared."""
     if report and report.agreement:
         return report.agreement.speakers.mapping
-    own = candidate.voices()[0]
-    return {name: name for name in (reference.voices()[0] if reference else ()) if name in own}
+    names = candidate.voices()[0]
+    return {name: name for name in (reference.voices()[0] if reference else ()) if name in names}
 
 
 def _data(
     candidate: Timeline, reference: Timeline | None, mapping: dict[str, str], sound: Sound | None, threshold: float
 ) -> dict[str, Any]:
-    """What the script draws from."""
+    """Collect what the script draws from."""
     flips, others = (chart_data.differences(reference, candidate, mapping)) if reference else (np.zeros(0, bool),) * 2
     ends = candidate.frame_ends()
     return {
@@ -146,51 +157,52 @@ def _data(
     }
 
 
-def _figures(data: dict[str, Any], places: list[chart_data.Place], threshold: float) -> Any:  # noqa: ANN401  # Bokeh's JSON
+def _charts(data: dict[str, Any], places: list[chart_data.Place], threshold: float) -> Any:  # noqa: ANN401  # Bokeh's JSON
     # Imported where it is needed: it takes longer than the rest of the page.
-    from tasks.engine.report.charts import figures  # noqa: PLC0415
+    from tasks.engine.report.charts import chart_item  # noqa: PLC0415
 
     duration = data["duration"]
-    view = (places[0].start_sec, min(places[0].end_sec, duration)) if places else (0.0, duration)
+    worst = places[0].stretch if places else None
+    view = (worst.start_sec, min(worst.end_sec, duration)) if worst else (0.0, duration)
     names = [_lane_name(lane["candidate"], lane["reference"]) for lane in data["lanes"]]
-    return figures(duration, view, names, threshold, wave=data["wave"] is not None)
+    return chart_item(duration, view, names, threshold, wave=data["wave"] is not None)
 
 
 def _lane_name(candidate: str | None, reference: str | None) -> str:
-    """Both names where they differ."""
+    """Join both names where they differ."""
     names = [name for name in dict.fromkeys((candidate, reference)) if name is not None]
-    return "\n".join(name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for name in names)
+    return "\n".join(name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…" for name in names)
 
 
 def _body(
     language: str, sides: list[tuple[str, Side]], report: DriftReport | None, places: list[chart_data.Place]
 ) -> dict[str, Any]:
-    """Everything that is said in one language."""
-    words = load_messages(language)
+    """Collect everything that the template says in one language."""
+    messages = load_messages(language)
     return {
         "language": language,
-        "words": words,
-        "sentence": content.verdict_sentence(words, report, sides[0][1].timeline),
+        "messages": messages,
+        "sentence": content.verdict_sentence(messages, report, sides[0][1].timeline),
         "reason": report.reason if report else None,
-        "criteria": content.criteria(words, report),
-        "located": content.located(words, report.localisation if report else None),
+        "criteria": content.criteria(messages, report),
+        "located": content.localization(messages, report.localization if report else None),
         "decisions": [str(flips) for flips in report.flips] if report else [],
-        "places": content.places(words, places),
-        "sides": [(words(role), content.side(words, one.timeline, one.name)) for role, one in sides],
+        "places": content.places(messages, places),
+        "sides": [(messages(role), content.side(messages, side.timeline, side.name)) for role, side in sides],
         "notes": report.notes if report else (),
-        "made_by": words("made_by", version=version("step4-audio")),
+        "made_by": messages("made_by", version=version("step4-audio")),
     }
 
 
 def _template() -> Any:  # noqa: ANN401  # jinja2's
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # Bokeh names what it wrote before: order matters.
+    # Bokeh refers back to what came before: order matters.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
     return environment.from_string(_file("page.html"))
 
 
 def _parts() -> dict[str, str]:
-    """Style, script, and the plotting library as the installed package ships it."""
+    """Read style, script, and the plotting library as the installed package ships it."""
     from bokeh.resources import Resources  # noqa: PLC0415
 
     library = "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)

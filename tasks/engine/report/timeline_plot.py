@@ -1,4 +1,4 @@
-"""A picture of who speaks when, candidate above reference, small enough to stand inside a page."""
+"""Plot who speaks when as a PNG, candidate above reference, small enough to be embedded in a page."""
 
 import io
 from collections.abc import Iterator
@@ -8,31 +8,34 @@ from numpy.typing import NDArray
 
 from tasks.engine.core.timeline import Timeline
 
-COLUMNS = 1200
-"""Widest a lane is drawn: ten hours cost no more than one."""
+MAX_COLUMNS = 1200
+"""Most pixels along a lane: ten hours cost no more than one."""
 
 PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
-"""Paul Tol's bright scheme: told apart by colour-blind eyes too. Red is kept for the frames that differ."""
+"""Paul Tol's bright scheme: told apart by colour-blind eyes too. Red is reserved for the frames that differ."""
 
 DIFFERS = "#cc0000"
-MOST_LANES = 24
-LABEL_LENGTH = 28
+MAX_LANES = 24
+MAX_LABEL_LENGTH = 28
 
 
 def draw(candidate: Timeline, reference: Timeline | None = None) -> bytes:
-    """PNG with a lane per speaker, and where both sides are given one for the frames that differ in speech.
+    """Draw a lane per speaker, and where both sides are given one for the frames that differ in speech.
 
     A lane's colour is as strong as the share of frames in a column that it is active in.
 
     Args:
         candidate: what would be published.
-        reference: what it was held against. With another number of frames, no differing frames are shown.
+        reference: what it was compared with. With another number of frames, no differing frames are shown.
+
+    Returns:
+        A PNG file; the same for the same timelines.
     """
     from matplotlib.colors import to_rgb  # noqa: PLC0415  # half a second
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    lanes = list(_lanes(candidate, reference))[:MOST_LANES]
-    columns = max(min(COLUMNS, candidate.frames), 1)
+    lanes = list(_lanes(candidate, reference))[:MAX_LANES]
+    columns = max(min(MAX_COLUMNS, candidate.frames), 1)
     strength = np.stack([shares(active, columns) for _, _, active in lanes])  # (lanes, columns)
     colours = np.array([to_rgb(colour) for _, colour, _ in lanes])  # (lanes, 3)
     cells = 1 - strength[:, :, None] * (1 - colours[:, None, :])  # (lanes, columns, 3), white where nobody speaks
@@ -51,7 +54,7 @@ def draw(candidate: Timeline, reference: Timeline | None = None) -> bytes:
 
 
 def _lanes(candidate: Timeline, reference: Timeline | None) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """(label, colour, (n,) activity) from top to bottom; a speaker has one colour on both sides."""
+    """Yield (label, colour, (frames,) activity) from top to bottom; a speaker has one colour on both sides."""
     if reference and reference.frames == candidate.frames:
         yield "frames that differ", DIFFERS, candidate.speech != reference.speech
     sides = {"candidate": candidate} | ({"reference": reference} if reference else {})
@@ -61,11 +64,11 @@ def _lanes(candidate: Timeline, reference: Timeline | None) -> Iterator[tuple[st
         if not speakers:
             yield f"{side}: nobody", PALETTE[0], timeline.speech
         for column, name in enumerate(speakers):
-            yield f"{side}: {name}"[:LABEL_LENGTH], PALETTE[names.index(name) % len(PALETTE)], active[:, column]
+            yield f"{side}: {name}"[:MAX_LABEL_LENGTH], PALETTE[names.index(name) % len(PALETTE)], active[:, column]
 
 
 def shares(active: NDArray[np.bool_], columns: int) -> NDArray[np.float64]:
-    """(columns,) share of the (n,) frames that fall into each column and are active, 0 to 1; 0 where none falls."""
+    """Compute the (columns,) share of active frames, 0 to 1, among the (frames,) of each column; 0 in empty ones."""
     edges = np.linspace(0, len(active), columns + 1).astype(np.int64)
     total = np.concatenate([[0], np.cumsum(active)])
     return np.diff(total[edges]) / np.maximum(np.diff(edges), 1)

@@ -1,11 +1,10 @@
 """Finding videos: what counts as one, and what is in the way."""
 
-from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from tasks.engine.batch.discovery import find_videos, refuse_shared_names, require_places
+from tasks.engine.batch.discovery import DiscoveredVideo, find_videos, mark_current, refuse_shared_names, require_places
 from tasks.engine.core.errors import StorageError, UsageError
 from tasks.engine.media.containers import DEMUXERS, VIDEO_SUFFIXES
 
@@ -21,7 +20,7 @@ def made(folder: Path, *names: str) -> Path:
 
 def names(folder: Path, *more: Path) -> list[str]:
     """Names of the videos that are found, in order."""
-    return [found.video.name for found in find_videos([folder, *more])]
+    return [discovered.video.name for discovered in find_videos([folder, *more])]
 
 
 def test_videos_are_found_at_every_depth_in_order_of_name(tmp_path: Path) -> None:
@@ -55,36 +54,36 @@ def test_two_videos_of_one_stem_are_refused_and_the_others_are_not(tmp_path: Pat
     """They would overwrite each other's files; the reason names both."""
     made(tmp_path, "a.mp4", "clip.mp4", "clip.mkv", "clip2.mp4", "sub/clip.mp4")
 
-    found = {one.video.relative_to(tmp_path).as_posix(): one.trouble for one in find_videos([tmp_path])}
+    errors = {video.video.relative_to(tmp_path).as_posix(): video.error for video in find_videos([tmp_path])}
 
-    assert [name for name, trouble in found.items() if trouble is None] == ["a.mp4", "clip2.mp4", "sub/clip.mp4"]
+    assert [name for name, error in errors.items() if error is None] == ["a.mp4", "clip2.mp4", "sub/clip.mp4"]
     for name in ("clip.mp4", "clip.mkv"):
-        assert isinstance(found[name], UsageError)
-        assert "clip.mkv and clip.mp4" in str(found[name])
+        assert isinstance(errors[name], UsageError)
+        assert "clip.mkv and clip.mp4" in str(errors[name])
 
 
 def test_in_one_output_folder_a_stem_belongs_to_the_first(tmp_path: Path) -> None:
     """cam1/0001.mp4 and cam2/0001.mp4 cannot both publish into one folder; the first keeps its turn."""
     made(tmp_path, "cam1/0001.mp4", "cam2/0001.mp4", "cam2/0002.mp4")
 
-    found = list(refuse_shared_names(find_videos([tmp_path])))
+    videos = list(refuse_shared_names(find_videos([tmp_path])))
 
-    assert [isinstance(one.trouble, UsageError) for one in found] == [False, True, False]
-    assert "cam1/0001.mp4" in str(found[1].trouble)
+    assert [isinstance(video.error, UsageError) for video in videos] == [False, True, False]
+    assert "cam1/0001.mp4" in str(videos[1].error)
 
 
 def test_a_folder_that_vanishes_is_reported_and_the_rest_is_found(tmp_path: Path) -> None:
     """Between listing and entering, a folder may be removed."""
     made(tmp_path, "a.mp4", "gone/b.mp4", "here/c.mp4")
-    found = find_videos([tmp_path])
-    first = list(islice(found, 1))
+    walk = find_videos([tmp_path])
+    first = next(walk)
     (tmp_path / "gone" / "b.mp4").unlink()
     (tmp_path / "gone").rmdir()
 
-    rest = list(found)
+    rest = list(walk)
 
-    assert first[0].video.name == "a.mp4"
-    assert isinstance(rest[0].trouble, StorageError)
+    assert first.video.name == "a.mp4"
+    assert isinstance(rest[0].error, StorageError)
     assert rest[1].video.name == "c.mp4"
 
 
@@ -97,11 +96,49 @@ def test_a_missing_place_is_refused_before_anything_is_touched(tmp_path: Path) -
 def test_only_a_part_of_the_tree_is_read_before_the_first_video(tmp_path: Path) -> None:
     """Found one after the other: the first is there before the second folder was listed."""
     made(tmp_path, "a/1.mp4", "b/2.mp4")
-    found = find_videos([tmp_path])
+    walk = find_videos([tmp_path])
 
-    assert next(found).video.name == "1.mp4"
+    assert next(walk).video.name == "1.mp4"
     made(tmp_path, "b/3.mp4")
-    assert [one.video.name for one in found] == ["2.mp4", "3.mp4"]
+    assert [discovered.video.name for discovered in walk] == ["2.mp4", "3.mp4"]
+
+
+def test_a_folder_that_goes_last_is_reported_too(tmp_path: Path) -> None:
+    """No folder comes after it, and it is named all the same."""
+    made(tmp_path, "a.mp4", "gone/b.mp4")
+    walk = find_videos([tmp_path])
+    next(walk)
+    (tmp_path / "gone" / "b.mp4").unlink()
+    (tmp_path / "gone").rmdir()
+    rest = list(walk)
+
+    assert [discovered.video for discovered in rest] == [tmp_path / "gone"]
+    assert str(rest[0].error) == f"folder {tmp_path / 'gone'} cannot be read: No such file or directory"
+
+
+def test_a_link_to_itself_hides_no_neighbour(tmp_path: Path) -> None:
+    """It is neither folder nor file; the videos beside it are found."""
+    made(tmp_path, "a.mp4")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+
+    assert names(tmp_path) == ["a.mp4"]
+
+
+def test_a_place_may_be_a_video_of_any_name(tmp_path: Path) -> None:
+    """Whoever names a file means it."""
+    made(tmp_path, "b.data", "a.mp4")
+
+    assert names(tmp_path / "b.data", tmp_path) == ["b.data", "a.mp4"]
+
+
+def test_only_videos_that_can_run_are_asked_whether_they_are_current(tmp_path: Path) -> None:
+    """What has an error keeps it; a video without a manifest needs a run."""
+    made(tmp_path, "clip.mp4", "clip.mkv", "other.mp4")
+    marked = list(mark_current(find_videos([tmp_path]), None, "request"))
+
+    assert [(video.error is None, video.current) for video in marked] == [(False, False), (False, False), (True, False)]
+    assert marked[2] == DiscoveredVideo(tmp_path / "other.mp4")
 
 
 def test_every_suffix_belongs_to_an_accepted_container() -> None:

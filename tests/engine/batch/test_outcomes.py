@@ -20,17 +20,17 @@ FAILURES = [
 ]
 
 
-def tallied(*ended: VideoOutcome) -> BatchTotals:
-    """A tally of these."""
-    tally = BatchTotals()
-    for one in ended:
-        tally.add(one)
-    return tally
+def totals(*outcomes: VideoOutcome) -> BatchTotals:
+    """The totals of these."""
+    counted = BatchTotals()
+    for outcome in outcomes:
+        counted.add(outcome)
+    return counted
 
 
 def test_the_worst_comes_first() -> None:
     """Drift before device before media before storage; within drift the one most over its limit."""
-    assert [one.video for one in worst_first(FAILURES)] == [
+    assert [outcome.video for outcome in worst_first(FAILURES)] == [
         "drift over nothing",
         "large drift",
         "small drift",
@@ -45,10 +45,10 @@ def test_the_worst_comes_first() -> None:
 @pytest.mark.parametrize(("failures", "code"), [(FAILURES, 3), (FAILURES[:5], 5), (FAILURES[:2], 1), ([], 0)])
 def test_the_exit_code_is_that_of_the_first_in_the_list(failures: list[VideoOutcome], code: int) -> None:
     """A script that looks at nothing else learns of the worst."""
-    report = tallied(VideoOutcome("good", verdict="coherent"), *failures).report(partial_success_ok=False)
+    report = totals(VideoOutcome("good", verdict="coherent"), *failures).report(partial_success_ok=False)
 
     assert report["exit_code"] == code
-    assert [one["exit_code"] for one in report["failures"][:1]] == [code] * bool(code)
+    assert [failure["exit_code"] for failure in report["failures"][:1]] == [code] * bool(code)
 
 
 @pytest.mark.parametrize(
@@ -56,26 +56,26 @@ def test_the_exit_code_is_that_of_the_first_in_the_list(failures: list[VideoOutc
 )
 def test_partial_success_needs_a_success(good: tuple[VideoOutcome, ...], code: int) -> None:
     """One timeline, new or from before, makes a batch done where that was asked for; its failures stay listed."""
-    tally = tallied(failed("a", MediaError("cut short")), *good)
+    mixed = totals(failed("a", MediaError("cut short")), *good)
 
-    assert tally.report(partial_success_ok=True)["exit_code"] == code
-    assert tally.report(partial_success_ok=True)["failed"] == 1
-    assert tally.report(partial_success_ok=False)["exit_code"] == 4
+    assert mixed.report(partial_success_ok=True)["exit_code"] == code
+    assert mixed.report(partial_success_ok=True)["failed"] == 1
+    assert mixed.report(partial_success_ok=False)["exit_code"] == 4
 
 
 def test_the_error_of_a_batch_names_its_worst_video_and_carries_the_report() -> None:
     """One line for the state's message, the whole for whoever runs the flow in his process."""
-    error = tallied(*FAILURES, VideoOutcome("good", current=True)).failure(partial_success_ok=False)
+    error = totals(*FAILURES, VideoOutcome("good", current=True)).failure(partial_success_ok=False)
 
     assert isinstance(error, BatchError)
     assert str(error).startswith("8 of 9 videos failed, the worst: drift over nothing")
     assert error.report["current"] == 1
-    assert tallied(VideoOutcome("good", current=True)).failure(partial_success_ok=False) is None
+    assert totals(VideoOutcome("good", current=True)).failure(partial_success_ok=False) is None
 
 
 def test_a_report_is_json() -> None:
     """An infinite excess is null: JSON has no infinity."""
-    report = json.loads(json.dumps(tallied(*FAILURES).report(partial_success_ok=False), allow_nan=False))
+    report = json.loads(json.dumps(totals(*FAILURES).report(partial_success_ok=False), allow_nan=False))
 
     assert report["failures"][0]["excess"] is None
 
@@ -91,7 +91,7 @@ def test_a_report_is_json() -> None:
 )
 def test_a_failure_elsewhere_is_read_from_the_states_message(message: str, code: int, sentence: str) -> None:
     """The exception's name gives the exit code, its text the sentence; anything else is an unexpected error."""
-    ended = failed_elsewhere("clip.mp4", message)
+    outcome = failed_elsewhere("clip.mp4", message)
 
-    assert ended.exit_code == code
-    assert ended.error.endswith(sentence)
+    assert outcome.exit_code == code
+    assert outcome.error.endswith(sentence)

@@ -1,4 +1,4 @@
-"""Localisation: the first stage whose output makes the reference drift is the one that is named."""
+"""Localization: the first stage whose output makes the reference drift is the one that is named."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ import pytest
 
 from tasks.engine.core.stages import Stage, Value
 from tasks.engine.devices.plan import DevicePlan
-from tasks.engine.diagnosis.localization import HANDED, difference, localize
+from tasks.engine.diagnosis.localization import PATCHABLE, difference, localize
 
 PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none", "a test")
 
@@ -15,27 +15,27 @@ PLAN = DevicePlan("cpu", "cpu", "CPU", "naive", "float16", 4, 2, "none", "none",
 def outputs() -> dict[Stage, Value]:
     """Five windows of something at every stage."""
     rng = np.random.default_rng(7)
-    return {stage: rng.normal(size=(5, 4, 3)).astype(np.float32) for stage in HANDED}
+    return {stage: rng.normal(size=(5, 4, 3)).astype(np.float32) for stage in PATCHABLE}
 
 
-@pytest.mark.parametrize("culprit", HANDED)
+@pytest.mark.parametrize("culprit", PATCHABLE)
 def test_the_first_stage_that_makes_the_reference_drift_is_named(culprit: Stage) -> None:
     """Stages before it may differ harmlessly; stages behind it differ because of it."""
     reference, candidate = outputs(), outputs()
-    for stage in HANDED:
+    for stage in PATCHABLE:
         candidate[stage] = reference[stage] + np.float32(1e-6)
     candidate[culprit][3, 1, 2] += 5
 
     def drifts_with(given: Mapping[Stage, Value]) -> bool:
         return culprit in given
 
-    found = localize(reference, candidate, drifts_with, PLAN)
+    located = localize(reference, candidate, drifts_with, PLAN)
 
-    assert found.stage is culprit
-    assert found.differences[-1].largest == pytest.approx(5, rel=1e-3)
+    assert located.stage is culprit
+    assert located.differences[-1].largest == pytest.approx(5, rel=1e-3)
     if culprit is not Stage.SAMPLES:
-        assert "window 3 (3.0 s)" in found.sentence
-    assert found.advice in found.sentence
+        assert "window 3 (3.0 s)" in located.sentence
+    assert located.advice in located.sentence
 
 
 def test_when_no_stage_does_it_is_the_frame_mapping() -> None:
@@ -45,15 +45,15 @@ def test_when_no_stage_does_it_is_the_frame_mapping() -> None:
     assert localize(same, same, lambda _given: pytest.fail("nothing differs"), PLAN).stage is Stage.FRAMES
 
 
-def test_another_shape_is_a_divergence_without_an_experiment() -> None:
+def test_another_shape_is_a_divergence_without_patching() -> None:
     """A dropped window cannot be handed over."""
     reference, candidate = outputs(), outputs()
     candidate[Stage.SCORES] = candidate[Stage.SCORES][:4]
 
-    found = localize(reference, candidate, lambda _given: False, PLAN)
+    located = localize(reference, candidate, lambda _given: False, PLAN)
 
-    assert found.stage is Stage.SCORES
-    assert "other shapes" in found.sentence
+    assert located.stage is Stage.SCORES
+    assert "other shapes" in located.sentence
 
 
 def test_a_stage_that_neither_side_reached_is_passed_over() -> None:
@@ -82,9 +82,9 @@ def test_all_of_the_values_are_a_hundred_percent() -> None:
 
 def test_nan_is_infinitely_far_from_a_number_and_equal_to_itself() -> None:
     """A broken value is the largest difference there is."""
-    one = np.zeros((2, 3), dtype=np.float32)
-    other = one.copy()
-    other[1, 2] = np.nan
+    whole = np.zeros((2, 3), dtype=np.float32)
+    broken = whole.copy()
+    broken[1, 2] = np.nan
 
-    assert difference(Stage.SCORES, one, other).largest == np.inf
-    assert difference(Stage.SCORES, other, other).largest == 0
+    assert difference(Stage.SCORES, whole, broken).largest == np.inf
+    assert difference(Stage.SCORES, broken, broken).largest == 0

@@ -9,9 +9,8 @@ from pyannote.core import SlidingWindow, SlidingWindowFeature
 from speech import cpu_plan, recording
 
 from tasks.engine.core.stages import Stage
-from tasks.engine.diagnosis.decisions import Decisions, flips, flips_of
 from tasks.engine.diagnosis.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count
-from tasks.engine.diagnosis.patching import hard_decisions, traced
+from tasks.engine.diagnosis.patching import hard_decisions, trace
 from tasks.engine.inference.diarizer import pipeline_for
 from tasks.engine.inference.types import Parameters
 
@@ -19,67 +18,32 @@ WINDOWS = SlidingWindow(start=0, duration=10, step=1)
 FRAMES = SlidingWindow(start=0, duration=0.0619375, step=0.016875)
 
 
-def one(chosen: list[int], margins: list[float], tie: float = 0.1) -> Decisions:
-    """Decisions of one kind."""
-    return Decisions(np.array(chosen), np.array(margins), "units", tie)
-
-
-def test_a_flip_is_a_tie_only_where_neither_side_decided() -> None:
-    """Within the tie width on both sides; clear on one side is a defect."""
-    found = flips_of("kind", one([1, 2, 3, 4], [0.05, 0.05, 0.5, 0.9]), one([1, 0, 0, 0], [0.9, 0.02, 0.01, 0.8]))
-
-    assert (found.total, found.differing, found.ties, found.defects) == (4, 3, 1, 2)
-    assert found.clearest == 0.8
-    assert found.closest == (0.05, 0.01)
-    assert str(found) == "kind: 3 of 4 differ, 1 of them ties, the clearest by 0.8 units"
-
-
-def test_equal_choices_are_no_flips_whatever_their_margins() -> None:
-    """Nothing differs, nothing is a tie."""
-    found = flips_of("kind", one([1, 2], [0.0, 0.0]), one([1, 2], [9.0, 9.0]))
-
-    assert (found.differing, found.ties, found.clearest) == (0, 0, None)
-
-
-def test_other_shapes_differ_throughout_and_are_no_ties() -> None:
-    """A side with more to decide on is not the same run; JSON can say it."""
-    found = flips_of("kind", one([1, 2], [0.0, 0.0]), one([1], [0.0]))
-
-    assert (found.differing, found.ties, found.defects) == (2, 0, 2)
-    assert found.to_dict()["clearest"] is None
-
-
-def test_kinds_that_one_side_did_not_reach_are_left_out() -> None:
-    """Where nobody speaks there is nothing to cluster."""
-    assert flips({"a": one([1], [1.0]), "b": one([1], [1.0])}, {"a": one([1], [1.0])})[0].kind == "a"
-
-
 def test_the_margin_of_an_argmax_is_the_way_to_where_two_classes_meet() -> None:
     """Moving that much probability from the best class to the second makes a tie."""
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(7), size=(3, 50))
-    found = argmax(np.log(probabilities))
+    made = argmax(np.log(probabilities))
 
     moved = probabilities.copy()
     order = probabilities.argsort(-1)
-    np.put_along_axis(moved, order[..., -1:], probabilities.max(-1, keepdims=True) - found.margins[..., None], -1)
+    np.put_along_axis(moved, order[..., -1:], probabilities.max(-1, keepdims=True) - made.margins[..., None], -1)
     second = np.take_along_axis(probabilities, order[..., -2:-1], -1)
-    np.put_along_axis(moved, order[..., -2:-1], second + found.margins[..., None], -1)
+    np.put_along_axis(moved, order[..., -2:-1], second + made.margins[..., None], -1)
     best = np.sort(moved, -1)
 
     np.testing.assert_allclose(best[..., -1], best[..., -2], atol=1e-12)
-    assert np.array_equal(found.chosen, probabilities.argmax(-1))
+    assert np.array_equal(made.chosen, probabilities.argmax(-1))
 
 
 def test_the_margin_of_a_count_is_in_windows() -> None:
     """Of ten windows, six say one speaker: 1 is chosen, and one window less makes it even."""
     active = np.zeros((10, 589, 3))
     active[:6, :, 0] = 1
-    found = speaker_count(active, WINDOWS, FRAMES)
+    made = speaker_count(active, WINDOWS, FRAMES)
     shared = 9 * round(1 / FRAMES.step) + 5  # a frame that every window covers
 
-    assert found.chosen[shared] == 1
-    assert found.margins[shared] == pytest.approx(1, abs=1e-6)
+    assert made.chosen[shared] == 1
+    assert made.margins[shared] == pytest.approx(1, abs=1e-6)
 
 
 def test_the_margin_of_the_clean_filter_is_in_frames() -> None:
@@ -88,19 +52,19 @@ def test_the_margin_of_the_clean_filter_is_in_frames() -> None:
     active[0, :120, 0] = 1
     active[0, 200:319, 1] = 1
     active[0, 400:500, 1:] = 1
-    found = clean_frames(active)
+    made = clean_frames(active)
 
-    assert found.chosen.tolist() == [[True, False, False]]
-    assert found.margins.tolist() == [[0, 1, 120]]
+    assert made.chosen.tolist() == [[True, False, False]]
+    assert made.margins.tolist() == [[0, 1, 120]]
 
 
 def test_the_margin_of_the_cut_is_the_distance_of_the_nearest_merge() -> None:
     """Two pairs of like embeddings, right angles between the pairs: they merge at about 1.41, the cut is at 0.7."""
     pairs = np.array([[1, 0.01], [1, -0.01], [0.01, 1], [-0.01, 1]])
-    found = cluster_cut(pairs, 0.7, "centroid")
+    made = cluster_cut(pairs, 0.7, "centroid")
 
-    assert found.chosen.tolist() == [2]
-    assert found.margins[0] == pytest.approx(0.68, abs=0.01)
+    assert made.chosen.tolist() == [2]
+    assert made.margins[0] == pytest.approx(0.68, abs=0.01)
     assert cluster_cut(pairs, 1.5, "centroid").chosen.tolist() == [1]
 
 
@@ -108,26 +72,26 @@ def test_the_margin_of_the_cut_is_the_distance_of_the_nearest_merge() -> None:
 def run() -> tuple[Any, dict[Stage, Any]]:
     """The pipeline and every stage's output on the shipped recording."""
     pipeline, _ = pipeline_for("offline", "cpu", "fp32", "exact")
-    return pipeline, traced(recording(), cpu_plan(), Parameters(), {})[1]
+    return pipeline, trace(recording(), cpu_plan(), Parameters(), {})[1]
 
 
 @pytest.mark.slow
 def test_choices_are_those_that_pyannote_made(run: tuple[Any, dict[Stage, Any]]) -> None:
     """Classes, counts and kept embeddings, computed from stage outputs, are what pyannote itself decided."""
     pipeline, outputs = run
-    found = decisions_of(pipeline, outputs)
+    made = decisions_of(pipeline, outputs)
     segmentations = SlidingWindowFeature(outputs[Stage.DECISIONS], WINDOWS)
     model = pipeline.segmentation_network
     counted = pipeline.speaker_count(segmentations, model.receptive_field, warm_up=(0.0, 0.0))
     _, windows, speakers = pipeline.clustering.filter_embeddings(outputs[Stage.EMBEDDINGS], segmentations=segmentations)
     kept = np.zeros(outputs[Stage.EMBEDDINGS].shape[:2], dtype=bool)
     kept[windows, speakers] = True
-    mapped = pipeline.segmenter.conversion.mapping[torch.from_numpy(found["class of a frame"].chosen)]
+    mapped = pipeline.segmenter.conversion.mapping[torch.from_numpy(made["class of a frame"].chosen)]
 
     assert np.array_equal(mapped.numpy(), outputs[Stage.DECISIONS])
-    assert np.array_equal(found["number of speakers"].chosen, counted.data[:, 0])
-    assert np.array_equal(found["embedding worth clustering"].chosen, kept)
-    assert found["cut between clusters"].chosen[0] >= 2
+    assert np.array_equal(made["number of speakers"].chosen, counted.data[:, 0])
+    assert np.array_equal(made["embedding worth clustering"].chosen, kept)
+    assert made["cut between clusters"].chosen[0] >= 2
 
 
 @pytest.mark.slow

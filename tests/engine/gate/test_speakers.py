@@ -48,9 +48,9 @@ def annotation(names: list[str], active: Activity) -> Any:
     return result
 
 
-def shared_frames(one: Activity, other: Activity) -> NDArray[np.int64]:
+def shared_frames(first: Activity, second: Activity) -> NDArray[np.int64]:
     """(R, C) frames in which both speak."""
-    return one.astype(np.int64).T @ other.astype(np.int64)
+    return first.astype(np.int64).T @ second.astype(np.int64)
 
 
 def best_mappings(shared: NDArray[np.int64]) -> int:
@@ -73,16 +73,19 @@ def test_rates_equal_those_of_pyannote_metrics(reference: Activity, candidate: A
     from pyannote.core import Timeline as Support
     from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
 
-    one, other = voices(reference), voices(candidate, "t")
-    found = compare_speakers(one, other)
+    speakers, others = voices(reference), voices(candidate, "t")
+    agreement = compare_speakers(speakers, others)
     support = Support([Segment(0, FRAMES)])
-    there = annotation(*one), annotation(*other)
-    unique = best_mappings(shared_frames(one[1], other[1])) == 1
+    there = annotation(*speakers), annotation(*others)
+    unique = best_mappings(shared_frames(speakers[1], others[1])) == 1
 
-    for (left, right), der, jer in ((there, found.der[0], found.jer[0]), (there[::-1], found.der[1], found.jer[1])):
+    for (left, right), der, jer in (
+        (there, agreement.der[0], agreement.jer[0]),
+        (there[::-1], agreement.der[1], agreement.jer[1]),
+    ):
         assert der == pytest.approx(100 * DiarizationErrorRate()(left, right, uem=support))
         expected = 100 * JaccardErrorRate()(left, right, uem=support)
-        if not (one[0] or other[0]):
+        if not (speakers[0] or others[0]):
             assert jer == 0  # pyannote calls two empty annotations 100 % wrong
         elif unique:
             assert jer == pytest.approx(expected)
@@ -125,13 +128,13 @@ def test_equal_mappings_are_decided_by_overlap_not_by_order() -> None:
 
 def test_jer_direction_matters() -> None:
     """An extra speaker is unpaired and unseen one way, fully wrong the other."""
-    one = (["A"], np.array([[1, 1, 1, 1, 0]], dtype=bool).T)
-    two = (["A", "B"], np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 1]], dtype=bool).T)
-    found = compare_speakers(one, two)
+    single = (["A"], np.array([[1, 1, 1, 1, 0]], dtype=bool).T)
+    double = (["A", "B"], np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 1]], dtype=bool).T)
+    agreement = compare_speakers(single, double)
 
-    assert found.jer == (0, 50)
-    assert found.der == (25, 20)
-    assert (found.jer.worse, found.der.worse) == (50, 25)
+    assert agreement.jer == (0, 50)
+    assert agreement.der == (25, 20)
+    assert (agreement.jer.worse, agreement.der.worse) == (50, 25)
 
 
 @settings(deadline=None)
@@ -149,9 +152,9 @@ def test_the_gate_does_not_depend_on_sides_names_or_order(
         return timeline(spans, FRAMES)
 
     names = [f"s{column}" for column in range(candidate.shape[1])]
-    one, other = make(reference, [f"r{column}" for column in range(reference.shape[1])]), make(candidate, names)
+    first, second = make(reference, [f"r{column}" for column in range(reference.shape[1])]), make(candidate, names)
     order.shuffle(names)
-    results = [compare(one, other), compare(other, one), compare(one, make(candidate, names))]
+    results = [compare(first, second), compare(second, first), compare(first, make(candidate, names))]
 
     assert len({result.verdict for result in results}) == 1
     assert len({tuple(criterion.value for criterion in result.criteria) for result in results}) == 1

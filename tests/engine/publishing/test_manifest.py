@@ -1,4 +1,4 @@
-"""Is a published timeline current? Told without reading the video."""
+"""Manifests: what is read, what is verified, and whether a published timeline is current."""
 
 import json
 import math
@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.publishing.manifest import find_manifests, is_current, refusal_excess
+from tasks.engine.core.errors import StorageError
+from tasks.engine.publishing.manifest import (
+    find_manifests,
+    is_current,
+    load_manifest,
+    load_verified_manifest,
+    manifest_path,
+    refusal_excess,
+    require_verified_manifest,
+)
 from tasks.engine.system.atomic import sha256_of
 
 REQUEST = "asked for"
@@ -23,12 +32,12 @@ def video(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_bytes(b"moving pictures")
     (path.parent / "clip_timeline.parquet").write_bytes(b"table")
-    found = path.stat()
+    status = path.stat()
     manifest = {
         "request_key": REQUEST,
         "video": str(path),
         "source": {"name": "clip.mp4", "sha256": sha256_of(path)},
-        "video_stat": {"bytes": found.st_size, "mtime_ns": found.st_mtime_ns},
+        "video_stat": {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns},
         "device": {"fallback_reason": None},
         "files": {"clip_timeline.parquet": {"sha256": "0" * 64, "bytes": 5}},
     }
@@ -135,3 +144,74 @@ def test_the_excess_of_a_refusal_is_read_from_its_report(video: Path) -> None:
     criteria.append({"value": 1.0, "limit": 0.0, "passed": False})
     (folder / "drift.json").write_text(json.dumps({"criteria": criteria}))
     assert math.isinf(refusal_excess(video, None))
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Path:
+    """A manifest with the two tables that every publication has."""
+    for name in ("clip_timeline.parquet", "clip_turns.parquet"):
+        (tmp_path / name).write_bytes(name.encode())
+    files = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in tmp_path.iterdir()}
+    path = tmp_path / "clip_step4.json"
+    path.write_text(json.dumps({"files": files, "verdict": "coherent"}))
+    return path
+
+
+def test_a_whole_publication_is_read_by_every_reader(whole: Path) -> None:
+    """The three differ only in what they ask of the files."""
+    content = json.loads(whole.read_text())
+
+    assert load_manifest(whole) == load_verified_manifest(whole) == require_verified_manifest(whole) == content
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda path: path.unlink(), "cannot be read as a manifest"),
+        (lambda path: path.write_text("{"), "cannot be read as a manifest"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read as a manifest"),
+        (lambda path: path.write_text("[]"), "cannot be read as a manifest"),
+        (lambda path: path.write_text("{}"), "cannot be read as a manifest"),
+        (lambda path: path.write_text('{"files": []}'), "cannot be read as a manifest"),
+        (lambda path: path.write_text('{"files": {"clip_timeline.parquet": 1}}'), "cannot be read as a manifest"),
+        (lambda path: path.write_text('{"files": {"a\\u0000b": {"sha256": ""}}}'), "cannot be read as a manifest"),
+        (lambda path: path.write_text('{"files": {}}'), "cannot be read as a manifest"),
+        (lambda path: (path.parent / "clip_turns.parquet").unlink(), "clip_turns.parquet could not be read"),
+        (lambda path: (path.parent / "clip_turns.parquet").write_bytes(b"x"), "clip_turns.parquet was changed"),
+    ],
+    ids=[
+        "gone",
+        "half",
+        "other encoding",
+        "list",
+        "no files",
+        "files in a list",
+        "file without checksum",
+        "impossible name",
+        "no tables",
+        "a file gone",
+        "a file changed",
+    ],
+)
+def test_what_is_not_whole_is_refused_with_the_reason(whole: Path, spoil: Callable[[Path], Any], sentence: str) -> None:
+    """One reader gives None, the other says which file is to blame."""
+    spoil(whole)
+
+    assert load_verified_manifest(whole) is None
+    with pytest.raises(StorageError, match=sentence):
+        require_verified_manifest(whole)
+
+
+def test_a_manifest_can_be_read_without_its_files(whole: Path) -> None:
+    """Ten thousand of them are counted without reading a single table."""
+    (whole.parent / "clip_timeline.parquet").unlink()
+
+    assert load_manifest(whole) is not None
+
+
+def test_a_manifest_lies_beside_its_video_or_in_the_output_folder(tmp_path: Path) -> None:
+    """Named by the stem of the video."""
+    video = tmp_path / "clip.part1.mp4"
+
+    assert manifest_path(video, None) == tmp_path / "clip.part1_step4.json"
+    assert manifest_path(video, tmp_path / "out") == tmp_path / "out" / "clip.part1_step4.json"

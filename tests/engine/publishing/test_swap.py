@@ -53,7 +53,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def attempt(public: Path, disk: Disk) -> None:
-    """Switch from old to new."""
+    """Swap old for new."""
     staged = public.parent / "staged"
     with disk_replaced(disk):
         swap({staged / name: public / name for name in NEW}, [public / "gone"], public.parent / "previous" / "clip")
@@ -93,8 +93,8 @@ def test_a_manifest_in_place_is_true_at_every_instant(public: Path) -> None:
     disk.watch = lambda: seen.append(files(public))
     attempt(public, disk)
 
-    assert all(found in (OLD, NEW) for found in seen if "manifest" in found)
-    assert any("manifest" not in found for found in seen)
+    assert all(visible in (OLD, NEW) for visible in seen if "manifest" in visible)
+    assert any("manifest" not in visible for visible in seen)
 
 
 class Killed(Disk):
@@ -111,13 +111,13 @@ class Killed(Disk):
 
 
 @pytest.mark.parametrize("after", range(8))
-def test_a_killed_switch_is_undone_at_the_next_start(public: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_swap_is_undone_at_the_next_start(public: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However far it came: afterwards the old set is whole, or the new one where its manifest was in place."""
     monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
     attempt(public, Killed(after))
     monkeypatch.undo()
     restore(public.parent / "previous" / "clip", public / "manifest")
 
-    found = files(public)
-    assert {name: found[name] for name in OLD} == OLD
+    restored = files(public)
+    assert {name: restored[name] for name in OLD} == OLD
     assert not (public.parent / "previous").exists()

@@ -1,4 +1,4 @@
-"""The picture: bounded in size for any video, and true to what it shows."""
+"""The plot: bounded in size for any video, and true to what it shows."""
 
 from fractions import Fraction
 
@@ -32,21 +32,21 @@ def talk(frames: int, speakers: int = 2, seed: int = 1) -> Timeline:
 
 
 @pytest.mark.parametrize(("frames", "speakers"), [(0, 0), (1, 1), (750, 2), (900_000, 12)])
-def test_a_picture_stays_small(frames: int, speakers: int) -> None:
+def test_a_plot_stays_small(frames: int, speakers: int) -> None:
     """From nothing at all to ten hours with a dozen speakers on both sides: a PNG under 200 kB."""
-    picture = draw(talk(frames, speakers), talk(frames, speakers, seed=2))
+    plot = draw(talk(frames, speakers), talk(frames, speakers, seed=2))
 
-    assert picture.startswith(PNG)
-    assert len(picture) < 200_000
+    assert plot.startswith(PNG)
+    assert len(plot) < 200_000
 
 
-def test_the_same_timelines_give_the_same_picture() -> None:
-    """No date, no chance: pictures of two runs can be compared."""
+def test_the_same_timelines_give_the_same_plot() -> None:
+    """No date, no chance: plots of two runs can be compared."""
     assert draw(talk(750)) == draw(talk(750))
 
 
 def test_a_difference_is_seen() -> None:
-    """Swapping one side changes the picture."""
+    """Swapping one side changes the plot."""
     assert draw(talk(750), talk(750)) != draw(talk(750), talk(750, seed=2))
 
 
