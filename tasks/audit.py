@@ -113,7 +113,7 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
     if identity(chosen["models"]) != manifest["models"]:
         raise ModelError(f"the models {chosen['models']} are not those that {path.name} was made with: expected them")
     published = load_timeline(next(path.parent / name for name in manifest["files"] if name.endswith(".parquet")))
-    reference = compute(video, parameters_of(chosen), plan, dependencies)
+    reference = compute(video, Parameters.from_manifest(chosen), plan, dependencies)
     return compare(reference, published, threshold=chosen["speech_threshold"])
 
 
@@ -131,16 +131,6 @@ def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
     if sha256_of(video) != source["sha256"]:
         raise MediaError(f"{video} was changed since its timeline was published: run it again")
     return video
-
-
-def parameters_of(chosen: Mapping[str, Any]) -> Parameters:
-    """Return what changed the answer, from a manifest."""
-    return Parameters(
-        models=chosen["models"],
-        num_speakers=chosen["num_speakers"],
-        speech_threshold=chosen["speech_threshold"],
-        min_speech_sec=chosen["min_speech_ms"] / 1000,
-    )
 
 
 def compute(video: Path, parameters: Parameters, plan: DevicePlan, dependencies: Dependencies) -> Timeline:

@@ -87,12 +87,7 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
     media = probe(video, limits)
     if media.sha256 != source["sha256"]:
         raise UsageError(f"--explain {video}: the candidate was computed from {source['name']} with other content")
-    parameters = Parameters(
-        models=chosen["models"],
-        num_speakers=chosen["num_speakers"],
-        speech_threshold=chosen["speech_threshold"],
-        min_speech_sec=chosen["min_speech_ms"] / 1000,
-    )
+    parameters = Parameters.from_manifest(chosen)
     with tempfile.TemporaryDirectory() as folder:
         samples = listen(media, Path(folder) / "samples.f32", limits=limits)
         if samples is None:

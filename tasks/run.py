@@ -13,7 +13,7 @@ from typing import Any
 from profiles.settings import Configuration
 from tasks.engine.core.summary import Summary
 from tasks.engine.devices.facts import DeviceFacts
-from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.devices.plan import DevicePlan, arithmetic_key
 from tasks.engine.inference.result_store import ENGINE_VERSION, ResultStore, digest, library_versions
 from tasks.engine.inference.result_store import key as store_key
 from tasks.engine.inference.types import Parameters
@@ -47,13 +47,7 @@ class Run:
     @property
     def parameters(self) -> Parameters:
         """What changes the answer, beside samples and device."""
-        chosen = self.configuration
-        return Parameters(
-            models=chosen.models,
-            num_speakers=chosen.num_speakers,
-            speech_threshold=chosen.speech_threshold,
-            min_speech_sec=chosen.min_speech_ms / 1000,
-        )
+        return Parameters.from_manifest(self.configuration.model_dump())
 
     @cached_property
     def key(self) -> str:
@@ -63,7 +57,7 @@ class Run:
                 **asked_of(self.configuration, self.models),
                 "source": [self.media.path.name, self.media.sha256],
                 "device": [self.plan.on_cpu, self.plan.device_name],
-                "precision": [self.plan.precision, self.plan.autocast_dtype, self.plan.level],
+                "precision": arithmetic_key(self.plan),
                 "method": [self.plan.engine, self.plan.segmentation_step],
             }
         )
@@ -191,16 +185,15 @@ def request_key(configuration: Configuration, models: dict[str, str]) -> str:
 
 def asked_of(configuration: Configuration, models: dict[str, str]) -> dict[str, Any]:
     """Return everything that is asked of a run and decides what it publishes."""
-    chosen = configuration
     return {
         "engine": ENGINE_VERSION,
         "schema": SCHEMA_VERSION,
         "models": models,
-        "method": [chosen.engine, chosen.segmentation_step],
-        "precision": [chosen.precision, chosen.autocast_dtype, chosen.level],
-        "decisions": [chosen.speech_threshold, chosen.min_speech_ms, chosen.num_speakers],
-        "proof": [chosen.reference, chosen.on_drift],
-        "json_gzip": chosen.json_gzip,
+        "method": [configuration.engine, configuration.segmentation_step],
+        "precision": arithmetic_key(configuration),
+        "decisions": [configuration.speech_threshold, configuration.min_speech_ms, configuration.num_speakers],
+        "proof": [configuration.reference, configuration.on_drift],
+        "json_gzip": configuration.json_gzip,
         "libraries": library_versions(),
     }
 

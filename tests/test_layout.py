@@ -4,7 +4,6 @@ import ast
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +27,6 @@ LOGIC = (
 )
 
 
-def trees(folder: str) -> Iterator[tuple[Path, ast.Module]]:
-    """Every module below a folder, parsed."""
-    for path in sorted((ROOT / folder).rglob("*.py")):
-        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
-
-
 @pytest.mark.slow
 def test_importing_the_engine_loads_no_prefect() -> None:
     """Not even through a dependency."""
@@ -44,27 +37,19 @@ def test_importing_the_engine_loads_no_prefect() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_flows_hold_no_logic() -> None:
-    """A flow file names steps: no loops, no arithmetic, no error handling, no comprehensions."""
-    found = {
-        f"{path}:{node.lineno}"
-        for path, tree in trees("flows")
-        if any(is_flow(node) for node in ast.walk(tree))
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for statement in function.body
-        for node in ast.walk(statement)
-        if isinstance(node, LOGIC)
-    }
-
-    assert found == set()
+RECIPES = [*(ROOT / "flows").glob("*.py"), *(ROOT / "flows" / "recipes").glob("*.py")]
 
 
-def is_flow(node: ast.AST) -> bool:
-    """Is this a function decorated with @flow?"""
-    return isinstance(node, ast.FunctionDef) and any(
-        "flow" in ast.unparse(d).split("(")[0] for d in node.decorator_list
-    )
+@pytest.mark.parametrize(
+    "path", [path for path in RECIPES if path.name != "parameters.py"], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_flows_hold_no_logic(path: Path) -> None:
+    """A flow or recipe names steps: no loops, no arithmetic, no error handling, no comprehensions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    statements = [statement for function in functions for statement in function.body]
+
+    assert [node.lineno for s in statements for node in ast.walk(s) if isinstance(node, LOGIC)] == []
 
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda p: p.stem)
@@ -90,6 +75,24 @@ def defined(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef):
         return [node.name]
     return [target.id for target in getattr(node, "targets", []) if isinstance(target, ast.Name)]
+
+
+UNTESTED: dict[str, str] = {}
+"""Modules without a test module of their name, each with its reason."""
+
+
+def test_every_module_has_a_test_module_of_its_name() -> None:
+    """`tasks/engine/core/turns.py` is tested in `tests/engine/core/test_turns.py`: nobody has to search."""
+    modules = {path.relative_to(ROOT) for path in MODULES if path.name != "__init__.py"}
+    missing = {str(path) for path in modules if not module_of_tests(path).is_file()}
+
+    assert missing == UNTESTED.keys()
+
+
+def module_of_tests(path: Path) -> Path:
+    """Where the tests of a module are."""
+    inner = path.relative_to("tasks") if path.parts[:2] == ("tasks", "engine") else path
+    return ROOT / "tests" / inner.with_name(f"test_{path.name}")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))

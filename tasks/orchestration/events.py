@@ -4,9 +4,9 @@
     step4.drift.detected       the gate refused a candidate
     step4.device.fallback      a device failed, and the CPU does its work
     step4.media.refused        the video cannot be used
-    step4.selfcheck.passed     a self-check ended; also .diverged, .failed
 
-Each concerns the resource `step4.video.<stem>`; the flow run, and `step4.profile.<name>` where it is known, are
+A self-check sends `step4.selfcheck.passed`, `.diverged` or `.failed`, of the resource `step4.device`. Each other one
+concerns the resource `step4.video.<stem>`; the flow run, and `step4.profile.<name>` where it is known, are
 related. Nothing secret is in a run's facts.
 """
 

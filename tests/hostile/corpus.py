@@ -296,7 +296,7 @@ CASES: dict[str, Case] = {
     "empty": Case(written("clip.mp4", b""), "0 bytes"),
     "one byte": Case(written("clip.mp4", b"\0")),
     "zeros": Case(written("clip.mp4", bytes(1 << 20))),
-    "a terabyte of nothing": Case(big_hole, "1024.0 GiB"),
+    "a terabyte of nothing": Case(big_hole, "1024 GiB"),
     "4 billion samples": Case(sound_file("clip.mp4", samples=2**32 - 1, size=2), "memory|cannot be read|cut short"),
     "2 billion empty samples": Case(sound_file("clip.mp4", samples=2**31 - 1, size=1), "memory|cannot|cut short"),
     "170 million samples": Case(sound_file("clip.mp4", samples=170_000_000, size=1), "memory|cannot|cut short|holds"),

@@ -13,7 +13,7 @@ from tasks.engine.core.choices import Precision
 from tasks.engine.core.errors import NonFiniteError
 from tasks.engine.core.stages import Stage
 from tasks.engine.devices.precision import Arithmetic
-from tasks.engine.diagnosis.patching import traced
+from tasks.engine.diagnosis.patching import trace
 from tasks.engine.inference import loading
 from tasks.engine.inference.diarizer import diarize
 from tasks.engine.inference.exact import ExactSpeakerDiarization
@@ -137,11 +137,11 @@ def test_a_broken_window_is_an_error_and_never_silence(offline: ExactSpeakerDiar
 def test_what_is_handed_over_must_be_finite_too(stage: Stage, value: float) -> None:
     """A value that is no number is an error of its own stage: clustering would drop NaN embeddings in silence."""
     samples = recording()[: 12 * 16000]
-    _, outputs = traced(samples, cpu_plan(), Parameters(), {})
+    _, outputs = trace(samples, cpu_plan(), Parameters(), {})
     outputs[stage][1, 0, 0] = value
 
     with pytest.raises(NonFiniteError, match=rf"{stage} are not finite in window 1 \(1.0 s\)"):
-        traced(samples, cpu_plan(), Parameters(), {stage: outputs[stage]})
+        trace(samples, cpu_plan(), Parameters(), {stage: outputs[stage]})
 
 
 def test_a_folder_with_a_resnet_is_served_exactly(resnet_folder: Path) -> None:

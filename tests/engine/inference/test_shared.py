@@ -19,7 +19,7 @@ from tasks.engine.core.stages import Stage
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.diagnosis.localization import advice
-from tasks.engine.diagnosis.patching import on_frames, traced
+from tasks.engine.diagnosis.patching import on_frames, trace
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference import loading
 from tasks.engine.inference.diarizer import diarize
@@ -37,7 +37,7 @@ def shared_plan(**changes: object) -> DevicePlan:
 
 def embeddings(samples: np.ndarray, plan: DevicePlan) -> np.ndarray:
     """(windows, speakers, dimension) as hooks see them."""
-    return traced(samples, plan, Parameters(), {})[1][Stage.EMBEDDINGS]
+    return trace(samples, plan, Parameters(), {})[1][Stage.EMBEDDINGS]
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -126,8 +126,8 @@ def test_profile_and_variables_choose_it(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_file_of_one_window_is_exact(seconds: float) -> None:
     """The block is the window: the same turns, the same embeddings."""
     samples = recording()[7 * 16000 : int((7 + seconds) * 16000)]
-    exact, expected = traced(samples, cpu_plan(), Parameters(), {})
-    shared, found = traced(samples, shared_plan(), Parameters(), {})
+    exact, expected = trace(samples, cpu_plan(), Parameters(), {})
+    shared, found = trace(samples, shared_plan(), Parameters(), {})
 
     assert shared.turns == exact.turns
     assert shared.turns
@@ -138,7 +138,7 @@ def test_a_file_of_one_window_is_exact(seconds: float) -> None:
 def test_windows_of_blocks_point_the_same_way() -> None:
     """Embeddings differ, the padded last window's too, and stay near the exact ones; idle speakers' are equal."""
     samples = recording()[: SHORT + 5000]
-    outputs = traced(samples, cpu_plan(), Parameters(), {})[1]
+    outputs = trace(samples, cpu_plan(), Parameters(), {})[1]
     expected, found = outputs[Stage.EMBEDDINGS], embeddings(samples, shared_plan())
     idle = ~outputs[Stage.DECISIONS].any(axis=1)
 
@@ -278,8 +278,8 @@ def test_mixed_precision_serves_it_too(dtype: str) -> None:
 @pytest.mark.slow
 def test_a_longer_step_takes_fewer_windows() -> None:
     """A fifth of a window: 2 s from one to the next."""
-    _, outputs = traced(recording()[:SHORT], shared_plan(segmentation_step=0.2), Parameters(), {})
-    _, usual = traced(recording()[:SHORT], shared_plan(), Parameters(), {})
+    _, outputs = trace(recording()[:SHORT], shared_plan(segmentation_step=0.2), Parameters(), {})
+    _, usual = trace(recording()[:SHORT], shared_plan(), Parameters(), {})
 
     assert len(outputs[Stage.DECISIONS]) == 3
     np.testing.assert_array_equal(outputs[Stage.DECISIONS], usual[Stage.DECISIONS][::2])
