@@ -1,5 +1,6 @@
 """Does the CUDA driver answer? Asked in a process of its own, since a driver that hangs cannot be interrupted."""
 
+import ctypes
 import subprocess
 import sys
 
@@ -17,6 +18,15 @@ if code not in (0, {NO_DEVICE}):
     sys.exit(f"the CUDA driver answers with error {{code}}")
 """
 """30 ms where there is no driver; with one, its own start, which a run on the device pays anyway."""
+
+
+def is_installed() -> bool:
+    """Tell whether the CUDA driver's library is there; it is loaded, and not asked anything."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def check_driver(question: str = ASK, deadline_sec: float = DEADLINE_SEC) -> str | None:

@@ -1,8 +1,11 @@
 """What this machine can compute with, as values: facts that a probe found, and the plan made from them."""
 
 import os
+import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -60,12 +63,21 @@ class DeviceFacts:
 
 def cpu_name() -> str:
     """Read the processor's model name, where the system tells."""
+    return cpu_info("model name") or "CPU"
+
+
+def cpu_flags() -> set[str]:
+    """Read the names of the processor's extensions, as Linux spells them."""
+    return set(cpu_info("flags").split())
+
+
+def cpu_info(entry: str) -> str:
+    """Read an entry of the first processor in /proc/cpuinfo; empty where there is none."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123  # a device file of one page
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith(entry)), "")
     except OSError:
-        names = []
-    return names[0] if names else "CPU"
+        return ""
 
 
 def available_memory() -> int:
@@ -82,13 +94,15 @@ def driver_version() -> int | None:
 
 
 def probe(torch: Any = None, ask_driver: Callable[[], str | None] = driver.check_driver) -> DeviceFacts:  # noqa: ANN401
-    """Look at this machine through torch, if its driver answers.
+    """Look at this machine through torch, if its driver answers; without torch where no driver is installed.
 
     Args:
         torch: the library; tests pass their own.
         ask_driver: says why the driver must not be asked, or None.
     """
     if torch is None:
+        if not driver.is_installed() and (alone := without_torch()):
+            return alone
         import torch  # noqa: PLC0415  # heavy: three seconds
 
     devices: list[CudaDevice] = []
@@ -103,13 +117,38 @@ def probe(torch: Any = None, ask_driver: Callable[[], str | None] = driver.check
         torch=torch.__version__,
         cuda_build=torch.version.cuda,
         cudnn=torch.backends.cudnn.version() if devices else None,
-        cpu_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpu_threads=usable_threads(),
         free_memory=available_memory(),
         cuda=tuple(devices),
         driver=driver_version() if devices else None,
         cuda_error=error,
         cpu_bfloat16=has_bfloat16(torch),
     )
+
+
+def without_torch() -> DeviceFacts | None:
+    """Describe a machine without a CUDA driver from torch's version file alone, as torch itself would.
+
+    Returns:
+        None where torch is not installed, or built for other accelerators: it must be asked then.
+    """
+    spec = find_spec("torch")
+    version = runpy.run_path(str(Path(spec.origin).with_name("version.py"))) if spec and spec.origin else {}
+    if not version or any(version.get(kind) for kind in ("hip", "xpu")):
+        return None
+    return DeviceFacts(
+        torch=str(version["__version__"]),
+        cuda_build=version["cuda"],
+        cudnn=None,
+        cpu_threads=usable_threads(),
+        free_memory=available_memory(),
+        cpu_bfloat16=bool({"avx512_bf16", "amx_bf16"} & cpu_flags()),
+    )
+
+
+def usable_threads() -> int:
+    """Count the CPU threads that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def has_bfloat16(torch: Any) -> bool:  # noqa: ANN401  # the library, or a test's

@@ -1,5 +1,8 @@
 """Cards that cannot be used: they are left out, and the reason is told."""
 
+import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +11,8 @@ import pytest
 from profiles.settings import Configuration
 from tasks.device import plan_device
 from tasks.engine.core.errors import DeviceError
-from tasks.engine.devices.facts import probe
+from tasks.engine.devices.driver import is_installed
+from tasks.engine.devices.facts import probe, without_torch
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -101,3 +105,29 @@ def test_a_machine_without_nvidia_has_nothing_to_complain_of() -> None:
     none = torch_like(device_count=lambda: 0, init=fails_with(RuntimeError("Found no NVIDIA driver on your system.")))
 
     assert probe(none, lambda: None).cuda_error is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(is_installed(), reason="a CUDA driver is installed: torch is asked, and nothing is told without it")
+def test_without_a_driver_torch_is_not_needed() -> None:
+    """What is told from the version file is what torch itself would tell."""
+    import torch
+
+    asked, told = probe(torch), without_torch()
+
+    assert told is not None
+    assert replace(asked, free_memory=0) == replace(told, free_memory=0)
+    assert replace(probe(), free_memory=0) == replace(told, free_memory=0)
+
+
+def test_torch_is_asked_where_it_was_built_for_another_accelerator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build for ROCm finds its cards without a CUDA driver: the version file alone would miss them."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").touch()
+    (tmp_path / "torch" / "version.py").write_text("__version__ = '2.11.0'\ncuda = None\nhip = '6.4'\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+
+    assert without_torch() is None
