@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.diarize import Outcome
+from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import DriftError, NonFiniteError, StorageError, UsageError
 from tasks.engine.core.finite import first_non_finite
@@ -42,7 +43,7 @@ def find_published(run: Run) -> Published | None:
     require_own_names(run, manifest)
     if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
         return None
-    log.info("Already published from the same input, parameters and models: nothing computed (%s)", path)
+    log.info(log_lines.ALREADY_PUBLISHED, path)
     return Published(path, manifest, already=True)
 
 

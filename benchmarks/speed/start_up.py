@@ -3,7 +3,8 @@
     python benchmarks/speed/start_up.py [--before COMMIT] [--rounds 3]
 
 Both sides run with this environment's packages, bytecode compiled, each in a checkout of its own. A case's seconds are
-those of the whole process; "beyond inference" leaves out the seconds that the manifest says inference took. Prints a
+those of the whole process; "beyond inference" leaves out what ENABLE_AUDIO_PROFILING measured of the networks and of
+clustering, not the loading of models. Prints a
 Markdown table of medians.
 """
 
@@ -45,10 +46,14 @@ def environment(side: Path) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(side), "STEP4_MODELS_DIR": str(ROOT / "models"), "STEP4_CACHE_DIR": "/nonexistent"}
 
 
-def command(side: Path, *arguments: str | Path, models: Path | None = None) -> tuple[float, int, str]:
-    """Seconds, exit code and stdout of `step4` on one side."""
+def command(
+    side: Path, *arguments: str | Path, models: Path | None = None, profiling: Path | None = None
+) -> tuple[float, int, str]:
+    """Seconds, exit code and stdout of `step4` on one side; `profiling`: where to leave what the run took."""
     entry = "flows.cli.main" if (side / "flows" / "cli").is_dir() else "flows.cli"
     settings = environment(side) | ({"STEP4_MODELS_DIR": str(models)} if models else {})
+    if profiling:
+        settings |= {"ENABLE_AUDIO_PROFILING": "true", "STEP4_DIAGNOSTICS_DIR": str(profiling)}
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", entry, *map(str, arguments)],
@@ -78,9 +83,11 @@ def clips(folder: Path) -> None:
         subprocess.run([*ffmpeg, *start, "-i", recording_path(), folder / "inbox" / f"{number:02}.mkv"], check=True)
 
 
-def inference_sec(stdout: str) -> float:
-    """Seconds of inference that a run's JSON tells."""
-    return sum(run["manifest"]["device"]["seconds"] for run in json.loads(stdout)["runs"])
+def inference_sec(folder: Path) -> list[float]:
+    """Seconds of each inference whose profile lies in a folder, loading left out."""
+    profiles = [json.loads(path.read_text()) for path in (folder / "profiling").glob("audio_perf_*.json")]
+    inferences = [inference for profile in profiles for inference in profile["inferences"]]
+    return [sum(stage["seconds"] for stage in one["stages"] if stage["stage"] != "load") for one in inferences]
 
 
 def require(expected: int, code: int) -> None:
@@ -91,16 +98,16 @@ def require(expected: int, code: int) -> None:
 
 def beyond(side: Path, video: Path, out: Path) -> float:
     """Seconds of a new clip beyond its inference."""
-    seconds, code, stdout = command(side, "run", video, "--output", out, "--json")
+    seconds, code, _ = command(side, "run", video, "--output", out, profiling=out)
     require(0, code)
-    return seconds - inference_sec(stdout)
+    return seconds - sum(inference_sec(out))
 
 
 def whole_batch(side: Path, folder: Path, out: Path) -> float:
-    """Seconds per clip of a batch beyond inference, read from the manifests."""
-    seconds, code, _ = command(side, "batch", folder, "--output", out, "--json")
+    """Seconds per clip of a batch beyond inference."""
+    seconds, code, _ = command(side, "batch", folder, "--output", out, profiling=out)
     require(0, code)
-    spent = [json.loads(path.read_text())["device"]["seconds"] for path in out.glob("*_step4.json")]
+    spent = inference_sec(out)
     require(BATCH, len(spent))
     return (seconds - sum(spent)) / BATCH
 

@@ -4,6 +4,7 @@ Their texts are a promise. Everything else that is logged is in English and may 
 """
 
 DIARIZATION_DONE = "Diarisation: %d segment(s) détecté(s)"
+ALREADY_PUBLISHED = "Déjà publié avec la même entrée, les mêmes paramètres et modèles: aucune inférence (%s)"
 TIMELINE_DONE = "Timeline audio: %d/%d frames avec parole (%.1f%%)"
 
 COHERENCE_CHECK = "Vérification de la cohérence GPU/CPU..."

@@ -114,7 +114,7 @@ class BatchSize:
             return
         if self.before is not None and seconds > HELPS * self.before:
             self.settled, self.size = True, 2 * size
-            log.info("Optimisation: batch_size %d conservé (%d n'est pas plus rapide)", self.size, size)
+            log.info("Batch size %d kept: %d is no faster", self.size, size)
         elif seconds > SLOW_SEC and size > 1:
             self.before, self.warm = seconds, False
             self.halve(size, Halving.SLOW)

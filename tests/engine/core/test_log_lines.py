@@ -4,6 +4,9 @@ from tasks.engine.core import log_lines
 
 FILLED_IN = {
     log_lines.DIARIZATION_DONE % 42: "Diarisation: 42 segment(s) détecté(s)",
+    log_lines.ALREADY_PUBLISHED % "clip_step4.json": (
+        "Déjà publié avec la même entrée, les mêmes paramètres et modèles: aucune inférence (clip_step4.json)"
+    ),
     log_lines.TIMELINE_DONE % (3762, 4374, 86.008): "Timeline audio: 3762/4374 frames avec parole (86.0%)",
     log_lines.COHERENCE_CHECK: "Vérification de la cohérence GPU/CPU...",
     log_lines.COHERENCE_PASSED % 2: "Test de cohérence réussi (décalage max: 2ms)",
@@ -23,8 +26,8 @@ FILLED_IN = {
 
 
 def test_the_promised_lines_are_verbatim() -> None:
-    """Each of the twelve templates, filled in as its stage does, gives the line that was promised."""
-    assert len(FILLED_IN) == 12
+    """Each template, filled in as its stage does, gives the line that was promised."""
+    assert len(FILLED_IN) == 13
     assert list(FILLED_IN) == list(FILLED_IN.values())
 
 
