@@ -84,7 +84,9 @@ def test_inside_a_flow_run_what_is_not_worth_a_retry_fails_at_once() -> None:
     assert "Retrying" not in states("demanding")
 
 
-@pytest.mark.parametrize("where", [pytest.param(in_a_flow, marks=pytest.mark.slow), lambda work: work()], ids=str)
+@pytest.mark.parametrize(
+    "where", [pytest.param(in_a_flow, marks=pytest.mark.slow), lambda work: work()], ids=["in a flow run", "alone"]
+)
 def test_a_started_stage_runs_beside_what_follows(where: Any, request: pytest.FixtureRequest) -> None:
     """It is under way before anybody waits for it; its error is raised where its result is asked for."""
     if where is in_a_flow:
