@@ -28,7 +28,7 @@ from tasks.engine.devices.precision import enforce_fp32
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference import loading
-from tasks.engine.inference.diarizer import diarize, pipeline_for
+from tasks.engine.inference.diarizer import diarize, unload_all
 from tasks.engine.inference.level import gain
 from tasks.engine.inference.types import Diarization, Parameters
 from tasks.engine.models import registry
@@ -124,7 +124,7 @@ def measure(name: str, plan: DevicePlan, samples: NDArray[np.float32], repeats: 
 
 def release(plan: DevicePlan) -> None:
     """Drop every loaded pipeline, and count the device's peak anew: one side must not pay for another's models."""
-    pipeline_for.cache_clear()
+    unload_all()
     for one in gc.get_objects():
         # pyannote caches methods of its models, and with them the models.
         if type(one) is functools._lru_cache_wrapper and str(one.__module__).startswith("pyannote."):  # noqa: SLF001

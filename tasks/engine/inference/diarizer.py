@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,11 +108,37 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         yield pipeline
 
 
-@lru_cache(maxsize=4)
+_LOADING = Lock()
+
+
 def pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
-    """Load a pipeline per device, precision and engine, with the lock that its one user at a time holds."""
+    """Load a pipeline per device, precision and engine, with the lock that its one user at a time holds.
+
+    Whoever asks for one that is being loaded waits for it.
+    """
+    with _LOADING:
+        return _pipeline_for(models_name, device, precision, engine)
+
+
+@lru_cache(maxsize=4)
+def _pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
     del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
     return loading.load(models_name, engine), Lock()
+
+
+def unload_all() -> None:
+    """Let go of every loaded pipeline."""
+    _pipeline_for.cache_clear()
+
+
+def preload(models_name: str, plan: DevicePlan) -> None:
+    """Start to load what `diarize` needs for a plan, in a thread of its own; an error is left for `diarize` to meet."""
+
+    def load() -> None:
+        with suppress(Exception):
+            pipeline_for(models_name, plan.device, plan.precision, plan.engine)
+
+    Thread(target=load, name="preload").start()
 
 
 def apply(
