@@ -23,12 +23,15 @@ serve: $(STAMP) models
 deploy: $(STAMP)
 	@$(BIN)/python -m flows.server.deploy --gpus $(GPUS)
 
+# What to run instead of everything, and in how many processes: each loads models of its own, 1.5 GB.
+TESTS ?=
+JOBS ?= auto
 test: $(STAMP) models
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile $(TESTS)
 
 # What runs while typing: no model is loaded.
 test-fast: $(STAMP)
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'not slow'
 
 models: $(STAMP)
 	@$(BIN)/python -m tasks.engine.models.download
