@@ -39,7 +39,7 @@ def explain(
         outcome: what computed the candidate.
         samples: gives (samples,) float32, mono, 16 kHz.
         parameters: as in the run.
-        explainer: the seam to the experiments.
+        explainer: runs the patching experiments.
 
     Returns:
         The report with its localization, or with the verdict `reference_not_repeatable` where that was found.

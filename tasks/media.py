@@ -28,7 +28,7 @@ DEFAULT_LIMITS = MediaLimits()
 
 
 def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
-    """Find out what a file holds, by demuxing all of it and decoding nothing, in a confined process.
+    """Find out what a file holds, by demuxing all of it and decoding nothing, in a sandboxed process.
 
     Memory is 8 bytes per video frame, whatever the file's size.
 

@@ -29,14 +29,22 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Run:
-    """A video, what to compute it with, and where to publish."""
+    """A video, what to compute it with, and where to publish.
+
+    Attributes:
+        media: the video, as its packets describe it.
+        facts: the machine.
+        plan: device and arithmetic.
+        configuration: every choice.
+        models: name to sha256 of every model file.
+        output: folder to publish in.
+    """
 
     media: Media
     facts: DeviceFacts
     plan: DevicePlan
     configuration: Configuration
     models: dict[str, str]
-    """Name to sha256 of every model file."""
     output: Path
 
     @property
@@ -166,7 +174,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StagedTimeline:
-    """A timeline that is written but not published."""
+    """A timeline that is written but not published.
+
+    Attributes:
+        timeline: the table of frames, in Parquet.
+        turns: the table of turns, in Parquet.
+        summary: frames with speech, and speakers.
+        metadata: what both tables say of their origin.
+    """
 
     timeline: Path
     turns: Path

@@ -40,7 +40,7 @@ def selfcheck(
         facts: the machine, part of what an answer depends on.
         models: name to sha256 of the model files, likewise.
         parameters: the model set and decisions.
-        diarizer: the seam to the networks.
+        diarizer: runs the networks.
         fresh: check again even where the answer is known.
 
     Returns:

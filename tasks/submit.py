@@ -37,9 +37,13 @@ CLIENT_RETRIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What is handed over, and to whom.
+    """Which deployment takes the runs, and with what.
 
-    deployment: `flow name/deployment name`. parameters: of every run, beside the video.
+    Attributes:
+        deployment: `flow name/deployment name`.
+        parameters: of every run, beside the video.
+        in_flight: runs on the server at a time, waiting ones included.
+        poll_sec: between two looks at them.
     """
 
     deployment: str
@@ -70,15 +74,19 @@ class Submission:
 
 @dataclass(slots=True)
 class InFlightRuns:
-    """Runs on the server that have not ended, and where their ends are counted."""
+    """Runs on the server that have not ended, and where their ends are counted.
 
-    tally: BatchTotals = field(default_factory=BatchTotals)
+    Attributes:
+        totals: of those that have ended.
+        runs: flow run id to (video, crashes so far).
+    """
+
+    totals: BatchTotals = field(default_factory=BatchTotals)
     runs: dict[UUID, tuple[Path, int]] = field(default_factory=dict)
-    """Flow run id to (video, crashes so far)."""
 
     def end(self, ended: VideoOutcome) -> None:
         """Count and announce one end."""
-        self.tally.add(ended)
+        self.totals.add(ended)
         announce(ended)
 
 
@@ -110,7 +118,7 @@ async def submit_and_collect(videos: Iterable[DiscoveredVideo], submission: Subm
                 await collect(client, submission, waiting)
         while waiting.runs:
             await collect(client, submission, waiting)
-    return waiting.tally
+    return waiting.totals
 
 
 async def require_deployment(client: PrefectClient, name: str) -> None:

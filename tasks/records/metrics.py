@@ -36,7 +36,12 @@ ROW = ("device", "device_name", "precision", "engine", "batch_size", "windows", 
 
 @dataclass
 class RunProfile:
-    """What is measured of one run. stages: outside inference. inferences: as they end, one object each."""
+    """What is measured of one run.
+
+    Attributes:
+        stages: outside inference.
+        inferences: one object each, as they end.
+    """
 
     stages: list[dict[str, Any]] = field(default_factory=list)
     inferences: list[dict[str, Any]] = field(default_factory=list)
