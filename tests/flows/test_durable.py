@@ -19,7 +19,7 @@ from tasks.engine.system.atomic import Disk, disk_replaced
 from tasks.engine.system.stale_files import is_stale, pid_namespace, remove_stale
 from tasks.engine.testing import ScriptedDiarizer
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
 OTHER = (Turn(0.2, 4.0, "SPEAKER_00"),)
 

@@ -24,16 +24,9 @@ def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
 def publish(
     video: Path, diarizer: Any = None, output: Path | None = None, *, gpu: bool = False, **settings: Any
 ) -> Published:
-    """Run the recipe inside a flow of its own."""
-    from prefect import flow
-
+    """Run the recipe, without Prefect."""
     chosen = diarizer or ScriptedDiarizer(TURNS)
-
-    @flow(name="test")
-    def run() -> Published:
-        return analyse(video, output or video.parent, Configuration.resolve(settings), dependencies(chosen, gpu=gpu))
-
-    return run()
+    return analyse(video, output or video.parent, Configuration.resolve(settings), dependencies(chosen, gpu=gpu))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -67,39 +67,59 @@ def test_a_refused_token_is_told_without_it(refusing_hub: list[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_sentinel_token_appears_nowhere(refusing_hub: list[str], tmp_path: Path) -> None:
-    """A whole command against that hub, at DEBUG, with Prefect's own server: not a byte of the token anywhere."""
-    video = tmp_path / "clip.wav"
+@pytest.mark.parametrize("served", [False, True], ids=["alone", "on a server"])
+def test_a_sentinel_token_appears_nowhere(
+    refusing_hub: list[str], tmp_path: Path, served: bool, request: pytest.FixtureRequest
+) -> None:
+    """A whole command against that hub, at DEBUG: not a byte of the token on the terminal, in a file or on a server."""
     from media_samples import clip
 
-    clip(video)
+    video = clip(tmp_path / "clip.wav")
     environment = {
         **os.environ,
         "AUDIO_LOG_LEVEL": "DEBUG",
         "PREFECT_LOGGING_LEVEL": "DEBUG",
         "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": "",
         "TMPDIR": str(tmp_path / "tmp"),
         "STEP4_DIAGNOSTICS_DIR": str(tmp_path),
     }
+    if served:
+        request.getfixturevalue("prefect_server")
+        from prefect.settings import PREFECT_API_URL
+
+        environment["PREFECT_API_URL"] = str(PREFECT_API_URL.value())
     (tmp_path / "tmp").mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "flows.cli.main",
-        "run",
-        str(video),
-        "--models",
-        "somebody/gated-pipeline",
-        "--json",
-    ]
-    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, check=False)
+    command = [sys.executable, "-m", "flows.cli.main", "run", str(video), "--models", "somebody/gated-pipeline"]
+    done = subprocess.run([*command, "--json"], env=environment, cwd=ROOT, capture_output=True, check=False)
 
     assert done.returncode == 5, done.stderr.decode()
     assert any(SENTINEL in token for token in refusing_hub)
     assert SENTINEL.encode() not in done.stdout + done.stderr
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.name == "prefect.db" for path in files)
+    assert any(path.name == "audio_inconsistencies.log" for path in files)
     assert [path for path in files if SENTINEL.encode() in path.read_bytes()] == []
+    if served:
+        recorded = everything_recorded(video)
+        assert "somebody/gated-pipeline" in recorded
+        assert SENTINEL not in recorded
+
+
+def everything_recorded(video: Path) -> str:
+    """Runs, task runs, logs, artifacts and events that a server holds, as text, once it has the video's run."""
+    from prefect.client.orchestration import get_client
+    from served import wait_for
+
+    with get_client(sync_client=True) as client:
+
+        def ask() -> str:
+            parts = [
+                client._client.post(f"/{kind}/filter", json={}).text
+                for kind in ("flow_runs", "task_runs", "logs", "artifacts", "events")
+            ]
+            return "".join(parts) if str(video) in parts[0] else ""
+
+        return wait_for(ask)
 
 
 def snapshot_with(folder: Path, content: bytes, name: str) -> Path:
