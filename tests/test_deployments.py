@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatch
 from typing import Any
 
 import pytest
-import yaml
+from deployments import AUTOMATIONS, DEPLOYMENTS, FILE, TRIGGERS, flow_of
 from paths import ROOT
 from prefect.cli.deploy._models import (
     ConcurrencyLimitSpec,
@@ -17,19 +16,13 @@ from prefect.cli.deploy._models import (
 )
 from prefect.events.schemas.automations import AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentTriggerTypes
-from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
-from prefect.utilities.schema_tools.validation import validate
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-FILE = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
-DEPLOYMENTS: dict[str, dict[str, Any]] = {one["name"]: one for one in FILE["deployments"]}
-TRIGGERS = {name: one["triggers"] for name, one in DEPLOYMENTS.items() if "triggers" in one}
 FLOW_NAMES = {
     name: "step4-" + one["entrypoint"].removeprefix("flows/").split(".py")[0].replace("_", "-")
     for name, one in DEPLOYMENTS.items()
 }
-AUTOMATIONS = yaml.safe_load((ROOT / "automations.yaml").read_text(encoding="utf-8"))["automations"]
 
 
 def unknown_keys(said: dict[str, Any], model: type[BaseModel]) -> set[str]:
@@ -49,11 +42,6 @@ def unknown_to_prefect(file: dict[str, Any]) -> Iterator[str]:
             yield from unknown_keys(schedule, RawScheduleConfig)
         for trigger in one.get("triggers", []):
             yield from unknown_keys(trigger, type(TypeAdapter(DeploymentTriggerTypes).validate_python(trigger)))
-
-
-def flow_of(name: str) -> Flow[..., Any]:
-    """The flow that a deployment runs."""
-    return load_flow_from_entrypoint(str(ROOT / DEPLOYMENTS[name]["entrypoint"]))
 
 
 def parameters_said(deployment: dict[str, Any]) -> dict[str, Any]:
@@ -95,34 +83,6 @@ def test_parameters_are_the_flows_own(name: str) -> None:
         assert set(schema.required or []) <= said
 
 
-@pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_every_parameter_has_a_title_and_help(name: str) -> None:
-    """The form shows words, not the names of variables, in the flow's order."""
-    fields = parameter_schema(flow_of(name)).properties
-
-    assert [field for field, shown in fields.items() if shown["title"] == field or not shown.get("description")] == []
-    assert [shown["position"] for shown in fields.values()] == list(range(len(fields)))
-
-
-@pytest.mark.parametrize(
-    "bad", [{}, {"video": ""}, {"video": "/a", "profile": "gpu"}, {"video": "/a", "num_speakers": 0}, {"video": 3}]
-)
-def test_the_form_refuses_what_the_flow_would(bad: dict[str, Any]) -> None:
-    """Before a run exists: a missing video, an unknown profile, a number out of bounds, a wrong type."""
-    schema = parameter_schema(flow_of("manual")).model_dump()
-
-    with pytest.raises(Exception, match="Validation failed"):
-        validate(bad, schema, raise_on_error=True)
-
-
-@pytest.mark.parametrize("profile", ["gpu_fp32", "gpu_no_amp", "cpu_only", None])
-def test_the_form_accepts_profiles_and_aliases(profile: str | None) -> None:
-    """And no profile at all, which leaves the choice to the worker's AUDIO_PROFILE."""
-    schema = parameter_schema(flow_of("manual")).model_dump()
-
-    assert validate({"video": "/a.mp4", "profile": profile}, schema, raise_on_error=True) == []
-
-
 @pytest.mark.parametrize("name", TRIGGERS)
 def test_triggers_cannot_set_themselves_off(name: str) -> None:
     """Each says whose events it waits for."""
@@ -139,16 +99,6 @@ def test_triggers_set_parameters_by_one_expression_each(name: str) -> None:
     values = [value for trigger in TRIGGERS[name] for value in trigger["parameters"].values()]
 
     assert [value for value in values if not re.fullmatch(r"\{\{ [^{}]+ \}\}", str(value))] == []
-
-
-def test_triggers_that_start_runs_are_watched_by_the_alert() -> None:
-    """Its trigger knows them by the first word of their names, which no other automation shares."""
-    watched = TRIGGERS["alert"][0]["match"]["prefect.resource.name"]
-    names = [trigger["name"] for name, triggers in TRIGGERS.items() if name != "alert" for trigger in triggers]
-
-    assert [name for name in names if not fnmatch(name, watched)] == []
-    assert [one["name"] for one in AUTOMATIONS if fnmatch(one["name"], watched)] == []
-    assert not fnmatch("alert", watched)
 
 
 @pytest.mark.parametrize("automation", AUTOMATIONS, ids=lambda one: one["name"])

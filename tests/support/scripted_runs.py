@@ -1,5 +1,6 @@
 """Runs of the whole recipe with scripted networks, for tests of what surrounds them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,19 @@ def publish(
 def contents(folder: Path) -> dict[str, bytes]:
     """Every published file, the workspace left out."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def beside(video: Path) -> set[str]:
+    """Names of what lies beside the video, the workspace left out."""
+    return {path.name for path in video.parent.iterdir()} - {video.name, ".step4"}
+
+
+def with_device_errors(diarizer: ScriptedDiarizer) -> Callable[..., Any]:
+    """The scripted diarizer behind the real mapping from torch's errors."""
+    from tasks.engine.core.exception_map import device_failures
+
+    def guarded(*arguments: Any) -> Any:
+        with device_failures():
+            return diarizer(*arguments)
+
+    return guarded

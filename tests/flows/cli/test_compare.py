@@ -1,4 +1,4 @@
-"""`step4 compare --explain`, end to end: real networks, a real drift, the stage named after the fact."""
+"""`step4 compare`: the verdict on two files, and with `--explain` the stage that diverged, by real networks."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from media_samples import ffmpeg, picture
 
 from tasks.engine.media.sample import QUIET, recording_path
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings", "prefect_server")]
+pytestmark = pytest.mark.usefixtures("clean_settings")
 
 
 @pytest.fixture
@@ -22,6 +22,8 @@ def quiet(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
 def test_a_drift_is_explained_after_the_fact(quiet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The incident: refused with both sides kept; from those files and the video alone the guilty stage is found."""
     assert step4("run", quiet, "--profile", "cpu_amp_unsafe") == 3
@@ -38,3 +40,40 @@ def test_a_drift_is_explained_after_the_fact(quiet: Path, capsys: pytest.Capture
     classes = report["decisions"][0]
     assert classes["kind"] == "class of a frame"
     assert classes["differing"] > 10 * classes["ties"]
+
+
+def test_equal_timelines_compare_as_coherent(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0 and the verdict in words."""
+    assert step4("compare", old, old) == 0
+    assert "coherent" in capsys.readouterr().out
+
+
+def test_drift_has_exit_code_3_and_a_table(old: Path, shifted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each criterion is shown with its value and limit."""
+    assert step4("compare", old, shifted) == 3
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "drift" in shown
+    assert "20 %" in shown
+    assert "<= 0.5 %" in shown
+
+
+def test_json_is_one_object_on_stdout(old: Path, shifted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads the whole report from stdout."""
+    step4("compare", old, shifted, "--json")
+    report = json.loads(capsys.readouterr().out)
+
+    assert report["verdict"] == "drift"
+    assert report["flipped_frames"] == 10
+
+
+def test_a_limit_can_be_changed(old: Path, shifted: Path) -> None:
+    """`--set` moves one limit; with all of them out of the way the two pass."""
+    limits = (
+        "speech_percent_difference=50",
+        "flipped_frames_percent=100",
+        "worst_stretch_percent=100",
+        "der_percent=100",
+        "jer_percent=100",
+    )
+
+    assert step4("compare", old, shifted, *(part for limit in limits for part in ("--set", limit))) == 0

@@ -1,32 +1,14 @@
-"""What a person sees: progress off the terminal, who speaks when, the summary of a run."""
+"""What a person sees while a command works: progress on and off a terminal, and lines as wide as the reader."""
 
 import io
-import json
 import logging
-from pathlib import Path
 
 import pytest
-from pages import pair
 from rich.console import Console
 
 from flows.cli.console import lines_per_tenth, progress
-from flows.cli.summaries import LANE_WIDTH, lanes, show_profiles, show_refused, summary_rows
+from flows.cli.summaries import show_profiles
 from profiles.profile import all_profiles
-from tasks.engine.core.turns import Turn
-from tasks.engine.gate.verdict import compare
-
-MANIFEST = {
-    "source": {"name": "clip.mp4", "duration_sec": 30.0, "fps_assumed": False, "audio": {"codec": "aac"}},
-    "summary": {
-        "frames": 750,
-        "speech_frames": 550,
-        "percent": 73.3333,
-        "first_speech_sec": 7.6,
-        "speakers": [{"name": "SPEAKER_00", "percent": 54.7}, {"name": "SPEAKER_01", "percent": 52.7}],
-    },
-    "device": {"device": "cpu", "device_name": "A CPU", "precision": "fp32", "batch_size": 4, "reason": "no CUDA"},
-    "verdict_sentence": "reference: computed on CPU in FP32",
-}
 
 
 def test_off_a_terminal_progress_is_one_line_per_tenth(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,75 +29,6 @@ def test_on_a_terminal_progress_is_bars() -> None:
         report("candidate: segmentation", 10, 10)
 
     assert "candidate: segmentation" in screen.getvalue()
-
-
-def test_lanes_show_who_speaks_when() -> None:
-    """One lane per speaker over the whole duration; overlap shows in both."""
-    drawn = dict(lanes([Turn(0, 15, "A"), Turn(10, 20, "B")], 30.0))
-
-    assert list(drawn) == ["A", "B"]
-    assert drawn["A"] == "█" * 30 + " " * 30
-    assert drawn["B"] == " " * 20 + "█" * 20 + " " * 20
-    assert all(len(lane) == LANE_WIDTH for lane in drawn.values())
-
-
-def test_a_very_short_turn_is_still_visible() -> None:
-    """Some speech in a cell shows as half a block."""
-    assert "▌" in dict(lanes([Turn(10.0, 10.1, "A")], 600.0))["A"]
-
-
-def test_the_summary_says_what_matters() -> None:
-    """Verdict, speech, first speech, speakers, device and why, time."""
-    rows = dict(summary_rows(MANIFEST, 12.3, already=False))
-
-    assert rows["verdict"] == "reference: computed on CPU in FP32"
-    assert rows["speech"] == "550 of 750 frames, 73.3 %"
-    assert rows["first speech"] == "7.60 s"
-    assert rows["speakers"] == "SPEAKER_00 55 %, SPEAKER_01 53 %"
-    assert rows["device"] == "cpu (A CPU), FP32, batch 4: no CUDA"
-    assert rows["time"] == "12.3 s for 30.0 s of video"
-
-
-def test_a_run_that_found_its_publication_says_so() -> None:
-    """Seconds without inference are not to be taken for the engine's speed."""
-    assert dict(summary_rows(MANIFEST, 12.3, already=True))["time"] == "12.3 s: published before, nothing computed"
-
-
-def test_silence_and_missing_audio_are_said() -> None:
-    """No speech has no first second, and no audio stream needed no device."""
-    silent = {**MANIFEST, "source": {**MANIFEST["source"], "audio": "no_audio_stream", "fps_assumed": True}}
-    silent["summary"] = {**MANIFEST["summary"], "first_speech_sec": None, "speakers": []}
-    rows = dict(summary_rows(silent, 1.0, already=False))
-
-    assert rows["first speech"] == "none"
-    assert rows["speakers"] == "none"
-    assert "no_audio_stream" in rows["device"]
-    assert "25" in rows["frames"]
-
-
-def test_a_refusal_is_read_at_a_glance(tmp_path: Path) -> None:
-    """Verdict, worst criterion with value and limit, stage with advice, and the page, one line each."""
-    report = compare(*pair()).to_dict() | {"localisation": {"stage": "front end", "advice": "check that TF32 is off."}}
-    (tmp_path / "drift.json").write_text(json.dumps(report))
-    (tmp_path / "report.html").touch()
-    screen = io.StringIO()
-
-    assert show_refused(Path("clip.mp4"), tmp_path, Console(file=screen, width=200))
-    rule, verdict, worst, stage, look = (line.rstrip() for line in screen.getvalue().splitlines())
-    assert rule.startswith("clip.mp4 ")
-    assert verdict.startswith("verdict  drift: ")
-    assert "(limit <" in worst
-    assert stage.endswith("front end: check that TF32 is off.")
-    assert look.endswith(str(tmp_path / "report.html"))
-
-
-def test_a_refusal_without_its_files_is_left_to_the_error(tmp_path: Path) -> None:
-    """Nothing is shown from a folder that is not there or is damaged."""
-    screen = io.StringIO()
-    assert not show_refused(Path("clip.mp4"), tmp_path / "absent", Console(file=screen))
-    (tmp_path / "drift.json").write_text('{"criteria": 3}')
-    assert not show_refused(Path("clip.mp4"), tmp_path, Console(file=screen))
-    assert screen.getvalue() == ""
 
 
 def test_a_pipe_gets_whole_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,21 @@
+"""`step4 audit`: what it takes, and how it answers a wrong request."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command import step4
+
+pytestmark = pytest.mark.usefixtures("clean_settings")
+
+
+def test_a_sample_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and the option that is at fault."""
+    assert step4("audit", tmp_path, "--sample", "0") == 2
+    assert "sample" in capsys.readouterr().err
+
+
+def test_no_folder_is_a_wrong_request(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the refusal is an object too."""
+    assert step4("audit", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 2
