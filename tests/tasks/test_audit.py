@@ -1,0 +1,101 @@
+"""Is what was published still true: what an audit looks at, and what it makes of it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_samples import clip, noise
+from scripted_runs import TURNS, dependencies, publish
+
+from tasks.audit import UNREADABLE, conclude, draw, examine, report_of, require_video, stratum_of
+from tasks.engine.batch.outcomes import VideoOutcome
+from tasks.engine.core.errors import BatchError, MediaError, UsageError
+from tasks.engine.core.turns import Turn
+from tasks.engine.testing import ScriptedDiarizer
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A folder with one published clip; the manifest."""
+    return publish(clip(tmp_path / "clip.mkv")).path
+
+
+def audited(folder: Path, diarizer: Any) -> list[VideoOutcome]:
+    """The outcomes of a whole audit of a folder."""
+    sample = draw([folder], 20, 1, lambda: datetime.now(UTC))
+    return examine(sample, dependencies(diarizer))
+
+
+def test_what_the_reference_still_says_is_coherent(published: Path) -> None:
+    """Computed afresh: the networks are asked, not the stored inference, and nothing is written."""
+    before = {path: path.stat().st_mtime_ns for path in published.parent.rglob("*")}
+    networks = ScriptedDiarizer(TURNS)
+    (outcome,) = audited(published.parent, networks)
+
+    assert (outcome.exit_code, outcome.verdict) == (0, "coherent")
+    assert len(networks.calls) == 1
+    assert {path: path.stat().st_mtime_ns for path in published.parent.rglob("*")} == before
+
+
+def test_what_it_no_longer_says_is_drift(published: Path) -> None:
+    """With the worst criterion in the finding."""
+    (outcome,) = audited(published.parent, ScriptedDiarizer((Turn(4.0, 4.5, "SPEAKER_00"),)))
+
+    assert outcome.exit_code == 3
+    assert "drift" in str(outcome.error)
+
+
+def test_a_changed_file_is_found_before_anything_is_computed(published: Path) -> None:
+    """Its checksum differs from the manifest's."""
+    (published.parent / "clip.rttm").write_text("rewritten\n")
+    networks = ScriptedDiarizer(TURNS)
+    (outcome,) = audited(published.parent, networks)
+
+    assert outcome.exit_code == 6
+    assert "clip.rttm" in str(outcome.error)
+    assert networks.calls == []
+
+
+def test_the_video_is_looked_for_beside_its_files_and_where_it_was(published: Path, tmp_path: Path) -> None:
+    """A folder that moved as a whole is audited; a video that is gone or has other content is not."""
+    manifest = json.loads(published.read_text())
+    moved = published.parent.rename(tmp_path.parent / f"{tmp_path.name}-moved") / published.name
+
+    assert require_video(moved, manifest) == moved.parent / "clip.mkv"
+    clip(moved.parent / "clip.mkv", noise())
+    with pytest.raises(MediaError, match="was changed"):
+        require_video(moved, manifest)
+    (moved.parent / "clip.mkv").unlink()
+    with pytest.raises(MediaError, match="is gone"):
+        require_video(moved, manifest)
+
+
+def test_timelines_are_drawn_by_device_and_profile(published: Path) -> None:
+    """A manifest that cannot be read is a stratum of its own: it is drawn too."""
+    device, profile = stratum_of(published)
+    (published.parent / "other_step4.json").write_text("not JSON")
+
+    assert (bool(device), profile) == (True, "gpu_fp32")
+    assert stratum_of(published.parent / "other_step4.json") == UNREADABLE
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Before anything is drawn."""
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        draw([tmp_path / "nowhere"], 20, 1, lambda: datetime.now(UTC))
+
+
+def test_the_report_bounds_the_share_of_bad_timelines(published: Path) -> None:
+    """All of the published were audited: the share is known, and a finding fails the audit with its exit code."""
+    sample = draw([published.parent], 20, 1, lambda: datetime.now(UTC))
+    bad = VideoOutcome("clip", 3, "apart")
+
+    assert report_of(sample, [VideoOutcome("clip", verdict="coherent")])["share_at_most"] == 0
+    assert report_of(sample, [bad])["share_at_most"] == 1
+    with pytest.raises(BatchError) as caught:
+        conclude(sample, [bad])
+    assert caught.value.exit_code == 3

@@ -1,0 +1,136 @@
+"""The gate: a verdict about two staged tables, and what it leads to."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from stages import TURNS, inferred, job_of, run_of, staged
+
+from tasks.compare import compare, decide, reference_reason
+from tasks.detection_rate import DetectionRate
+from tasks.diarize import Outcome, silent_inference
+from tasks.engine.core.choices import Decision, OnDrift, Verdict
+from tasks.engine.core.errors import StorageError
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.tolerance import Tolerance
+from tasks.engine.testing import ScriptedDiarizer
+from tasks.run import Run
+
+pytestmark = pytest.mark.usefixtures("clean_settings")
+
+PUBLISH, SUBSTITUTE, REFUSE = Decision.PUBLISH, Decision.SUBSTITUTE, Decision.REFUSE
+ORDER = (OnDrift.FAIL, OnDrift.WARN, OnDrift.SUBSTITUTE)
+DECISIONS = {
+    # verdict: decisions under fail, warn, substitute at a usual rate; then the same where the rate is too low
+    Verdict.COHERENT: (PUBLISH, PUBLISH, PUBLISH, SUBSTITUTE, SUBSTITUTE, SUBSTITUTE),
+    Verdict.REFERENCE: (PUBLISH, PUBLISH, PUBLISH, SUBSTITUTE, SUBSTITUTE, SUBSTITUTE),
+    Verdict.UNVERIFIED: (PUBLISH, PUBLISH, PUBLISH, SUBSTITUTE, SUBSTITUTE, SUBSTITUTE),
+    Verdict.DRIFT: (REFUSE, PUBLISH, SUBSTITUTE, REFUSE, SUBSTITUTE, SUBSTITUTE),
+    Verdict.NOT_COMPARABLE: (REFUSE, REFUSE, SUBSTITUTE, REFUSE, REFUSE, SUBSTITUTE),
+    Verdict.REFERENCE_NOT_REPEATABLE: (REFUSE, REFUSE, REFUSE, REFUSE, REFUSE, REFUSE),
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run on a machine with a GPU."""
+    return run_of(tmp_path / "clip.mp4", gpu=True)
+
+
+def reference_of(run: Run) -> Outcome:
+    """What the CPU says."""
+    return inferred(run, role="reference", plan=run.plan.as_reference())
+
+
+def test_every_verdict_has_its_decisions() -> None:
+    """The table above leaves none out."""
+    assert set(DECISIONS) == set(Verdict)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_what_a_verdict_leads_to(verdict: Verdict) -> None:
+    """Only a measured drift is waved through, only a reference that repeats itself is published instead."""
+    report = DriftReport(verdict, Tolerance(), reason="as the test says")
+    rates = (DetectionRate.USUAL, DetectionRate.TOO_LOW)
+
+    assert tuple(decide(report, choice, rate) for rate in rates for choice in ORDER) == DECISIONS[verdict]
+
+
+def test_whatever_is_published_against_the_rule_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal needs no warning here: it is an error of its own."""
+    report = DriftReport(Verdict.DRIFT, Tolerance(), reason="as the test says")
+    with caplog.at_level(logging.WARNING, logger="step4"):
+        decide(report, "fail")
+        assert caplog.messages == []
+        decide(report, "warn")
+        decide(report, "substitute")
+        decide(report, "warn", DetectionRate.TOO_LOW)
+
+    assert len(caplog.messages) == 3
+    assert "on_drift=warn" in caplog.messages[0]
+    assert "too low to be believed" in caplog.messages[2]
+
+
+def test_equal_tables_are_coherent(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """Told in the two lines that operators search for."""
+    candidate = inferred(run)
+    with caplog.at_level(logging.INFO, logger="step4.compare"):
+        report = compare(candidate, staged(run, candidate), staged(run, reference_of(run), "reference"), 0.5)
+
+    assert report.verdict is Verdict.COHERENT
+    assert caplog.messages == [
+        "Vérification de la cohérence GPU/CPU...",
+        "Test de cohérence réussi (décalage max: 0ms)",
+    ]
+
+
+def test_a_lost_speaker_is_a_drift(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    """Told as an error, with the worst criterion."""
+    candidate = inferred(run, TURNS[:1])
+    report = compare(candidate, staged(run, candidate), staged(run, reference_of(run), "reference"), 0.5)
+
+    assert report.verdict is Verdict.DRIFT
+    assert caplog.messages == [report.sentence]
+
+
+def test_without_a_reference_nothing_was_proved(run: Run) -> None:
+    """A GPU's output alone is unverified, never a pass."""
+    candidate = inferred(run)
+
+    assert compare(candidate, staged(run, candidate), None, 0.5).verdict is Verdict.UNVERIFIED
+
+
+def test_the_references_own_output_is_never_a_pass(tmp_path: Path) -> None:
+    """Computed on CPU in FP32, it is published as what it is, even with a reference beside it."""
+    run = run_of(tmp_path / "clip.mp4")
+    outcome = inferred(run)
+    table = staged(run, outcome)
+
+    assert compare(outcome, table, table, 0.5).verdict is Verdict.REFERENCE
+    assert compare(outcome, table, None, 0.5).criteria == ()
+
+
+def test_a_table_that_was_spoilt_on_disk_is_a_storage_error(run: Run) -> None:
+    """Also where nothing is compared: what would be published is read back first."""
+    candidate = inferred(run)
+    table = staged(run, candidate)
+    table.timeline.write_bytes(table.timeline.read_bytes()[:100])
+
+    with pytest.raises(StorageError):
+        compare(candidate, table, None, 0.5)
+
+
+def test_why_an_output_is_the_references_own(run: Run) -> None:
+    """Nothing to compute, a device that failed, or a machine that computes like the reference."""
+    reference = reference_of(run)
+    after_failure = replace(reference, plan=run.plan.on_cpu_instead("out of memory"))
+
+    assert "no_audio_stream" in reference_reason(silent_inference(run.plan))
+    assert "after the device failed (out of memory)" in reference_reason(after_failure)
+    assert reference_reason(reference) == "computed on CPU in FP32, as the reference would be"
+
+
+def test_the_scripted_candidate_is_not_the_reference(run: Run) -> None:
+    """Or the tests above would compare nothing."""
+    assert not job_of(run, ScriptedDiarizer(TURNS)).plan.is_reference

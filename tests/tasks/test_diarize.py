@@ -1,0 +1,270 @@
+"""Inference behind the result store, and candidate and reference beside each other; the networks are scripted."""
+
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import numpy as np
+import pytest
+from stages import PATIENCE_SEC, TURNS, Gate, job_of, run_of
+
+from tasks.diarize import InferenceJob, diarize, diarize_both, fall_back, require_finite, silent_inference
+from tasks.engine.core.choices import Reference
+from tasks.engine.core.errors import DeviceError, EngineError, MediaError, NonFiniteError, UsageError
+from tasks.engine.core.turns import SpeechScores
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.inference.types import Diarization
+from tasks.engine.testing import ScriptedDiarizer
+
+pytestmark = pytest.mark.usefixtures("clean_settings")
+
+BAD = (np.nan, np.inf, -np.inf)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Where a video lies."""
+    return tmp_path / "clip.mp4"
+
+
+def with_score(value: float, at: int = 2) -> Diarization:
+    """A result with one score of that value, at frames of half a second from 0.25 s on."""
+    scores = np.zeros(10, dtype=np.float32)
+    scores[at] = value
+    return Diarization((), SpeechScores(scores, 0.25, 0.5))
+
+
+def test_the_second_time_a_result_comes_from_the_store(video: Path) -> None:
+    """Equal turns, scores and facts, under the same name; neither networks nor samples are touched."""
+    diarizer = ScriptedDiarizer(TURNS)
+    first = diarize(job_of(run_of(video), diarizer))
+
+    def no_samples() -> Any:
+        raise AssertionError("the samples were read for a result that is known")
+
+    second = diarize(job_of(run_of(video), diarizer, samples=no_samples))
+
+    assert len(diarizer.calls) == 1
+    assert (first.from_store, second.from_store) == (False, True)
+    assert second.name == first.name
+    assert second.diarization.turns == first.diarization.turns
+    assert np.array_equal(second.diarization.scores.values, first.diarization.scores.values)
+    assert second.facts() == first.facts()
+
+
+def test_another_device_has_a_result_of_its_own(video: Path) -> None:
+    """What the CPU computed is never taken for the GPU's answer."""
+    diarizer = ScriptedDiarizer(TURNS)
+    on_gpu = job_of(run_of(video, gpu=True), diarizer)
+
+    diarize(on_gpu.as_reference())
+    assert not diarize(on_gpu).from_store
+    assert [plan.on_cpu for plan in diarizer.calls] == [True, False]
+
+
+@pytest.mark.parametrize("value", BAD)
+def test_a_score_that_is_no_number_is_refused_and_not_kept(video: Path, value: float) -> None:
+    """The next run computes again instead of finding the bad result."""
+    bad = job_of(run_of(video), lambda *_: with_score(value))
+    with pytest.raises(NonFiniteError):
+        diarize(bad)
+
+    assert bad.store.get(bad.name_of(bad.plan)) is None
+    assert not diarize(job_of(run_of(video))).from_store
+
+
+def test_a_stored_score_that_is_no_number_is_refused(video: Path) -> None:
+    """What comes from the store is held to the same as what was just computed."""
+    job = job_of(run_of(video))
+    job.store.put(job.name_of(job.plan), with_score(np.nan))
+
+    with pytest.raises(NonFiniteError):
+        diarize(job)
+
+
+@pytest.mark.parametrize("value", BAD)
+def test_the_first_bad_score_is_named_by_its_time(value: float) -> None:
+    """Frame 2 of a grid that begins at 0.25 s and advances by 0.5 s is at 1.25 s."""
+    with pytest.raises(NonFiniteError, match=r"at 1\.25 s is not finite"):
+        require_finite(with_score(value))
+    require_finite(with_score(1.0))
+
+
+def test_progress_says_whose_it_is(video: Path) -> None:
+    """Candidate and reference share one progress bar."""
+    told: list[tuple[str, int, int]] = []
+    diarize(job_of(run_of(video), role="reference", progress=lambda *report: told.append(report)))
+
+    assert told == [("reference: segmentation", 1, 1)]
+
+
+def test_a_failed_device_is_replaced_once_by_the_cpu_in_fp32(video: Path) -> None:
+    """Batch size and method are kept, the reason is told and noted, and a second failure ends the run."""
+    told: list[tuple[DevicePlan, str]] = []
+    job = job_of(run_of(video, gpu=True, profile="gpu_optimized"), tell_fallback=lambda *news: told.append(news))
+    again = fall_back(job, DeviceError("out of memory"))
+
+    assert again is not None
+    assert (again.attempt, again.plan.on_cpu, again.plan.precision) == (2, True, "fp32")
+    assert (again.plan.batch_size, again.plan.fallback_reason) == (job.plan.batch_size, "out of memory")
+    assert told == [(job.plan, "out of memory")]
+    assert fall_back(again, DeviceError("out of memory")) is None
+    assert fall_back(replace(job, attempt=2), DeviceError("out of memory")) is None
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [EngineError("odd"), NonFiniteError("NaN"), MediaError("cut short"), ValueError("bug")], ids=repr
+)
+def test_only_a_device_failure_is_tried_again(video: Path, error: Exception) -> None:
+    """Bad input, bad numbers and bugs would be the same on the CPU."""
+    assert fall_back(job_of(run_of(video, gpu=True)), error) is None
+
+
+def test_a_plan_without_fallback_is_not_tried_again(video: Path) -> None:
+    """gpu_amp_unsafe exists to show what the device does."""
+    job = job_of(run_of(video, gpu=True, profile="gpu_amp_unsafe"))
+
+    assert job.plan.fallback == "none"
+    assert fall_back(job, DeviceError("out of memory")) is None
+
+
+def test_an_outcome_says_that_the_first_device_failed(video: Path) -> None:
+    """The files carry attempts, reason and the plan that computed in the end."""
+    again = fall_back(job_of(run_of(video, gpu=True)), DeviceError("lost"))
+    assert again is not None
+    facts = diarize(again).facts()
+
+    assert (facts["attempts"], facts["fallback_reason"], facts["plan"]["device"]) == (2, "lost", "cpu")
+
+
+def test_silence_needs_no_device(video: Path) -> None:
+    """Without an audio stream nobody speaks, no inference has a name, and the reference would say the same."""
+    outcome = silent_inference(run_of(video, gpu=True).plan)
+
+    assert (outcome.diarization.turns, len(outcome.diarization.scores.values), outcome.name) == ((), 0, None)
+    assert outcome.plan.is_reference
+    assert outcome.facts()["note"] == "no_audio_stream"
+
+
+def test_a_reference_is_the_candidates_job_on_the_cpu(video: Path) -> None:
+    """Same samples, parameters and store; CPU, FP32, the exact engine."""
+    job = job_of(run_of(video, gpu=True, profile="shared_amp"))
+    reference = job.as_reference()
+
+    assert (reference.role, reference.plan.is_reference) == ("reference", True)
+    assert (reference.parameters, reference.store, reference.diarizer) == (job.parameters, job.store, job.diarizer)
+
+
+def test_a_cancelled_job_ends_at_its_next_report(video: Path) -> None:
+    """Until then its reports pass as they are."""
+    from threading import Event
+
+    cancelled, told = Event(), []
+    job = job_of(run_of(video), progress=lambda *report: told.append(report)).cancellable(cancelled)
+    job.progress("segmentation", 1, 2)
+    cancelled.set()
+
+    with pytest.raises(EngineError, match="stopped"):
+        job.progress("segmentation", 2, 2)
+    assert told == [("segmentation", 1, 2)]
+
+
+def test_candidate_and_reference_are_computed_at_the_same_time(video: Path) -> None:
+    """With the candidate on a GPU each waits inside its inference for the other: one after the other never ends."""
+    both = Barrier(2, timeout=PATIENCE_SEC)
+    script = ScriptedDiarizer(TURNS)
+
+    def meeting(*arguments: Any) -> Diarization:
+        both.wait()
+        return script(*arguments)
+
+    candidate, reference = diarize_both(job_of(run_of(video, gpu=True), meeting), Reference.CPU)
+
+    assert candidate.plan.device == "cuda:0"
+    assert reference is not None
+    assert reference.plan.is_reference
+
+
+def test_on_one_device_they_are_computed_one_after_the_other(video: Path) -> None:
+    """A CPU candidate that is not the reference shares its device: the reference begins when it has ended."""
+    order: list[tuple[str, bool]] = []
+    script = ScriptedDiarizer(TURNS)
+
+    def noting(*arguments: Any) -> Diarization:
+        order.append(("begins", arguments[1].is_reference))
+        result = script(*arguments)
+        order.append(("ends", arguments[1].is_reference))
+        return result
+
+    diarize_both(job_of(run_of(video, profile="cpu", engine="shared"), noting), Reference.CPU)
+
+    assert order == [("begins", False), ("ends", False), ("begins", True), ("ends", True)]
+
+
+@pytest.mark.parametrize(("gpu", "reference"), [(True, Reference.NONE), (False, Reference.CPU)])
+def test_no_reference_where_none_is_wanted_or_needed(video: Path, gpu: bool, reference: Reference) -> None:
+    """Publishing unverified was asked for, or the candidate is computed like the reference."""
+    diarizer = ScriptedDiarizer(TURNS)
+
+    assert diarize_both(job_of(run_of(video, gpu=gpu), diarizer), reference)[1] is None
+    assert len(diarizer.calls) == 1
+
+
+class HoursOfReference:
+    """A reference that reports progress until it is stopped, beside a candidate that fails once both are under way."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.under_way, self.stopped = Gate(), Gate()
+
+    def __call__(self, _samples: Any, plan: DevicePlan, _parameters: Any, progress: Any) -> Diarization:
+        """Play one of both sides."""
+        if not plan.on_cpu:
+            self.under_way.wait()
+            raise self.error
+        self.under_way.open()
+        try:
+            for step in range(10**9):
+                progress("segmentation", step, 10**9)
+        finally:
+            self.stopped.open()
+        raise AssertionError("nobody stopped it")
+
+
+def test_a_candidate_that_fails_for_good_stops_its_reference(video: Path) -> None:
+    """Nobody waits for hours of reference; the error is the candidate's own, and nothing of the reference is kept."""
+    diarizer = HoursOfReference(NonFiniteError("NaN in segmentation"))
+    job = job_of(run_of(video, gpu=True), diarizer)
+
+    with pytest.raises(NonFiniteError, match="NaN in segmentation"):
+        diarize_both(job, Reference.CPU)
+    diarizer.stopped.wait()
+    assert job.store.get(job.name_of(job.plan.as_reference())) is None
+
+
+def test_a_candidate_that_fell_back_needs_no_reference(video: Path) -> None:
+    """Its second attempt is the reference's own computation, and is computed only once."""
+    diarizer = ScriptedDiarizer(TURNS, cuda_failure=DeviceError("out of memory"))
+    candidate, reference = diarize_both(job_of(run_of(video, gpu=True), diarizer), Reference.CPU)
+
+    assert (candidate.plan.is_reference, candidate.attempts, reference) == (True, 2, None)
+    assert [plan.on_cpu for plan in diarizer.calls].count(True) == 1
+
+
+def test_a_stored_reference_is_taken_and_never_computed(video: Path) -> None:
+    """Without one the request cannot be served, and the sentence says what to do."""
+    diarizer = ScriptedDiarizer(TURNS)
+
+    def job() -> InferenceJob:
+        return job_of(run_of(video, gpu=True), diarizer)
+
+    with pytest.raises(UsageError, match="--reference cpu"):
+        diarize_both(job(), Reference.STORED)
+    assert all(not plan.on_cpu for plan in diarizer.calls)
+
+    diarize(job().as_reference())
+    _, reference = diarize_both(job(), Reference.STORED)
+    assert reference is not None
+    assert reference.from_store
