@@ -22,7 +22,7 @@ from tasks.engine.dependencies import Dependencies, use_dependencies
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.formats.timeline_parquet import write_timeline
 from tasks.engine.system.environment import TOKEN_VARIABLES
-from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 DOCS = ROOT / "docs"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
@@ -67,6 +67,7 @@ def scripted() -> AbstractContextManager[None]:
             diarizer=diarizer,
             explainer=no_patching,
             check_low_precision=sound_low_precision,
+            preload=nothing_to_load,
         )
     )
 

@@ -23,7 +23,7 @@ from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
 from tasks.engine.inference.diarizer import diarize
 from tasks.engine.inference.types import Diarization
-from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 MARKS = Path(os.environ.get("SCALE_OUT_MARKS", "marks"))
 SCRIPTED_SEC = 2.0
@@ -104,7 +104,11 @@ def audio_analysis(
     arrive()
     chosen = (profile, output, reference, on_drift, models, num_speakers)
     world = Dependencies(
-        device_facts=lambda: ONE_GPU, diarizer=marked, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: ONE_GPU,
+        diarizer=marked,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(world):
         one_video.audio_analysis.fn(video, *chosen)

@@ -79,6 +79,8 @@ def analyse(video: Path, output: Path, configuration: Configuration, dependencie
 
 def compute(run: Run, dependencies: Dependencies) -> Published:
     """From the video's sound to publication or refusal."""
+    if run.media.audio and run.store.is_empty():
+        dependencies.preload(run.configuration.models, run.plan)  # while ffmpeg decodes
     samples = listen_task(run.media, run.samples_path, dependencies.run_ffmpeg, run.configuration.limits)
     candidate, reference = infer(run, samples, dependencies)
     timeline = build_timeline_task(run, candidate, samples, "candidate")

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from tasks.engine.devices import facts
 from tasks.engine.devices.facts import DeviceFacts
+from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.diagnosis import patching
 from tasks.engine.diagnosis.patching import Explainer
-from tasks.engine.inference import diarizer
+from tasks.engine.inference.diarizer import diarize, preload
 from tasks.engine.inference.types import Diarizer, Progress
 from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Runner
@@ -46,6 +47,7 @@ class Dependencies:
         device_facts: probes the devices of this machine.
         check_low_precision: checks 16-bit arithmetic, by device and dtype.
         diarizer: runs the networks.
+        preload: starts to load the networks of a model set for a plan, beside whatever follows.
         explainer: locates a drift.
         now: tells the time.
         progress: takes (stage, done, total).
@@ -54,7 +56,8 @@ class Dependencies:
     run_ffmpeg: Runner = sandbox.run
     device_facts: Callable[[], DeviceFacts] = facts.probe
     check_low_precision: Callable[[str, str], str | None] = check_low_precision
-    diarizer: Diarizer = diarizer.diarize
+    diarizer: Diarizer = diarize
+    preload: Callable[[str, DevicePlan], None] = preload
     explainer: Explainer = patching.explain
     now: Callable[[], datetime] = utc_now
     progress: Progress = field(default=no_progress)

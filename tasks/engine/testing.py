@@ -70,6 +70,10 @@ def sound_low_precision(_device: str, _autocast_dtype: str) -> None:
     """Report nothing: the device's 16-bit arithmetic is sound."""
 
 
+def nothing_to_load(_models: str, _plan: DevicePlan) -> None:
+    """Load nothing: scripted networks are there already."""
+
+
 def no_patching(
     _samples: NDArray[np.float32],
     _around_sec: float,

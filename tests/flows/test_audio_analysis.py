@@ -15,7 +15,7 @@ from flows.audio_analysis import audio_analysis
 from tasks.engine.core.errors import DeviceError, StorageError
 from tasks.engine.dependencies import Dependencies, use_dependencies
 from tasks.engine.diagnosis.patching import Explanation
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -38,6 +38,7 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
             diarizer=diarizer,
             explainer=no_patching,
             check_low_precision=sound_low_precision,
+            preload=nothing_to_load,
         )
     ):
         state = audio_analysis(video, return_state=True)
@@ -88,6 +89,7 @@ def test_the_fallback_is_a_retry_in_the_run_states(video: Path) -> None:
             diarizer=diarizer,
             explainer=no_patching,
             check_low_precision=sound_low_precision,
+            preload=nothing_to_load,
         )
     ):
         state = audio_analysis(video, return_state=True)

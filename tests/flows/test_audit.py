@@ -16,7 +16,7 @@ from flows.cli.main import main
 from tasks.engine.core.errors import BatchError
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
-from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -26,7 +26,11 @@ TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 def dependencies(diarizer: Any) -> Dependencies:
     """The outside world with these networks."""
     return Dependencies(
-        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: CPU_ONLY,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
 
 

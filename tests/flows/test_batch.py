@@ -29,7 +29,7 @@ from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
 from tasks.engine.diagnosis.selfcheck import SelfCheck, remember
 from tasks.engine.models.registry import identity
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -57,7 +57,11 @@ def networks() -> Iterator[ScriptedDiarizer]:
     """Scripted networks on a machine without a GPU, in force."""
     diarizer = ScriptedDiarizer(TURNS)
     dependencies = Dependencies(
-        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: CPU_ONLY,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
         yield diarizer
@@ -108,7 +112,10 @@ def test_what_a_self_check_moved_to_the_cpu_is_not_done_again(inbox: Path) -> No
     remember(found, plan, ONE_GPU, identity("offline"))
     networks = ScriptedDiarizer(TURNS)
     dependencies = Dependencies(
-        device_facts=lambda: ONE_GPU, diarizer=networks, check_low_precision=sound_low_precision
+        device_facts=lambda: ONE_GPU,
+        diarizer=networks,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
         assert batch([inbox], here=True)["published"] == {"reference": 3}
@@ -136,7 +143,12 @@ def test_every_video_has_its_turn_and_the_worst_is_first(inbox: Path, one_clip: 
     shutil.copy(one_clip, inbox / "c.mp4")
     shutil.copy(one_clip, inbox / "c.mov")
     drifting = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    gpu = Dependencies(device_facts=lambda: ONE_GPU, explainer=no_patching, check_low_precision=sound_low_precision)
+    gpu = Dependencies(
+        device_facts=lambda: ONE_GPU,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
+    )
     asked = iter([drifting, drifting, *[ScriptedDiarizer(TURNS)] * 9])
 
     def by_turn(*arguments: Any) -> Any:

@@ -18,7 +18,7 @@ from tasks.engine.devices.low_precision_check import check_low_precision
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.diagnosis.selfcheck import SelfCheck, remembered
 from tasks.engine.inference.types import Parameters
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, nothing_to_load, sound_low_precision
 from tasks.selfcheck import selfcheck as check_plan
 from tasks.selfcheck import trusted_plan
 
@@ -194,7 +194,10 @@ def events_named(name: str) -> list[dict[str, Any]]:
 def test_the_outcome_is_announced_and_ends_the_command(diarizer: Any, event: str, code: int) -> None:
     """Each outcome has an event of its own, with the answers as payload, and an exit code of its own."""
     dependencies = Dependencies(
-        device_facts=lambda: ONE_GPU, diarizer=diarizer, check_low_precision=sound_low_precision
+        device_facts=lambda: ONE_GPU,
+        diarizer=diarizer,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
         found = selfcheck(profile="gpu_optimized", fresh=True)

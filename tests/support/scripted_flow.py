@@ -9,7 +9,7 @@ from typing import Any
 from flows.audio_analysis import audio_analysis
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
-from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
@@ -27,7 +27,11 @@ def scripted(computed: Path, wait_for: Path | None = None, stop_at: int = 0) -> 
         return script(*arguments)
 
     dependencies = Dependencies(
-        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: CPU_ONLY,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
         yield

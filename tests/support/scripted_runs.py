@@ -9,7 +9,7 @@ from profiles.settings import Configuration
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies
 from tasks.engine.publishing.manifest import Published
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
@@ -18,7 +18,11 @@ def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
     """Everything real but the networks and the card."""
     facts = ONE_GPU if gpu else CPU_ONLY
     return Dependencies(
-        device_facts=lambda: facts, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: facts,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
 
 

@@ -59,6 +59,10 @@ class ResultStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def is_empty(self) -> bool:
+        """Tell whether no inference is kept at all."""
+        return not any(self.folder.glob("*.npz"))
+
     def path(self, name: str) -> Path:
         """Where an entry lies, present or not."""
         return self.folder / f"{name}.npz"

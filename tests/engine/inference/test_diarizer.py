@@ -7,9 +7,9 @@ import pytest
 import torch
 from speech import cpu_plan, recording, reference_annotation
 
-from tasks.engine.core.errors import DeviceError
+from tasks.engine.core.errors import DeviceError, ModelError
 from tasks.engine.core.turns import SpeechScores
-from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for
+from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for, preload, unload_all
 from tasks.engine.inference.types import Diarization, Parameters
 
 
@@ -176,3 +176,21 @@ def test_the_library_that_linked_is_told_for_this_run_alone() -> None:
     silent = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters())
 
     assert (spoken.facts["linkage"], silent.facts["linkage"]) == ("scipy", None)
+
+
+@pytest.mark.slow
+def test_models_load_beside_what_follows_and_once() -> None:
+    """`preload` returns at once; whoever asks meanwhile waits for that pipeline instead of loading another."""
+    unload_all()
+    plan = cpu_plan()
+    preload("offline", plan)
+    asked = pipeline_for("offline", plan.device, plan.precision, plan.engine)
+
+    assert pipeline_for("offline", plan.device, plan.precision, plan.engine) is asked
+
+
+def test_a_model_set_that_does_not_load_is_left_for_the_run_to_meet() -> None:
+    """The thread ends without a word: the run says what is wrong, in its own place."""
+    preload("no/such/model/set", cpu_plan())
+    with pytest.raises(ModelError):
+        pipeline_for("no/such/model/set", "cpu", "fp32", "exact")

@@ -90,3 +90,11 @@ def test_a_damaged_entry_is_not_there(tmp_path: Path, length: int) -> None:
     store.path("entry").write_bytes(content[:length])
 
     assert store.get("entry") is None
+
+
+def test_a_store_without_entries_is_empty(tmp_path: Path) -> None:
+    """Whether its folder is there or not; the first entry ends that."""
+    store = ResultStore(tmp_path / "inferences")
+    assert store.is_empty()
+    store.put("entry", Diarization((), SpeechScores(np.zeros(1, np.float32), 0.0, 1.0), {}))
+    assert not store.is_empty()

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
-from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 HEADLESS = {
     "frames_analysis": [
@@ -43,7 +43,11 @@ def scripted() -> Iterator[ScriptedDiarizer]:
     """`step4 run` with scripted networks."""
     diarizer = ScriptedDiarizer((Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")))
     dependencies = Dependencies(
-        device_facts=lambda: CPU_ONLY, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: CPU_ONLY,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
         yield diarizer

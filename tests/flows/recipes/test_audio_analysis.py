@@ -28,7 +28,7 @@ from tasks.engine.formats.detect import load_timeline
 from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.publishing.manifest import Published, load_verified_manifest
 from tasks.engine.system.stale_files import pid_namespace
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -47,7 +47,11 @@ def start(video: Path, diarizer: ScriptedDiarizer, *, gpu: bool = False, **param
     """Run the recipe inside a flow of its own."""
     facts = ONE_GPU if gpu else CPU_ONLY
     dependencies = Dependencies(
-        device_facts=lambda: facts, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: facts,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
 
     @flow(name="test")

@@ -17,7 +17,7 @@ from flows.audio_analysis import audio_analysis
 from tasks.engine.core.exception_map import device_failures
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, sound_low_precision
+from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 from tasks.orchestration.connection import best_effort
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
@@ -42,7 +42,11 @@ def start(video: Path, diarizer: Callable[..., Any], *, gpu: bool = True, **para
     """The flow's final state."""
     facts = ONE_GPU if gpu else CPU_ONLY
     dependencies = Dependencies(
-        device_facts=lambda: facts, diarizer=diarizer, explainer=no_patching, check_low_precision=sound_low_precision
+        device_facts=lambda: facts,
+        diarizer=diarizer,
+        explainer=no_patching,
+        check_low_precision=sound_low_precision,
+        preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
         state: State[Any] = audio_analysis(video, **parameters, return_state=True)
