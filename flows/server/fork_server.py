@@ -36,8 +36,11 @@ PRELOADED = (
     "tasks.engine",
     "prefect.flow_engine",
     "prefect.task_engine",
+    "prefect.artifacts",
+    "prefect.utilities.visualization",
     "prefect.runner._workspace_supervisor",
     "pyannote.audio",
+    "matplotlib.backends.backend_agg",
     "flows.audio_analysis",
     "flows.selfcheck",
 )
@@ -315,9 +318,10 @@ def run(request: ForkRequest, warm: Warm) -> int:
 def run_engine(engine: EngineCommand, warm: Warm) -> int:
     """Run the flow here, or in a new interpreter where what is loaded here is not what it needs."""
     os.chdir(engine.folder)
-    if why := why_not_here(engine):
+    if why := why_not_here(engine, {**STARTED_WITH, **warm.added}):
         print(f"this run gets an interpreter of its own: {why}", file=sys.stderr)  # noqa: T201  # the worker's log
-        os.execvpe(engine.command[0], engine.command, engine.environment)  # noqa: S606  # as Prefect does
+        asked = {name: value for name, value in engine.environment.items() if warm.added.get(name) != value}
+        os.execvpe(engine.command[0], engine.command, asked)  # noqa: S606  # as Prefect does
 
     from prefect.flow_engine import _main as run_flow_of  # noqa: PLC0415
 
@@ -325,8 +329,13 @@ def run_engine(engine: EngineCommand, warm: Warm) -> int:
     return run_flow_of([engine.environment["PREFECT__FLOW_ENTRYPOINT"]])
 
 
-def why_not_here(engine: EngineCommand, started_with: dict[str, str] | None = None) -> str | None:
-    """Say what a run needs that is not loaded here; None where there is nothing."""
+def why_not_here(engine: EngineCommand, before: dict[str, str]) -> str | None:
+    """Say what a run needs that is not loaded here; None where there is nothing.
+
+    Args:
+        engine: what Prefect would start.
+        before: the environment that was there when everything was loaded.
+    """
     from prefect.utilities.processutils import get_sys_executable  # noqa: PLC0415
 
     from tasks.engine.core.constants import PROJECT  # noqa: PLC0415
@@ -335,7 +344,7 @@ def why_not_here(engine: EngineCommand, started_with: dict[str, str] | None = No
         return f"it is started by {engine.command[0]}"
     if engine.folder.resolve() != PROJECT:
         return f"its code is in {engine.folder}, and what is loaded is from {PROJECT}"
-    before, now = started_with or STARTED_WITH, engine.environment
+    now = engine.environment
     changed = {name for name in before.keys() | now if before.get(name) != now.get(name) and not is_read_late(name)}
     # Prefect puts the run's folder first, from where this process has its code, too.
     if import_paths(before) | {str(PROJECT)} == import_paths(now) | {str(PROJECT)}:
