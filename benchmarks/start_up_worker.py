@@ -163,7 +163,7 @@ def main() -> None:
             print(f"{title}: done at {time.strftime('%H:%M:%S')}", file=sys.stderr)
     titles = [f"{name}, {unit}" for unit in ("median s", "least to most") for name in WORKERS.values()]
     print("| seconds |", " | ".join(titles), "|\n| --- |", " | ".join(["---:"] * len(titles)), "|")
-    for row in seconds["process"]:
+    for row in seconds["process"][0]:
         found = {kind: [one[row] for one in rows] for kind, rows in seconds.items()}
         medians = [f"{statistics.median(values):.1f}" for values in found.values()]
         ranges = [f"{min(values):.1f} to {max(values):.1f}" for values in found.values()]
