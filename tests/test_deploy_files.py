@@ -1,11 +1,13 @@
 """The files for servers: nothing here can be run by the tests, so everything that can be checked is."""
 
+import importlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from dotenv import dotenv_values
 from paths import ROOT
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_valid_setting_names
+from prefect.utilities.dispatch import lookup_type
+from prefect.workers.base import BaseWorker
 
 from flows.server.deploy import POOLS
 
@@ -115,9 +119,42 @@ def test_the_image_checks_the_gpu_and_starts_its_worker_whatever_that_says(
         program.chmod(0o755)
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "STEP4_POOL": pool, "PREFECT_API_URL": "http://server"}
     done = subprocess.run(["/bin/sh", "-c", *command], env=environment, capture_output=True, text=True, check=True)
-    checked = ["step4 selfcheck []"] if pool == "step4-gpu" else []
+    checked, kind = (["step4 selfcheck []"], "step4-warm") if pool == "step4-gpu" else ([], "process")
 
-    assert done.stdout.splitlines() == [*checked, f"prefect worker start --type process --pool {pool} --limit 1"]
+    assert done.stdout.splitlines() == [*checked, f"prefect worker start --type {kind} --pool {pool} --limit 1"]
+
+
+@pytest.mark.parametrize("kind", ["step4-warm", "process"])
+@pytest.mark.parametrize("place", ["image", "unit"])
+def test_one_line_chooses_the_worker_of_the_gpu(place: str, kind: str, tmp_path: Path) -> None:
+    """STEP4_WORKER of `prefect.env`, in the image and in the unit; batches keep Prefect's own worker."""
+    unit = (DEPLOY / "systemd" / "step4-worker@.service").read_text(encoding="utf-8").replace("\\\n", "")
+    command = {
+        "image": json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[0])[0],
+        "unit": re.findall(r"^ExecStart=/bin/sh -c '(.*)'$", unit, re.MULTILINE)[0].replace("$$", "$"),
+    }[place]
+    program = tmp_path / "prefect"
+    program.write_text('#!/bin/sh\necho "$@"\n')
+    program.chmod(0o755)
+    started = {}
+    for pool in ("gpu", "cpu"):
+        given = command.replace("%i", pool).replace("/opt/step4/.venv/bin/prefect", "prefect")
+        settings = {"STEP4_WORKER": kind, "STEP4_POOL": f"step4-{pool}", "STEP4_RUNS": "3"}
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **settings}
+        done = subprocess.run(["/bin/sh", "-c", given], env=environment, capture_output=True, text=True, check=True)
+        started[pool] = done.stdout.splitlines()[-1]
+
+    assert started["gpu"] == f"worker start --type {kind} --pool step4-gpu --limit 3"
+    assert started["cpu"] == "worker start --type process --pool step4-cpu --limit 3"
+
+
+def test_the_chosen_worker_is_one_that_prefect_finds() -> None:
+    """The entry point names a module, and the module a worker of the type that `prefect.env` says."""
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    for module in points["prefect.collections"].values():
+        importlib.import_module(module)
+
+    assert lookup_type(BaseWorker, str(dotenv_values(DEPLOY / "prefect.env")["STEP4_WORKER"])).type == "step4-warm"
 
 
 def test_the_unit_of_the_gpus_worker_checks_it_first() -> None:

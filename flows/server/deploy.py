@@ -33,7 +33,10 @@ def gpu_slot_of_this_machine() -> str:
 
 
 def make_pools() -> None:
-    """Create a pool of processes per hardware class, on bare machines; a pool of containers is made by hand."""
+    """Create a pool of processes per hardware class, on bare machines; a pool of containers is made by hand.
+
+    The warm worker serves pools of this type too: a server cannot change a pool's type, and deployments hang on pools.
+    """
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:
         for name, description in POOLS.items():

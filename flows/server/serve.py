@@ -45,8 +45,8 @@ def serve(
         if not answers(f"http://{HOST}:{port}/api/health", children["server"], stop):
             return
         deploy(gpus)
-        for pool, limit in {"step4-gpu": gpus, "step4-cpu": 8}.items():
-            options = ("--pool", pool, "--type", "process", "--limit", str(limit), "--name", pool)
+        for pool, kind, limit in (("step4-gpu", os.environ["STEP4_WORKER"], gpus), ("step4-cpu", "process", 8)):
+            options = ("--pool", pool, "--type", kind, "--limit", str(limit), "--name", pool)
             children[pool] = running.enter_context(child(pool, ("worker", "start", *options), logs))
         start_selfcheck()
         typer.echo(f"Prefect UI: http://{HOST}:{port}   logs: {logs}   stop with Ctrl-C")
@@ -59,6 +59,7 @@ def environment(port: int, home: Path, inbox: Path) -> Mapping[str, str]:
     settings = {name: value or "" for name, value in dotenv_values(ROOT / "deploy" / "prefect.env").items()}
     return {
         **settings,
+        "STEP4_WORKER": os.environ.get("STEP4_WORKER") or settings["STEP4_WORKER"],
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
         "PREFECT_SERVER_API_HOST": HOST,

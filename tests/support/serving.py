@@ -118,7 +118,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_serving(home: Path) -> tuple[subprocess.Popen[str], int]:
+def start_serving(home: Path, gpus: int = 1, **settings: str) -> tuple[subprocess.Popen[str], int]:
     """`make serve` on a free port, with settings of its own."""
     port = free_port()
     quiet = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "AUDIO_", "STEP4_"))}
@@ -128,10 +128,12 @@ def start_serving(home: Path) -> tuple[subprocess.Popen[str], int]:
         "STEP4_CACHE_DIR": str(home / "cache"),
         "STEP4_DIAGNOSTICS_DIR": str(home),
         "PYTHONUNBUFFERED": "1",
+        **settings,
     }
     inbox = home / "inbox"
     remember_that_this_machine_is_coherent(home / "cache")
-    command = [sys.executable, "-m", "flows.server.serve", "--port", str(port), "--home", home, "--inbox", inbox]
+    options = ["--port", str(port), "--home", home, "--inbox", inbox, "--gpus", str(gpus)]
+    command = [sys.executable, "-m", "flows.server.serve", *options]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     return process, port
 
