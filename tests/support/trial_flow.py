@@ -11,7 +11,7 @@ import torch
 from prefect import flow
 
 from tasks.engine.core import constants
-from tasks.engine.inference.diarizer import pipeline_for
+from tasks.engine.inference.diarizer import _pipeline_for
 
 SHOWN = ("STEP4_GPU_SLOT", "PREFECT_LOGGING_LEVEL", "A_VARIABLE_OF_A_LIBRARY")
 
@@ -32,7 +32,7 @@ def trial(note: str, until: str | None = None) -> None:
         "code": str(Path(constants.__file__).parents[3]),
         "version": getattr(constants, "TRIAL", 0),
         "environment": {name: os.environ.get(name) for name in SHOWN},
-        "loaded": pipeline_for.cache_info().currsize,
+        "loaded": _pipeline_for.cache_info().currsize,
         "threads": torch.get_num_threads(),
         "parent": Path(f"/proc/{os.getppid()}/cmdline").read_text(encoding="utf-8").replace("\0", " "),
     }
