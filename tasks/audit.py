@@ -10,7 +10,7 @@ from typing import Any
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.diarize import require_finite, silent_inference
+from tasks.diarize import require_finite
 from tasks.engine.batch.discovery import require_places
 from tasks.engine.batch.outcomes import VideoOutcome, failed, worst_first
 from tasks.engine.batch.sampling import Sample, Stratum, upper_bound
@@ -28,6 +28,7 @@ from tasks.engine.models.registry import identity
 from tasks.engine.publishing.manifest import find_manifests, load_manifest, require_verified_manifest
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.system.atomic import sha256_of
+from tasks.inference_job import silent_inference
 from tasks.media import listen, probe
 from tasks.orchestration.artifacts import show_table
 from tasks.orchestration.stage import stage

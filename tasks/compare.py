@@ -3,13 +3,13 @@
 import logging
 
 from tasks.detection_rate import DetectionRate
-from tasks.diarize import Outcome
 from tasks.engine.core import log_lines
 from tasks.engine.core.choices import FAILED, Decision, Verdict
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
+from tasks.inference_job import Outcome
 from tasks.orchestration.stage import stage
 from tasks.run import StagedTimeline
 

@@ -3,9 +3,9 @@
 import logging
 from enum import Enum, auto
 
-from tasks.diarize import Outcome
 from tasks.engine.core import log_lines
 from tasks.engine.core.summary import Summary
+from tasks.inference_job import Outcome
 from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
 from tasks.run import Run

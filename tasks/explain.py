@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiles.settings import Configuration
-from tasks.diarize import Outcome, silent_inference
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import EngineError, UsageError
 from tasks.engine.devices.plan import DevicePlan
@@ -19,6 +18,7 @@ from tasks.engine.diagnosis import patching
 from tasks.engine.diagnosis.patching import Explainer
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.inference.types import Parameters
+from tasks.inference_job import Outcome, silent_inference
 from tasks.media import listen, probe
 from tasks.orchestration.stage import stage
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.diarize import Outcome
 from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import DriftError, NonFiniteError, StorageError, UsageError
@@ -22,6 +21,7 @@ from tasks.engine.publishing.manifest import Published, fell_back, load_verified
 from tasks.engine.publishing.names import MANIFEST
 from tasks.engine.publishing.swap import swap
 from tasks.engine.system.atomic import atomic_write_text, disk_in_force, make_folder, sha256_of
+from tasks.inference_job import Outcome
 from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
 from tasks.run import Run, StagedTimeline

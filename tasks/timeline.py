@@ -2,12 +2,12 @@
 
 import logging
 
-from tasks.diarize import Outcome
 from tasks.engine.core import log_lines
 from tasks.engine.core.timeline import rows, summarise
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.media.decode import Samples
 from tasks.engine.system.atomic import make_folder
+from tasks.inference_job import Outcome
 from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 

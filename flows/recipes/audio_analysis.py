@@ -17,7 +17,7 @@ from profiles.settings import Configuration
 from tasks.compare import compare_task, decide_task
 from tasks.detection_rate import DetectionRate, check_detection_rate_task
 from tasks.device import plan_device_task
-from tasks.diarize import InferenceJob, Outcome, diarize_both, diarize_task, silent_inference
+from tasks.diarize import diarize_both, diarize_task
 from tasks.engine.core.choices import Decision
 from tasks.engine.dependencies import Dependencies, current_dependencies
 from tasks.engine.diagnosis.selfcheck import remembered
@@ -25,6 +25,7 @@ from tasks.engine.media.decode import Samples
 from tasks.engine.models.registry import identity
 from tasks.engine.publishing.manifest import Published
 from tasks.explain import explain_task
+from tasks.inference_job import InferenceJob, Outcome, silent_inference
 from tasks.media import listen_task, probe_task
 from tasks.orchestration.artifacts import show_task, with_progress
 from tasks.orchestration.connection import log_at

@@ -9,7 +9,7 @@ import numpy as np
 
 from profiles.settings import Configuration
 from tasks.device import plan_device
-from tasks.diarize import InferenceJob, Outcome, diarize
+from tasks.diarize import diarize
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.turns import Turn
 from tasks.engine.devices.facts import DeviceFacts
@@ -17,6 +17,7 @@ from tasks.engine.media.containers import AudioTrack, Media
 from tasks.engine.media.decode import Samples
 from tasks.engine.system.atomic import make_folder, sha256_of
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer
+from tasks.inference_job import InferenceJob, Outcome
 from tasks.run import Run, StagedTimeline
 from tasks.timeline import build_timeline
 

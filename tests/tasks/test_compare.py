@@ -9,12 +9,12 @@ from stages import TURNS, inferred, job_of, run_of, staged
 
 from tasks.compare import compare, decide, reference_reason
 from tasks.detection_rate import DetectionRate
-from tasks.diarize import Outcome, silent_inference
 from tasks.engine.core.choices import Decision, OnDrift, Verdict
 from tasks.engine.core.errors import StorageError
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.testing import ScriptedDiarizer
+from tasks.inference_job import Outcome, silent_inference
 from tasks.run import Run
 
 pytestmark = pytest.mark.usefixtures("clean_settings")

@@ -10,8 +10,8 @@ import pytest
 from stages import inferred, run_of
 
 from tasks.detection_rate import DetectionRate, check_detection_rate
-from tasks.diarize import silent_inference
 from tasks.engine.core.summary import Summary
+from tasks.inference_job import silent_inference
 from tasks.records.diagnostics import INCONSISTENCIES
 
 pytestmark = pytest.mark.usefixtures("clean_settings")

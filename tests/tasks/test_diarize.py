@@ -1,6 +1,5 @@
 """Inference behind the result store, and candidate and reference beside each other; the networks are scripted."""
 
-from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -9,13 +8,14 @@ import numpy as np
 import pytest
 from stages import PATIENCE_SEC, TURNS, Gate, job_of, run_of
 
-from tasks.diarize import InferenceJob, diarize, diarize_both, fall_back, require_finite, silent_inference
+from tasks.diarize import diarize, diarize_both, require_finite
 from tasks.engine.core.choices import Reference
-from tasks.engine.core.errors import DeviceError, EngineError, MediaError, NonFiniteError, UsageError
+from tasks.engine.core.errors import DeviceError, NonFiniteError, UsageError
 from tasks.engine.core.turns import SpeechScores
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.types import Diarization
 from tasks.engine.testing import ScriptedDiarizer
+from tasks.inference_job import InferenceJob
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -97,78 +97,6 @@ def test_progress_says_whose_it_is(video: Path) -> None:
     diarize(job_of(run_of(video), role="reference", progress=lambda *report: told.append(report)))
 
     assert told == [("reference: segmentation", 1, 1)]
-
-
-def test_a_failed_device_is_replaced_once_by_the_cpu_in_fp32(video: Path) -> None:
-    """Batch size and method are kept, the reason is told and noted, and a second failure ends the run."""
-    told: list[tuple[DevicePlan, str]] = []
-    job = job_of(run_of(video, gpu=True, profile="gpu_optimized"), tell_fallback=lambda *news: told.append(news))
-    again = fall_back(job, DeviceError("out of memory"))
-
-    assert again is not None
-    assert (again.attempt, again.plan.on_cpu, again.plan.precision) == (2, True, "fp32")
-    assert (again.plan.batch_size, again.plan.fallback_reason) == (job.plan.batch_size, "out of memory")
-    assert told == [(job.plan, "out of memory")]
-    assert fall_back(again, DeviceError("out of memory")) is None
-    assert fall_back(replace(job, attempt=2), DeviceError("out of memory")) is None
-    assert len(told) == 1
-
-
-@pytest.mark.parametrize(
-    "error", [EngineError("odd"), NonFiniteError("NaN"), MediaError("cut short"), ValueError("bug")], ids=repr
-)
-def test_only_a_device_failure_is_tried_again(video: Path, error: Exception) -> None:
-    """Bad input, bad numbers and bugs would be the same on the CPU."""
-    assert fall_back(job_of(run_of(video, gpu=True)), error) is None
-
-
-def test_a_plan_without_fallback_is_not_tried_again(video: Path) -> None:
-    """gpu_amp_unsafe exists to show what the device does."""
-    job = job_of(run_of(video, gpu=True, profile="gpu_amp_unsafe"))
-
-    assert job.plan.fallback == "none"
-    assert fall_back(job, DeviceError("out of memory")) is None
-
-
-def test_an_outcome_says_that_the_first_device_failed(video: Path) -> None:
-    """The files carry attempts, reason and the plan that computed in the end."""
-    again = fall_back(job_of(run_of(video, gpu=True)), DeviceError("lost"))
-    assert again is not None
-    facts = diarize(again).facts()
-
-    assert (facts["attempts"], facts["fallback_reason"], facts["plan"]["device"]) == (2, "lost", "cpu")
-
-
-def test_silence_needs_no_device(video: Path) -> None:
-    """Without an audio stream nobody speaks, no inference has a name, and the reference would say the same."""
-    outcome = silent_inference(run_of(video, gpu=True).plan)
-
-    assert (outcome.diarization.turns, len(outcome.diarization.scores.values), outcome.name) == ((), 0, None)
-    assert outcome.plan.is_reference
-    assert outcome.facts()["note"] == "no_audio_stream"
-
-
-def test_a_reference_is_the_candidates_job_on_the_cpu(video: Path) -> None:
-    """Same samples, parameters and store; CPU, FP32, the exact engine."""
-    job = job_of(run_of(video, gpu=True, profile="shared_amp"))
-    reference = job.as_reference()
-
-    assert (reference.role, reference.plan.is_reference) == ("reference", True)
-    assert (reference.parameters, reference.store, reference.diarizer) == (job.parameters, job.store, job.diarizer)
-
-
-def test_a_cancelled_job_ends_at_its_next_report(video: Path) -> None:
-    """Until then its reports pass as they are."""
-    from threading import Event
-
-    cancelled, told = Event(), []
-    job = job_of(run_of(video), progress=lambda *report: told.append(report)).cancellable(cancelled)
-    job.progress("segmentation", 1, 2)
-    cancelled.set()
-
-    with pytest.raises(EngineError, match="stopped"):
-        job.progress("segmentation", 2, 2)
-    assert told == [("segmentation", 1, 2)]
 
 
 def test_candidate_and_reference_are_computed_at_the_same_time(video: Path) -> None:

@@ -10,7 +10,6 @@ import pytest
 from media_samples import clip
 from pages import pair
 
-from tasks.diarize import silent_inference
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import EngineError, UsageError
 from tasks.engine.core.stages import Stage
@@ -22,6 +21,7 @@ from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.types import Parameters
 from tasks.explain import explain, explain_afterwards
+from tasks.inference_job import silent_inference
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from stages import TURNS, inferred, run_of, silence, staged
 
-from tasks.diarize import silent_inference
 from tasks.engine.core.errors import StorageError
 from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
+from tasks.inference_job import silent_inference
 from tasks.run import Run
 from tasks.timeline import build_timeline
 

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import IO, Any, Protocol
 
 from tasks.engine.core.errors import EngineError
-from tasks.engine.system import sandbox_exec
+from tasks.engine.system import drop_privileges
 
 INHERITED_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 """All that such a program inherits of the environment: no tokens, no proxies."""
@@ -80,16 +80,16 @@ def run(
                 os.killpg(process.pid, signal.SIGKILL)
             reader.join(timeout=5.0)  # a process in yet another session may hold the pipe: not waited for
     stderr = b"".join(ends)
-    if process.returncode == sandbox_exec.COULD_NOT_START and stderr.startswith(b"could not be started"):
+    if process.returncode == drop_privileges.COULD_NOT_START and stderr.startswith(b"could not be started"):
         raise EngineError(f"{arguments[0]} {stderr.decode(errors='replace').strip()}.")
     return subprocess.CompletedProcess(arguments, process.returncode, b"", stderr)
 
 
 def start(arguments: list[str], bounds: Bounds, stdout: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start a program by way of `sandbox_exec`."""
+    """Start a program by way of `drop_privileges`."""
     limits = map(str, (os.getpid(), int(bounds.cpu_sec), bounds.memory_bytes, bounds.output_bytes))
     program = shutil.which(arguments[0]) or arguments[0]
-    command = [sys.executable, "-I", "-S", sandbox_exec.__file__, *limits, program, *arguments[1:]]
+    command = [sys.executable, "-I", "-S", drop_privileges.__file__, *limits, program, *arguments[1:]]
     try:
         return subprocess.Popen(  # noqa: S603  # an argument list; the file's name is behind "file:"
             command,

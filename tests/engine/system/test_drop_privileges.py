@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tasks.engine.system import sandbox_exec
+from tasks.engine.system import drop_privileges
 
 LIMITS = (
     "import resource as r; print(*(r.getrlimit(getattr(r, 'RLIMIT_' + n)) for n in ('CPU', 'FSIZE', 'CORE', 'AS')))"
@@ -15,8 +15,8 @@ LIMITS = (
 
 
 def executed(program: str, parent: int, *limits: int) -> "subprocess.CompletedProcess[str]":
-    """Run a line of Python behind `sandbox_exec`."""
-    command = [sys.executable, "-I", "-S", sandbox_exec.__file__, *map(str, (parent, *limits)), sys.executable, "-c"]
+    """Run a line of Python behind `drop_privileges`."""
+    command = [sys.executable, "-I", "-S", drop_privileges.__file__, *map(str, (parent, *limits)), sys.executable, "-c"]
     return subprocess.run([*command, program], capture_output=True, text=True, check=False)
 
 
@@ -33,7 +33,7 @@ def test_a_lower_limit_stays() -> None:
     """What the user allowed is never raised."""
     code = (
         "import resource as r, runpy, sys; r.setrlimit(r.RLIMIT_NOFILE, (64, 64)); "
-        f"m = runpy.run_path({sandbox_exec.__file__!r}); m['lower_limit'](r.RLIMIT_NOFILE, 256); "
+        f"m = runpy.run_path({drop_privileges.__file__!r}); m['lower_limit'](r.RLIMIT_NOFILE, 256); "
         "print(r.getrlimit(r.RLIMIT_NOFILE))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Drop privileges and exec: `python -I -S sandbox_exec.py PARENT CPU MEMORY OUTPUT PROGRAM ARGUMENTS`.
+"""Drop privileges and exec: `python -I -S drop_privileges.py PARENT CPU MEMORY OUTPUT PROGRAM ARGUMENTS`.
 
 Runs in a fresh process because `preexec_fn` is not safe beside threads. Limits and filter are inherited by everything
 that the program starts, and cannot be lifted again. Imports nothing of this project.
