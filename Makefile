@@ -1,4 +1,4 @@
-# make demo | make serve | make test | make models | make check | make docs | make lock | make clean
+# make demo | make serve | make test | make coverage | make models | make check | make docs | make lock | make clean
 # Needs Python 3.11 to 3.13 and the package registries; everything else is installed into .venv and models/.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo serve deploy test test-fast models check format docs lock clean
+.PHONY: demo serve deploy test test-fast coverage models check format docs lock clean
 
 demo: $(STAMP) models
 	@$(BIN)/python -m flows.server.demo demo
@@ -32,6 +32,10 @@ test: $(STAMP) models
 # What runs while typing: no model is loaded.
 test-fast: $(STAMP)
 	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'not slow'
+
+# Which lines the fast tests reach: a place to look, not a thing to aim at. Commands in processes of their own do not count.
+coverage: $(STAMP)
+	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'not slow' -q --cov --cov-report=term
 
 models: $(STAMP)
 	@$(BIN)/python -m tasks.engine.models.download

@@ -36,7 +36,7 @@ def diarize(job: InferenceJob) -> Outcome:
                 plan.device,
                 plan.precision,
             )
-            return Outcome(kept, plan, attempts=job.attempt, from_store=True, name=name)
+            return Outcome(kept, plan, attempts=job.attempt, name=name)
 
         def progress(step: str, done: int, total: int) -> None:
             job.progress(f"{job.role}: {step}", done, total)

@@ -24,14 +24,12 @@ class Outcome:
         diarization: turns and speech scores.
         plan: what computed them.
         attempts: 2 where the first device failed.
-        from_store: was it computed in an earlier run?
         name: of its entry in the result store; None where there was nothing to compute.
     """
 
     diarization: Diarization
     plan: DevicePlan
     attempts: int = 1
-    from_store: bool = False
     name: str | None = None
 
     def facts(self) -> dict[str, Any]:

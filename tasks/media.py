@@ -4,25 +4,13 @@ from pathlib import Path
 
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import MediaError
-from tasks.engine.media.containers import AudioTrack, Media
+from tasks.engine.media.containers import Media
 from tasks.engine.media.decode import Samples, decode
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.probe_process import examine
 from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Runner
 from tasks.orchestration.stage import stage
-
-__all__ = [
-    "AudioTrack",
-    "Media",
-    "Runner",
-    "Samples",
-    "extract",
-    "listen",
-    "listen_task",
-    "probe",
-    "probe_task",
-]
 
 DEFAULT_LIMITS = MediaLimits()
 
@@ -51,37 +39,29 @@ def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
     return examine(video.absolute(), size, limits)
 
 
-def extract(
+def listen(
     media: Media, destination: Path, runner: Runner = sandbox.run, limits: MediaLimits = DEFAULT_LIMITS
-) -> Samples:
+) -> Samples | None:
     """Decode a probed file's audio to 16 kHz mono float32; sample 0 is heard as the first video frame shows.
 
     Audio that starts later is preceded by silence, audio that starts earlier is cut, holes are silence. The same file
     gives the same samples, bit for bit, with the same ffmpeg.
 
     Args:
-        media: what ``probe`` said; its ``audio`` must not be None.
+        media: what ``probe`` said.
         destination: file for the raw samples; an older one is replaced when the new one is complete.
         runner: starts ffmpeg; tests pass their own.
         limits: how long ffmpeg may take, and how much it may use and write.
 
+    Returns:
+        None without an audio stream, or with one that holds no sample.
+
     Raises:
-        MediaError: there is no audio, or not all of it can be decoded.
+        MediaError: not all of the audio can be decoded.
         StorageError: the samples could not be written.
         EngineError: ffmpeg is missing.
     """
-    return decode(media, destination, runner, limits)
-
-
-def listen(
-    media: Media, destination: Path, runner: Runner = sandbox.run, limits: MediaLimits = DEFAULT_LIMITS
-) -> Samples | None:
-    """Decode the audio, if there is any: None without an audio stream, or with one that holds no sample.
-
-    Raises:
-        MediaError, StorageError, EngineError: as `extract`.
-    """
-    samples = extract(media, destination, runner, limits) if media.audio else None
+    samples = decode(media, destination, runner, limits) if media.audio else None
     return samples if samples and samples.count else None
 
 
