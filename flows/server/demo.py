@@ -8,13 +8,14 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from flows.cli.log_setup import quiet_prefect
 from flows.server.processes import child
-from flows.server.serve import HOST, answers, environment, free_port, stopped_by_signals
+from flows.server.serve import HOST, answers, environment, free_port
 from tasks.engine.core.errors import DriftError, Step4Error
 from tasks.engine.media.sample import make_clips
 
@@ -33,8 +34,8 @@ def demo(
         quiet_prefect()
         server = running.enter_context(child("server", ("server", "start"), home))
         load_models()  # while the server starts
-        if not answers(f"http://{HOST}:{port}/api/health", server, stopped_by_signals()):
-            return
+        # Nothing is to stop the wait but Ctrl-C, which ends the demo as it ends any command.
+        answers(f"http://{HOST}:{port}/api/health", server, Event())
         code = run(folder / "clip.mp4")
         if code:
             raise Step4Error(f"the clip was not published: exit code {code}, expected 0")
