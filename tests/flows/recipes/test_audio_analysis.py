@@ -1,4 +1,4 @@
-"""The recipe from video to publication: real Prefect, real ffmpeg, real files; only the networks are scripted."""
+"""The recipe from video to publication: real ffmpeg, real files; only the networks are scripted."""
 
 import json
 import logging
@@ -16,21 +16,18 @@ import numpy as np
 import pytest
 from media_samples import clip, cut, ffmpeg, picture
 from prefect import flow
-from scripted_runs import TURNS, beside, with_device_errors
+from scripted_runs import TURNS, beside, publish, with_device_errors
 
-from flows.recipes.audio_analysis import analyse
-from profiles.settings import Configuration
 from tasks.engine.core.errors import DriftError, MediaError, NonFiniteError, UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.dependencies import Dependencies
 from tasks.engine.formats import rttm, turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.publishing.manifest import Published, load_verified_manifest
 from tasks.engine.system.stale_files import pid_namespace
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
+from tasks.engine.testing import ScriptedDiarizer
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
 
 PUBLISHED = {
@@ -43,25 +40,16 @@ PUBLISHED = {
 }
 
 
-def start(video: Path, diarizer: ScriptedDiarizer, *, gpu: bool = False, **parameters: Any) -> Published:
-    """Run the recipe inside a flow of its own."""
-    facts = ONE_GPU if gpu else CPU_ONLY
-    dependencies = Dependencies(
-        device_facts=lambda: facts,
-        diarizer=diarizer,
-        explainer=no_patching,
-        check_low_precision=sound_low_precision,
-        preload=nothing_to_load,
-    )
-
-    @flow(name="test")
-    def run() -> Published:
-        return analyse(video, video.parent, Configuration.resolve(parameters), dependencies)
-
-    return run()
+@pytest.fixture(params=[False, True], ids=["alone", "in a flow run"])
+def start(request: pytest.FixtureRequest) -> Callable[..., Published]:
+    """The recipe by itself, and inside a flow run: for whatever rests on threads, retries, or errors on their way."""
+    if not request.param:
+        return publish
+    request.getfixturevalue("prefect_server")
+    return lambda *given, **settings: flow(name="test")(lambda: publish(*given, **settings))()
 
 
-def test_a_video_ends_as_the_documented_files(video: Path) -> None:
+def test_a_video_ends_as_the_documented_files(start: Callable[..., Published], video: Path) -> None:
     """Six files appear, the manifest lists the others with their checksums, and all tell the same story."""
     published = start(video, ScriptedDiarizer(TURNS))
 
@@ -80,7 +68,7 @@ def test_a_video_ends_as_the_documented_files(video: Path) -> None:
 
 def test_the_metadata_says_where_everything_comes_from(video: Path) -> None:
     """The Parquet file carries source, samples, device actually used, models, parameters, versions and summary."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     metadata = load_timeline(video.parent / "clip_timeline.parquet").metadata
 
     assert metadata["schema_version"] == 1
@@ -102,21 +90,23 @@ def test_on_a_cpu_the_output_is_the_reference_and_no_passed_comparison(video: Pa
     """A CPU machine computes once and publishes under the verdict `reference`."""
     diarizer = ScriptedDiarizer(TURNS)
 
-    assert start(video, diarizer).manifest["verdict"] == "reference"
+    assert publish(video, diarizer).manifest["verdict"] == "reference"
     assert len(diarizer.calls) == 1
 
 
 def test_a_gpu_that_agrees_is_published_as_coherent(video: Path) -> None:
     """Candidate and reference both run, on their own devices, and the GPU's output is what is published."""
     diarizer = ScriptedDiarizer(TURNS)
-    manifest = start(video, diarizer, gpu=True).manifest
+    manifest = publish(video, diarizer, gpu=True).manifest
 
     assert manifest["verdict"] == "coherent"
     assert manifest["device"]["device"] == "cuda:0"
     assert sorted(plan.device for plan in diarizer.calls) == ["cpu", "cuda:0"]
 
 
-def test_candidate_and_reference_run_at_the_same_time_on_their_own_devices(video: Path) -> None:
+def test_candidate_and_reference_run_at_the_same_time_on_their_own_devices(
+    start: Callable[..., Published], video: Path
+) -> None:
     """Each waits inside its inference until the other has begun: one after the other would never end."""
     both = Barrier(2, timeout=60)
 
@@ -127,7 +117,7 @@ def test_candidate_and_reference_run_at_the_same_time_on_their_own_devices(video
     assert start(video, meet, gpu=True).manifest["verdict"] == "coherent"
 
 
-def test_a_failing_candidate_does_not_wait_for_its_reference(video: Path) -> None:
+def test_a_failing_candidate_does_not_wait_for_its_reference(start: Callable[..., Published], video: Path) -> None:
     """The reference is stopped at its next sign of progress: it may have hours to go."""
     steps: list[int] = []
 
@@ -151,27 +141,27 @@ def test_a_fallback_needs_no_stored_reference(video: Path) -> None:
     """A candidate that fell back is the reference's own output, whatever the store lacks."""
     broken = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory")))
 
-    assert start(video, broken, gpu=True, reference="stored").manifest["verdict"] == "reference"
+    assert publish(video, broken, gpu=True, reference="stored").manifest["verdict"] == "reference"
 
 
 def test_a_repaired_device_is_asked_again_after_a_drift(video: Path) -> None:
     """What drifted is forgotten; the reference is kept."""
     with pytest.raises(DriftError):
-        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+        publish(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
     healthy = ScriptedDiarizer(TURNS)
 
-    assert start(video, healthy, gpu=True).manifest["verdict"] == "coherent"
+    assert publish(video, healthy, gpu=True).manifest["verdict"] == "coherent"
     assert [plan.device for plan in healthy.calls] == ["cuda:0"]
 
 
 def test_a_refused_new_version_retires_the_publication_of_the_old_one(video: Path) -> None:
     """When the video itself changed, its earlier timeline must not be taken for the new video's."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     video.write_bytes(clip(video.parent / "other.mp4", rate="50").read_bytes())
     (video.parent / "other.mp4").unlink()
 
     with pytest.raises(DriftError):
-        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+        publish(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
 
     assert beside(video) == set()
     retired = video.parent / ".step4" / "refused" / "clip" / "previous"
@@ -180,14 +170,14 @@ def test_a_refused_new_version_retires_the_publication_of_the_old_one(video: Pat
 
 def test_two_videos_of_one_stem_do_not_overwrite_each_other(video: Path) -> None:
     """clip.mkv beside a published clip.mp4 is refused, and the message names both."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     twin = Path(shutil.copy(video, video.with_suffix(".mkv")))
 
     with pytest.raises(UsageError, match=r"clip\.mp4.*clip\.mkv"):
-        start(twin, ScriptedDiarizer(TURNS))
+        publish(twin, ScriptedDiarizer(TURNS))
 
     video.unlink()
-    assert start(twin, ScriptedDiarizer(TURNS)).manifest["source"]["name"] == "clip.mkv"
+    assert publish(twin, ScriptedDiarizer(TURNS)).manifest["source"]["name"] == "clip.mkv"
 
 
 @pytest.mark.parametrize(
@@ -195,19 +185,19 @@ def test_two_videos_of_one_stem_do_not_overwrite_each_other(video: Path) -> None
 )
 def test_a_damaged_inference_is_computed_again(video: Path, harm: Callable[[bytes], bytes]) -> None:
     """Truncated, one bit flipped, or empty: the store's entry counts as absent."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     (video.parent / "clip_audio.json").unlink()
     entry = next((video.parent / ".step4" / "inferences").glob("*.npz"))
     entry.write_bytes(harm(entry.read_bytes()))
     diarizer = ScriptedDiarizer(TURNS)
 
-    assert start(video, diarizer).manifest["summary"]["speech_frames"] == 75
+    assert publish(video, diarizer).manifest["summary"]["speech_frames"] == 75
     assert len(diarizer.calls) == 1
 
 
 def test_a_stored_nan_is_refused_too(video: Path) -> None:
     """What comes from the store is checked like what was just computed."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     (video.parent / "clip_audio.json").unlink()
     store = ResultStore(video.parent / ".step4" / "inferences")
     name = next(store.folder.glob("*.npz")).stem
@@ -216,18 +206,18 @@ def test_a_stored_nan_is_refused_too(video: Path) -> None:
     store.put(name, replace(kept, scores=replace(kept.scores, values=values)))
 
     with pytest.raises(NonFiniteError):
-        start(video, ScriptedDiarizer(TURNS))
+        publish(video, ScriptedDiarizer(TURNS))
 
 
 def test_the_manifest_tells_what_devices_were_found(video: Path) -> None:
     """Cards, memory, compute capability and torch build land in the manifest as values."""
-    found = start(video, ScriptedDiarizer(TURNS), gpu=True).manifest["device"]["found"]
+    found = publish(video, ScriptedDiarizer(TURNS), gpu=True).manifest["device"]["found"]
 
     assert found["torch"] == "2.11.0+cu130"
     assert found["cuda"][0]["capability"] == "7.5"
 
 
-def test_two_runs_on_one_clip_compute_once(video: Path) -> None:
+def test_two_runs_on_one_clip_compute_once(start: Callable[..., Published], video: Path) -> None:
     """The second waits for the first and finds its publication; neither harms the other's files."""
     diarizer = ScriptedDiarizer(TURNS)
     with ThreadPoolExecutor(2) as pool:
@@ -247,7 +237,7 @@ def test_staging_of_a_killed_process_is_swept_and_a_live_ones_is_left(video: Pat
     )
     for folder in (dead, alive, elsewhere):
         folder.mkdir(parents=True)
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
 
     assert [folder.exists() for folder in (dead, alive, elsewhere)] == [False, True, True]
 
@@ -263,7 +253,7 @@ def test_next_to_no_speech_is_believed_only_of_the_cpu(video: Path, caplog: pyte
     little = (Turn(1.0, 1.2, "A"),)
     diarizer = ScriptedDiarizer(little)
     with caplog.at_level(logging.WARNING, logger="step4"):
-        manifest = start(video, diarizer, gpu=True, reference="none").manifest
+        manifest = publish(video, diarizer, gpu=True, reference="none").manifest
 
     assert (manifest["verdict"], manifest["device"]["device"]) == ("reference", "cpu")
     assert [plan.device for plan in diarizer.calls] == ["cuda:0", "cpu"]
@@ -276,7 +266,7 @@ def test_a_device_that_lost_the_speech_is_a_drift(video: Path) -> None:
     diarizer = ScriptedDiarizer(TURNS, candidate=(Turn(1.0, 1.2, "SPEAKER_00"),))
 
     with pytest.raises(DriftError):
-        start(video, diarizer, gpu=True, reference="none")
+        publish(video, diarizer, gpu=True, reference="none")
 
     assert [line["kind"] for line in inconsistencies()] == ["low_detection_rate", "drift"]
 
@@ -284,13 +274,13 @@ def test_a_device_that_lost_the_speech_is_a_drift(video: Path) -> None:
 def test_little_speech_is_warned_of(video: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Under 20 %, or under 5 % on the CPU itself: one warning, published all the same."""
     with caplog.at_level(logging.WARNING, logger="step4"):
-        manifest = start(video, ScriptedDiarizer((Turn(1.0, 1.8, "A"),)), gpu=True).manifest
+        manifest = publish(video, ScriptedDiarizer((Turn(1.0, 1.8, "A"),)), gpu=True).manifest
 
     assert manifest["verdict"] == "coherent"
     assert "[PROFILING] Taux de détection bas (16%), vérifier le modèle" in caplog.messages
 
 
-def test_drift_fails_the_run_and_publishes_nothing(video: Path) -> None:
+def test_drift_fails_the_run_and_publishes_nothing(start: Callable[..., Published], video: Path) -> None:
     """The error names the worst criterion with value and limit; both timelines are kept where no reader looks."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
 
@@ -309,10 +299,10 @@ def test_drift_fails_the_run_and_publishes_nothing(video: Path) -> None:
 
 def test_drift_leaves_an_earlier_publication_as_it_was(video: Path) -> None:
     """What was published before a drift stays whole."""
-    before = start(video, ScriptedDiarizer(TURNS)).manifest
+    before = publish(video, ScriptedDiarizer(TURNS)).manifest
 
     with pytest.raises(DriftError):
-        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+        publish(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
 
     assert load_verified_manifest(video.parent / "clip_step4.json") == before
 
@@ -321,10 +311,10 @@ def test_drift_leaves_an_earlier_publication_as_it_was(video: Path) -> None:
 def test_a_drift_takes_back_what_was_published_without_proof(video: Path, first: dict[str, str], verdict: str) -> None:
     """Unverified or published in spite of a drift: once the gate refuses it, no reader finds it any more."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    assert start(video, diarizer, gpu=True, **first).manifest["verdict"] == verdict
+    assert publish(video, diarizer, gpu=True, **first).manifest["verdict"] == verdict
 
     with pytest.raises(DriftError):
-        start(video, diarizer, gpu=True)
+        publish(video, diarizer, gpu=True)
 
     assert beside(video) == set()
     assert (video.parent / ".step4" / "refused" / "clip" / "previous" / "clip_step4.json").is_file()
@@ -333,7 +323,7 @@ def test_a_drift_takes_back_what_was_published_without_proof(video: Path, first:
 def test_substitute_publishes_the_reference(video: Path) -> None:
     """With on_drift=substitute the reference's own timeline is published, as what it is."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    manifest = start(video, diarizer, gpu=True, on_drift="substitute").manifest
+    manifest = publish(video, diarizer, gpu=True, on_drift="substitute").manifest
 
     assert (manifest["verdict"], manifest["substituted"]) == ("reference", True)
     assert manifest["device"]["device"] == "cpu"
@@ -345,7 +335,7 @@ def test_warn_publishes_the_candidate_as_drift(video: Path) -> None:
     """With on_drift=warn the candidate is published, and its manifest says drift."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
 
-    manifest = start(video, diarizer, gpu=True, on_drift="warn").manifest
+    manifest = publish(video, diarizer, gpu=True, on_drift="warn").manifest
     assert manifest["verdict"] == "drift"
     assert "clip_report.html" in manifest["files"]
     assert "Drift: the candidate" in (video.parent / "clip_report.html").read_text(encoding="utf-8")
@@ -356,18 +346,18 @@ def test_without_a_reference_the_output_is_unverified(video: Path) -> None:
     """reference=none computes once and says that nothing was proved."""
     diarizer = ScriptedDiarizer(TURNS)
 
-    assert start(video, diarizer, gpu=True, reference="none").manifest["verdict"] == "unverified"
+    assert publish(video, diarizer, gpu=True, reference="none").manifest["verdict"] == "unverified"
     assert len(diarizer.calls) == 1
 
 
 def test_a_stored_reference_is_used_and_a_missing_one_is_an_error(video: Path) -> None:
     """reference=stored never computes the reference."""
     with pytest.raises(UsageError, match="--reference cpu"):
-        start(video, ScriptedDiarizer(TURNS), gpu=True, reference="stored")
+        publish(video, ScriptedDiarizer(TURNS), gpu=True, reference="stored")
 
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     diarizer = ScriptedDiarizer(TURNS)
-    manifest = start(video, diarizer, gpu=True, reference="stored").manifest
+    manifest = publish(video, diarizer, gpu=True, reference="stored").manifest
 
     assert manifest["verdict"] == "coherent"
     assert "cpu" not in {plan.device for plan in diarizer.calls}
@@ -375,9 +365,9 @@ def test_a_stored_reference_is_used_and_a_missing_one_is_an_error(video: Path) -
 
 def test_the_same_run_again_does_no_inference(video: Path) -> None:
     """Same input, parameters and models: the publication is found, nothing is computed or rewritten."""
-    first = start(video, ScriptedDiarizer(TURNS), gpu=True)
+    first = publish(video, ScriptedDiarizer(TURNS), gpu=True)
     diarizer = ScriptedDiarizer(TURNS)
-    again = start(video, diarizer, gpu=True)
+    again = publish(video, diarizer, gpu=True)
 
     assert again.already
     assert diarizer.calls == []
@@ -389,32 +379,32 @@ def test_the_same_run_again_does_no_inference(video: Path) -> None:
 )
 def test_another_parameter_is_another_run(video: Path, change: dict[str, Any]) -> None:
     """A publication is not taken for the answer to a different question."""
-    start(video, ScriptedDiarizer(TURNS), gpu=True)
+    publish(video, ScriptedDiarizer(TURNS), gpu=True)
 
-    assert not start(video, ScriptedDiarizer(TURNS), gpu=True, **change).already
+    assert not publish(video, ScriptedDiarizer(TURNS), gpu=True, **change).already
 
 
 def test_a_changed_video_is_analysed_again(video: Path) -> None:
     """The content counts, not the name."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     video.write_bytes(clip(video.parent / "other.mp4", rate="50").read_bytes())
 
-    assert start(video, ScriptedDiarizer(TURNS)).manifest["source"]["total_frames"] == 250
+    assert publish(video, ScriptedDiarizer(TURNS)).manifest["source"]["total_frames"] == 250
 
 
 def test_a_damaged_publication_is_made_again_without_inference(video: Path) -> None:
     """A file that no longer matches the manifest is not trusted; the finished inference is."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     (video.parent / "clip_audio.json").write_text("{}")
     diarizer = ScriptedDiarizer(TURNS)
-    again = start(video, diarizer)
+    again = publish(video, diarizer)
 
     assert not again.already
     assert diarizer.calls == []
     assert load_verified_manifest(again.path) is not None
 
 
-def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
+def test_a_failing_device_is_replaced_by_the_cpu_once(start: Callable[..., Published], video: Path) -> None:
     """Out of memory on the GPU: one retry on CPU in FP32 with the batch size kept, told in state, log and manifest."""
     diarizer = ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
     manifest = start(video, with_device_errors(diarizer), gpu=True, batch_size=7).manifest
@@ -430,14 +420,14 @@ def test_a_failing_device_is_replaced_by_the_cpu_once(video: Path) -> None:
 def test_a_publication_after_a_fallback_is_not_taken_for_the_gpus(video: Path) -> None:
     """When the device works again the run is done again, on the device."""
     broken = ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory"))
-    start(video, with_device_errors(broken), gpu=True)
-    manifest = start(video, ScriptedDiarizer(TURNS), gpu=True).manifest
+    publish(video, with_device_errors(broken), gpu=True)
+    manifest = publish(video, ScriptedDiarizer(TURNS), gpu=True).manifest
 
     assert (manifest["verdict"], manifest["device"]["device"]) == ("coherent", "cuda:0")
 
 
 @pytest.mark.parametrize("failure", [NonFiniteError("NaN"), MediaError("bad"), ValueError("bug")])
-def test_only_device_failures_are_retried(video: Path, failure: Exception) -> None:
+def test_only_device_failures_are_retried(start: Callable[..., Published], video: Path, failure: Exception) -> None:
     """Bad input, bad numbers and bugs fail at once, as themselves."""
     diarizer = ScriptedDiarizer(TURNS, cuda_failure=failure)
 
@@ -448,7 +438,7 @@ def test_only_device_failures_are_retried(video: Path, failure: Exception) -> No
     assert beside(video) == set()
 
 
-def test_a_profile_without_fallback_fails_with_the_device(video: Path) -> None:
+def test_a_profile_without_fallback_fails_with_the_device(start: Callable[..., Published], video: Path) -> None:
     """gpu_amp_unsafe names no fallback: the device's error ends the run with exit code 5."""
     diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA out of memory")))
 
@@ -468,7 +458,7 @@ def test_a_nan_score_is_never_silence(video: Path) -> None:
         return replace(found, scores=replace(found.scores, values=values))
 
     with pytest.raises(NonFiniteError, match="not finite"):
-        start(video, broken)
+        publish(video, broken)
 
     assert beside(video) == set()
 
@@ -478,7 +468,7 @@ def test_a_video_without_audio_publishes_silence_and_says_why(video: Path) -> No
     mute = video.parent / "clip.mp4"
     ffmpeg(*picture(), mute)
     diarizer = ScriptedDiarizer(TURNS)
-    manifest = start(mute, diarizer).manifest
+    manifest = publish(mute, diarizer).manifest
 
     assert diarizer.calls == []
     assert manifest["source"]["audio"] == "no_audio_stream"
@@ -489,7 +479,7 @@ def test_a_video_without_audio_publishes_silence_and_says_why(video: Path) -> No
 def test_an_audio_file_gets_frames_at_25_per_second_and_says_so(tmp_path: Path) -> None:
     """Without a picture 25 frames a second are assumed."""
     song = clip(tmp_path / "song.flac")
-    manifest = start(song, ScriptedDiarizer(TURNS)).manifest
+    manifest = publish(song, ScriptedDiarizer(TURNS)).manifest
 
     assert (manifest["source"]["fps"], manifest["source"]["fps_assumed"]) == ("25/1", True)
     assert manifest["source"]["total_frames"] == 125
@@ -500,16 +490,16 @@ def test_a_damaged_file_writes_nothing(video: Path) -> None:
     cut(video, 0.5)
 
     with pytest.raises(MediaError, match=r"clip\.mp4"):
-        start(video, ScriptedDiarizer(TURNS))
+        publish(video, ScriptedDiarizer(TURNS))
 
     assert [path.name for path in video.parent.iterdir()] == ["clip.mp4"]
 
 
 def test_staging_is_empty_after_every_run(video: Path) -> None:
     """No samples, no half files stay behind, whether the run succeeded or was refused."""
-    start(video, ScriptedDiarizer(TURNS))
+    publish(video, ScriptedDiarizer(TURNS))
     with pytest.raises(DriftError):
-        start(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
+        publish(video, ScriptedDiarizer(TURNS, candidate=TURNS[:1]), gpu=True)
 
     staging = video.parent / ".step4" / "staging"
     assert not staging.exists() or not list(staging.iterdir())
@@ -518,8 +508,8 @@ def test_staging_is_empty_after_every_run(video: Path) -> None:
 
 def test_gzip_replaces_the_plain_json(video: Path) -> None:
     """AUDIO_JSON_GZIP writes _audio.json.gz, and no stale plain file is left for STEP5 to read."""
-    start(video, ScriptedDiarizer(TURNS))
-    manifest = start(video, ScriptedDiarizer(TURNS), json_gzip=True).manifest
+    publish(video, ScriptedDiarizer(TURNS))
+    manifest = publish(video, ScriptedDiarizer(TURNS), json_gzip=True).manifest
 
     assert "clip_audio.json.gz" in manifest["files"]
     assert not (video.parent / "clip_audio.json").exists()
