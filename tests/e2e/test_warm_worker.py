@@ -62,9 +62,9 @@ class Trials:
         said: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
         return said
 
-    def run(self, kind: str, note: Path, env: dict[str, str] | None = None) -> dict[str, Any]:
+    def run(self, kind: str, note: Path, env: dict[str, str] | None = None, **parameters: Any) -> dict[str, Any]:
         """What a run says, once it has ended well."""
-        run = self.start(kind, env=env, note=str(note))
+        run = self.start(kind, env=env, note=str(note), **parameters)
         state = self.state(run)
         assert state["type"] == "COMPLETED", (state, self.served.logs())
         return self.said(note)
@@ -118,7 +118,7 @@ def trials(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def test_a_run_is_a_fork_that_has_everything(trials: Trials, tmp_path: Path) -> None:
     """Its parent is the warm process, candidate's and reference's models are loaded; all else is as ever."""
-    said = {kind: trials.run(kind, tmp_path / kind) for kind in KINDS}
+    said = {kind: trials.run(kind, tmp_path / kind, with_torch=True) for kind in KINDS}
     warm, cold = said["step4-warm"], said["process"]
 
     assert "flows.server.fork_server" in warm.pop("parent")

@@ -3,26 +3,26 @@
 import json
 import logging
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from prefect import flow
 
 from tasks.engine.core import constants
-from tasks.engine.inference.diarizer import _pipeline_for
 
 SHOWN = ("STEP4_GPU_SLOT", "PREFECT_LOGGING_LEVEL", "A_VARIABLE_OF_A_LIBRARY")
 
 
 @flow(name="trial")
-def trial(note: str, until: str | None = None) -> None:
+def trial(note: str, until: str | None = None, *, with_torch: bool = False) -> None:
     """Write a note, and wait for a file.
 
     Args:
         note: the file to write.
         until: the file that ends the wait; None: there is none.
+        with_torch: import torch, which takes a new interpreter many seconds, and say how many threads it has.
     """
     logging.getLogger("step4.trial").warning("a stage's own line")
     said: dict[str, Any] = {
@@ -32,8 +32,8 @@ def trial(note: str, until: str | None = None) -> None:
         "code": str(Path(constants.__file__).parents[3]),
         "version": getattr(constants, "TRIAL", 0),
         "environment": {name: os.environ.get(name) for name in SHOWN},
-        "loaded": _pipeline_for.cache_info().currsize,
-        "threads": torch.get_num_threads(),
+        "loaded": pipelines_loaded(),
+        "threads": threads_of_torch() if with_torch else 0,
         "parent": Path(f"/proc/{os.getppid()}/cmdline").read_text(encoding="utf-8").replace("\0", " "),
     }
     draft = Path(f"{note}.draft")
@@ -41,3 +41,17 @@ def trial(note: str, until: str | None = None) -> None:
     draft.rename(note)
     while until and not Path(until).exists():
         time.sleep(0.05)
+
+
+def pipelines_loaded() -> int:
+    """Pipelines that this process holds; where the module is not imported there are none."""
+    module = sys.modules.get("tasks.engine.inference.diarizer")
+    loaded: int = module._pipeline_for.cache_info().currsize if module else 0
+    return loaded
+
+
+def threads_of_torch() -> int:
+    """Threads that torch computes with."""
+    import torch
+
+    return torch.get_num_threads()
