@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import distribution
 import pytest
 
 import flows  # noqa: F401  # sets Prefect's defaults before Prefect is imported
@@ -11,6 +13,18 @@ from tasks.engine.system.environment import TOKEN_VARIABLES
 
 for name in TOKEN_VARIABLES:
     os.environ.pop(name, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution.Scheduling | None:
+    """`--dist loadfile`, as `tests/support/distribution.py` has it."""
+    config.option.loadscopereorder = False
+    return distribution.Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first."""
+    distribution.longest_first(items)
 
 
 @pytest.fixture(scope="session")

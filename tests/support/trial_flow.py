@@ -16,7 +16,7 @@ SHOWN = ("STEP4_GPU_SLOT", "PREFECT_LOGGING_LEVEL", "A_VARIABLE_OF_A_LIBRARY")
 
 
 @flow(name="trial")
-def trial(note: str, until: str | None = None, *, with_torch: bool = False) -> None:
+def trial(note: str, until: str | None = None, with_torch: bool = False) -> None:
     """Write a note, and wait for a file.
 
     Args:
