@@ -1,8 +1,11 @@
-"""The audit: published timelines held against a reference that is computed afresh; only the networks are scripted."""
+"""The audit: published timelines held against a reference that is computed afresh; only the networks are scripted.
+
+What it finds is asked of its recipe; that it is told on a server, of the flow.
+"""
 
 import json
 import shutil
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,15 @@ from media_samples import clip
 from served import newest_artifact
 
 from flows.audit import audit
-from flows.batch import batch
 from flows.cli.main import main
+from flows.recipes.audit import audit_folders
+from flows.recipes.batch import run_batch
 from tasks.engine.core.errors import BatchError
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
 from tasks.engine.testing import CPU_ONLY, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
@@ -35,15 +39,14 @@ def dependencies(diarizer: Any) -> Dependencies:
 
 
 @pytest.fixture(scope="session")
-def published_once(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Path:
+def published_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three videos with their timelines, one of them without sound."""
-    del prefect_server
     folder = tmp_path_factory.mktemp("archive")
     clip(folder / "a.mp4")
     shutil.copy(folder / "a.mp4", folder / "b.mp4")
     clip(folder / "silent.mp4", [], "", "25", "-an")
     with use_dependencies(dependencies(ScriptedDiarizer(TURNS))):
-        batch([folder], here=True)
+        run_batch([folder], here=True)
     return folder
 
 
@@ -67,7 +70,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def findings(archive: Path, diarizer: Any) -> list[tuple[str, int]]:
+def findings(archive: Path, diarizer: Any, audit: Callable[..., Any] = audit_folders) -> list[tuple[str, int]]:
     """(name, exit code) of what an audit of everything finds, the worst first."""
     with use_dependencies(dependencies(diarizer)), pytest.raises(BatchError) as caught:
         audit([archive], sample=100)
@@ -79,7 +82,7 @@ def test_what_is_still_true_is_confirmed_by_computing_it_again(archive: Path) ->
     before = everything(archive)
     diarizer = ScriptedDiarizer(TURNS)
     with use_dependencies(dependencies(diarizer)):
-        report = audit([archive], sample=100)
+        report = audit_folders([archive], sample=100)
 
     assert (report["exit_code"], report["published"], report["audited"], report["failed"]) == (0, 3, 3, 0)
     assert report["share_at_most"] == 0
@@ -88,6 +91,7 @@ def test_what_is_still_true_is_confirmed_by_computing_it_again(archive: Path) ->
     assert everything(archive) == before
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_drift_since_publication_fails_the_audit(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A reference that says something else today: exit code 3, the criteria in words, and still nothing is changed."""
     before = everything(archive)
@@ -132,15 +136,15 @@ def test_a_moved_archive_is_audited_where_it_is(archive: Path, tmp_path: Path) -
     say_videos_are_in(tmp_path / "gone", archive)
 
     with use_dependencies(dependencies(ScriptedDiarizer(TURNS))):
-        assert audit([archive], sample=100)["failed"] == 0
+        assert audit_folders([archive], sample=100)["failed"] == 0
 
 
 def test_a_sample_says_less_than_the_whole(archive: Path) -> None:
     """One of three looked at: the bound is near 1, and the same seed looks at the same one."""
     diarizer = ScriptedDiarizer(TURNS)
     with use_dependencies(dependencies(diarizer)):
-        report = audit([archive], sample=1, seed=7)
-        again = audit([archive], sample=1, seed=7)
+        report = audit_folders([archive], sample=1, seed=7)
+        again = audit_folders([archive], sample=1, seed=7)
 
     assert report["audited"] == 1
     assert report["share_at_most"] > 0.9
@@ -148,9 +152,10 @@ def test_a_sample_says_less_than_the_whole(archive: Path) -> None:
     assert "with 95% confidence" in report["sentence"]
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_the_findings_are_a_table_on_the_server(archive: Path) -> None:
     """The artifact stands before the run fails, the worst first."""
-    findings(archive, ScriptedDiarizer(TURNS[:1]))
+    findings(archive, ScriptedDiarizer(TURNS[:1]), audit)
 
     latest = newest_artifact("step4-audit")
     assert [row["exit code"] for row in json.loads(str(latest.data))] == [3, 3]
@@ -159,7 +164,7 @@ def test_the_findings_are_a_table_on_the_server(archive: Path) -> None:
 
 def test_an_empty_archive_is_no_proof(tmp_path: Path) -> None:
     """Nothing published, nothing audited: the bound says that nothing is known."""
-    with use_dependencies(replace(dependencies(ScriptedDiarizer(TURNS)))):
-        report = audit([tmp_path])
+    with use_dependencies(dependencies(ScriptedDiarizer(TURNS))):
+        report = audit_folders([tmp_path])
 
     assert (report["published"], report["audited"], report["share_at_most"]) == (0, 0, 1.0)

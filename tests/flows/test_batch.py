@@ -1,4 +1,7 @@
-"""The batch in one process: real Prefect, real ffmpeg, real files; only the networks are scripted."""
+"""The batch in one process: real ffmpeg, real files; only the networks are scripted.
+
+What it takes up is asked of its recipe; what a server is told of it, and the exit codes, of the flow and the command.
+"""
 
 import json
 import os
@@ -19,9 +22,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
 from served import newest_artifact
 
-from flows.audio_analysis import audio_analysis
 from flows.batch import batch
 from flows.cli.main import main
+from flows.recipes.audio_analysis import analyse_video
+from flows.recipes.batch import run_batch
 from profiles.settings import Configuration
 from tasks.device import plan_device
 from tasks.engine.core.errors import BatchError, UsageError
@@ -31,7 +35,7 @@ from tasks.engine.diagnosis.selfcheck import SelfCheck, remember
 from tasks.engine.models.registry import identity
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
@@ -86,8 +90,8 @@ def last_batch() -> tuple[str, str]:
 
 def test_a_batch_does_what_is_missing_and_nothing_else(inbox: Path, networks: ScriptedDiarizer) -> None:
     """Every video is published; the next batch has nothing to do; a new and a changed video have their turn."""
-    assert batch([inbox], here=True)["published"] == {"reference": 3}
-    assert batch([inbox], here=True) == {
+    assert run_batch([inbox], here=True)["published"] == {"reference": 3}
+    assert run_batch([inbox], here=True) == {
         "exit_code": 0,
         "videos": 3,
         "current": 3,
@@ -100,7 +104,7 @@ def test_a_batch_does_what_is_missing_and_nothing_else(inbox: Path, networks: Sc
     with (inbox / "b.mp4").open("ab") as file:
         file.write(bytes([0, 0, 0, 8]) + b"free")
 
-    again = batch([inbox], here=True)
+    again = run_batch([inbox], here=True)
 
     assert (again["current"], again["published"]) == (2, {"reference": 2})
 
@@ -118,11 +122,11 @@ def test_what_a_self_check_moved_to_the_cpu_is_not_done_again(inbox: Path) -> No
         preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
-        assert batch([inbox], here=True)["published"] == {"reference": 3}
+        assert run_batch([inbox], here=True)["published"] == {"reference": 3}
         assert {one.on_cpu for one in networks.calls} == {True}
         networks.calls.clear()
-        assert batch([inbox], here=True)["current"] == 3
-        again = audio_analysis(inbox / "a.mp4")
+        assert run_batch([inbox], here=True)["current"] == 3
+        again = analyse_video(inbox / "a.mp4")
 
     assert "self-check" in again["device"]["fallback_reason"]
     assert networks.calls == []
@@ -130,13 +134,14 @@ def test_what_a_self_check_moved_to_the_cpu_is_not_done_again(inbox: Path) -> No
 
 def test_another_request_is_another_publication(inbox: Path, networks: ScriptedDiarizer) -> None:
     """What a publication does not answer is computed: other decisions, other proof."""
-    batch([inbox], here=True)
+    run_batch([inbox], here=True)
 
-    assert batch([inbox], num_speakers=2, here=True)["published"] == {"reference": 3}
-    assert batch([inbox], num_speakers=2, here=True)["current"] == 3
+    assert run_batch([inbox], num_speakers=2, here=True)["published"] == {"reference": 3}
+    assert run_batch([inbox], num_speakers=2, here=True)["current"] == 3
     assert len(networks.calls) > 1
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_every_video_has_its_turn_and_the_worst_is_first(inbox: Path, one_clip: Path) -> None:
     """A drift in the first video, a broken second, a pair of one name: the rest is published, the batch is Failed."""
     cut(inbox / "b.mp4", 0.4)
@@ -173,6 +178,7 @@ def test_every_video_has_its_turn_and_the_worst_is_first(inbox: Path, one_clip: 
     assert "a.mp4: drift" in message
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_partial_success_is_done_where_that_was_asked_for(
     inbox: Path, networks: ScriptedDiarizer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +199,7 @@ def test_partial_success_is_done_where_that_was_asked_for(
     assert len(networks.calls) == 2
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_the_failures_are_a_table_on_the_server(inbox: Path, networks: ScriptedDiarizer) -> None:
     """Whoever watches the server sees the worst first, on a run that failed too."""
     cut(inbox / "b.mp4", 0.4)
@@ -207,7 +214,7 @@ def test_the_failures_are_a_table_on_the_server(inbox: Path, networks: ScriptedD
 def test_a_missing_folder_is_a_wrong_request(inbox: Path, networks: ScriptedDiarizer) -> None:
     """Nothing is run where one of the places does not exist."""
     with pytest.raises(UsageError, match="nowhere"):
-        batch([inbox, inbox / "nowhere"], here=True)
+        run_batch([inbox, inbox / "nowhere"], here=True)
     assert step4("batch", inbox / "nowhere") == 2
     assert networks.calls == []
 
@@ -237,6 +244,7 @@ with scripted(computed, release, stop_at=2):
 """
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_batch_that_is_killed_is_resumed_by_starting_it_again(inbox: Path, tmp_path: Path) -> None:
     """A kill -9 in the second video: the first stays published and is not computed again, the rest is done then."""
     for name in ("b.mp4", "sub/c.mp4"):  # other sound, or the store of finished inferences would answer
