@@ -7,6 +7,10 @@ import torch
 
 from tasks.engine.models import registry  # configures pyannote before a test imports it
 
+# As a run on the CPU sets it. Two of torch's threads wait for each other at every layer, which beside other processes
+# costs 2 to 7 times the work (docs/decisions/0006-one-worker-per-core.md).
+torch.set_num_threads(1)
+
 
 @pytest.fixture
 def resnet_folder(tmp_path: Path) -> Path:
