@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from importlib.metadata import version
@@ -38,6 +38,7 @@ class Run:
         configuration: every choice.
         models: name to sha256 of every model file.
         output: folder to publish in.
+        commits: of each hub repository that the models come from.
     """
 
     media: Media
@@ -46,6 +47,7 @@ class Run:
     configuration: Configuration
     models: dict[str, str]
     output: Path
+    commits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stem(self) -> str:
@@ -165,6 +167,7 @@ class Run:
             },
             "profile": self.configuration.profile,
             "models": self.models,
+            "model_commits": dict(self.commits),
             "parameters": self.configuration.model_dump(
                 exclude={"log_level", "profile", "partial_success_ok", "profiling", "limits"}
             ),

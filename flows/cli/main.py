@@ -14,6 +14,7 @@ from flows.cli.compare import compare
 from flows.cli.convert import export, import_
 from flows.cli.log_setup import quiet_prefect
 from flows.cli.machine import config, profiles, selfcheck
+from flows.cli.models import models
 from flows.cli.report import report
 from flows.cli.run import run
 from tasks.engine.core.errors import Step4Error, UsageError
@@ -37,6 +38,7 @@ app.command()(report)
 app.command()(selfcheck)
 app.command()(config)
 app.command()(profiles)
+app.add_typer(models, name="models")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -22,7 +22,7 @@ from tasks.engine.core.choices import Decision
 from tasks.engine.dependencies import Dependencies, current_dependencies
 from tasks.engine.diagnosis.selfcheck import remembered
 from tasks.engine.media.decode import Samples
-from tasks.engine.models.registry import identity
+from tasks.engine.models.registry import find
 from tasks.engine.publishing.manifest import Published
 from tasks.explain import explain_task
 from tasks.inference_job import InferenceJob, Outcome, silent_inference
@@ -68,10 +68,11 @@ def analyse(video: Path, output: Path, configuration: Configuration, dependencie
     """Run the recipe, with its dependencies passed in."""
     media = probe_task(video, configuration.limits)
     facts = dependencies.device_facts()
-    models = identity(configuration.models)
+    model_set = find(configuration.models)
+    models = model_set.identity()
     wanted = plan_device_task(configuration, facts)
     plan = trusted_plan_task(wanted, partial(remembered, facts=facts, models=models), dependencies.check_low_precision)
-    run = Run(media, facts, plan, configuration, models, output)
+    run = Run(media, facts, plan, configuration, models, output, model_set.commits)
     with run.exclusive():
         published = find_published_task(run) or compute(run, dependencies)
     announce_published(run, published)

@@ -20,6 +20,7 @@ from tasks.engine.inference.batching import SEGMENTED_ON_CPU
 from tasks.engine.inference.hooks import StageHooks
 from tasks.engine.inference.level import gain
 from tasks.engine.inference.types import Diarization, Parameters, Progress
+from tasks.engine.models import registry
 from tasks.engine.system.memory import keep_freed_memory, release_pages, trim_heap
 from tasks.engine.system.profiler import LOADING, mark_stage
 
@@ -114,15 +115,18 @@ _LOADING = Lock()
 def pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
     """Load a pipeline per device, precision and engine, with the lock that its one user at a time holds.
 
-    Whoever asks for one that is being loaded waits for it.
+    Whoever asks for one that is being loaded waits for it. One whose files have changed since is loaded anew.
     """
     with _LOADING:
-        return _pipeline_for(models_name, device, precision, engine)
+        return _pipeline_for(registry.find(models_name).stamp(), models_name, device, precision, engine)
 
 
 @lru_cache(maxsize=4)
-def _pipeline_for(models_name: str, device: str, precision: str, engine: str) -> tuple["ExactSpeakerDiarization", Lock]:
-    del device, precision  # part of the cache key: a pipeline is moved and its layers wrapped for one of each
+def _pipeline_for(
+    stamp: object, models_name: str, device: str, precision: str, engine: str
+) -> tuple["ExactSpeakerDiarization", Lock]:
+    # Part of the cache key: a pipeline is moved and its layers wrapped for one of each.
+    del stamp, device, precision
     return loading.load(models_name, engine), Lock()
 
 

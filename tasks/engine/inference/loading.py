@@ -1,38 +1,24 @@
 """Load a model set into a pyannote pipeline: checkpoints as data only, the offline ones verified first."""
 
 import pkgutil
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.engine.core.choices import Engine
 from tasks.engine.core.errors import ModelError
-from tasks.engine.models import hub
-from tasks.engine.models.registry import (
-    EMBEDDING,
-    HUB_ID,
-    SEGMENTATION,
-    identity,
-    models_folder,
-    one_line,
-    pipeline_folder,
-    read_config,
-)
+from tasks.engine.models.model_set import ModelSet
+from tasks.engine.models.pipeline_config import one_line
+from tasks.engine.models.registry import EMBEDDING, SEGMENTATION, find, models_folder
 
 if TYPE_CHECKING:
     from tasks.engine.inference.exact import ExactSpeakerDiarization
-
-STOCK_PIPELINES = {
-    "pyannote.audio.pipelines.SpeakerDiarization",
-    "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
-}
 
 ENGINES: dict[str, str] = {
     Engine.EXACT: "exact.ExactSpeakerDiarization",
     Engine.SHARED: "shared.SharedSpeakerDiarization",
 }
-
-CHECKPOINTS = ("segmentation", "embedding", "plda")
-"""Parts of a pipeline that pyannote loads by name."""
 
 OFFLINE_PARAMETERS: dict[str, Any] = {
     "segmentation": {"min_duration_off": 0.0},
@@ -42,7 +28,7 @@ OFFLINE_PARAMETERS: dict[str, Any] = {
 
 
 def load(models: str, engine: str = Engine.EXACT) -> "ExactSpeakerDiarization":
-    """Load a fresh pipeline on CPU, every checkpoint as data only; the offline ones are verified before they are read.
+    """Load a fresh pipeline on CPU, every checkpoint as data only, and verified before it is read.
 
     Args:
         models: `offline`, a hub id, or a folder that holds a `config.yaml`.
@@ -51,13 +37,14 @@ def load(models: str, engine: str = Engine.EXACT) -> "ExactSpeakerDiarization":
     Raises:
         ModelError: missing, altered, of an unknown kind, or not loadable.
     """
-    identity(models)
+    model_set = find(models)
+    model_set.identity()
     try:
-        return load_offline(engine) if models == "offline" else load_folder(pipeline_folder(models), engine)
+        return load_offline(engine) if models == "offline" else load_pipeline(model_set, engine)
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"model set {models!r} does not load: {one_line(error)}") from error
+        raise ModelError(f"model set {models!r} does not load: {reason(error, model_set)}") from error
 
 
 def load_offline(engine: str) -> "ExactSpeakerDiarization":
@@ -81,59 +68,57 @@ def load_offline(engine: str) -> "ExactSpeakerDiarization":
     return pipeline
 
 
-def load_folder(folder: Path, engine: str) -> "ExactSpeakerDiarization":
-    """Build a pyannote speaker diarization pipeline from a folder with its `config.yaml`.
+def load_pipeline(model_set: ModelSet, engine: str) -> "ExactSpeakerDiarization":
+    """Build a pyannote speaker diarization pipeline from its config and the files of its parts.
 
     Raises:
-        ModelError: it describes another pipeline, or names a network that is not on this machine.
+        ModelError: a checkpoint lacks layers of its network.
     """
     from pyannote.audio import Pipeline  # noqa: PLC0415
 
     from tasks.engine.inference.pyannote_adapter import NoPLDA  # noqa: PLC0415
 
     allow_pyannote_checkpoints()
-    config = read_config(folder)
-    name = config.get("pipeline", {}).get("name")
-    if name not in STOCK_PIPELINES:
-        raise ModelError(f"{folder / 'config.yaml'} describes {name!r}: expected {min(STOCK_PIPELINES)}")
-    parameters = config["pipeline"].setdefault("params", {})
-    if parameters.get("clustering", "VBxClustering") != "VBxClustering":
-        parameters.setdefault("plda", NoPLDA())
-    local = inside(parameters, folder)
-    require_local(local, folder)
-    config["pipeline"] = {"name": f"tasks.engine.inference.{ENGINES[engine]}", "params": local}
+    config = deepcopy(dict(model_set.config))  # pyannote writes into it
+    parameters = config["pipeline"]["params"]
+    parameters.setdefault("plda", NoPLDA())
+    config["pipeline"]["name"] = f"tasks.engine.inference.{ENGINES[engine]}"
     pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config)
+    require_complete(pipeline.segmentation_network, parameters["segmentation"]["checkpoint"])
+    require_complete(pipeline.embedding_network, parameters["embedding"]["checkpoint"])
     return pipeline
 
 
-def inside(value: Any, folder: Path) -> Any:  # noqa: ANN401  # any YAML value
-    """Resolve what a config names: `$model/…` and `./…` in its own folder, hub ids in their local snapshots."""
-    if isinstance(value, dict):
-        return {key: inside(item, folder) for key, item in value.items()}
-    if isinstance(value, str) and value.startswith(("$model/", "./")):
-        return str(folder / value.split("/", 1)[1])
-    if isinstance(value, str) and HUB_ID.fullmatch(value):
-        return str(hub.snapshot(value))
-    return value
-
-
-def require_local(parameters: dict[str, Any], folder: Path) -> None:
-    """Require every network that pyannote would load to lie on this machine.
-
-    pyannote asks the hub for whatever is neither file nor folder, and for networks of its own where none is named:
-    with names that exist here it has no reason to, and nothing unverified is loaded.
+def require_complete(network: Any, checkpoint: str) -> None:  # noqa: ANN401  # a pyannote model of any architecture
+    """Require a checkpoint to hold every layer of its network: pyannote may leave what is missing at random values.
 
     Raises:
-        ModelError: with the first part that is not named or not there.
+        ModelError: with the first layer that is missing.
     """
-    for part in CHECKPOINTS:
-        checkpoint = parameters.get(part)
-        name = checkpoint.get("checkpoint") if isinstance(checkpoint, dict) else checkpoint
-        if name is None or (isinstance(name, str) and not Path(name).exists()):
-            raise ModelError(
-                f"{folder / 'config.yaml'} names {name!r} as its {part}: expected a file or folder beside it, "
-                "as $model/… or ./…, or a hub id"
-            )
+    import torch  # noqa: PLC0415
+
+    held = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    missing = [name for name in network.state_dict() if name not in held]
+    if missing:
+        raise ModelError(
+            f"{checkpoint} lacks {len(missing)} layers of {type(network).__name__}, {missing[0]} the first: expected "
+            "all of them, as the other weights would be random"
+        )
+
+
+def reason(error: Exception, model_set: ModelSet) -> str:
+    """Say why a set does not load: the classes that a checkpoint holds beside data, else the error on one line."""
+    import torch  # noqa: PLC0415
+
+    for file in model_set.files:
+        # What is no checkpoint of torch holds no classes.
+        with suppress(Exception):
+            if refused := torch.serialization.get_unsafe_globals_in_checkpoint(file.path):
+                return (
+                    f"{file.path} holds {', '.join(sorted(refused))}: expected tensors and pyannote's own classes, since "
+                    "checkpoints are loaded as data only"
+                )
+    return one_line(error)
 
 
 def allow_pyannote_checkpoints() -> None:

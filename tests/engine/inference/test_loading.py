@@ -3,15 +3,21 @@
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hub_box import hub_in_a_box, use
 from paths import ROOT, SUPPORT
+from speech import recording
+from stand_in_models import COMMUNITY, community, write
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.inference import loading
+from tasks.engine.models import hub
 
 
 @pytest.mark.slow
@@ -98,13 +104,76 @@ def test_a_network_that_is_not_here_is_never_asked_for(resnet_folder: Path, old:
         loading.load(str(spoilt(resnet_folder, old, new)))
 
 
-def test_names_in_a_config_are_those_of_its_folder() -> None:
-    """`$model/…` and `./…` lie beside the config, however deep; other values stay."""
-    folder = Path("/models/set")
-    config = {"embedding": "$model/embedding", "plda": {"checkpoint": "./plda", "subfolder": "a"}, "batch": 4}
+@pytest.fixture
+def community_folder(tmp_path: Path) -> Path:
+    """A copy of community-1 with small networks."""
+    return write(community(), tmp_path / "community-1")
 
-    assert loading.inside(config, folder) == {
-        "embedding": "/models/set/embedding",
-        "plda": {"checkpoint": "/models/set/plda", "subfolder": "a"},
-        "batch": 4,
-    }
+
+def stripped(path: Path, word: str) -> None:
+    """Take every layer with a word in its name out of a checkpoint."""
+    held = torch.load(path, weights_only=False)
+    held["state_dict"] = {name: value for name, value in held["state_dict"].items() if word not in name}
+    torch.save(held, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spelling", ["$model/embedding", "./embedding", "ABSOLUTE"])
+def test_a_checkpoint_without_some_of_its_layers_is_refused(community_folder: Path, spelling: str) -> None:
+    """However it is named: pyannote would leave those layers at random values without a word."""
+    named = spelling.replace("ABSOLUTE", str(community_folder / "embedding"))
+    spoilt(community_folder, "$model/embedding\n", f"{named}\n")
+    loading.load(str(community_folder))
+    stripped(community_folder / "embedding/pytorch_model.bin", "lstm")
+
+    with pytest.raises(ModelError, match=r"lstm\.weight_ih_l0"):
+        loading.load(str(community_folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["nvidia", "wespeaker", "speechbrain", "pyannote"])
+def test_words_in_a_path_choose_no_loader(community_folder: Path, word: str) -> None:
+    """Stock takes NeMo for a string with `nvidia` in it, onnxruntime for `wespeaker`: a folder may be called that."""
+    folder = community_folder.rename(community_folder.parent / word)
+    spoilt(folder, "$model/embedding\n", "./embedding\n")
+
+    assert loading.load(str(folder)).embedder.dimension == 64
+
+
+@pytest.mark.slow
+def test_a_class_that_is_no_data_is_named(community_folder: Path) -> None:
+    """The error says which file holds which class, and gives no advice to trust it."""
+    path = community_folder / "embedding/pytorch_model.bin"
+    held = torch.load(path, weights_only=False)
+    torch.save(held | {"extra": Fraction(1, 3)}, path)
+
+    with pytest.raises(ModelError, match=r"embedding/pytorch_model\.bin holds fractions\.Fraction: expected") as caught:
+        loading.load(str(community_folder))
+    assert "add_safe_globals" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_set_of_the_hub_computes_what_stock_computes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, community_folder: Path
+) -> None:
+    """community-1 by its hub id out of the Xet store, against pyannote's own pipeline on a copy: the same turns."""
+    from pyannote.audio import Pipeline
+
+    from tasks.engine.inference.level import gain
+
+    samples = recording()[: 12 * 16000]
+    with hub_in_a_box() as box:
+        box.xet = True
+        box.add(COMMUNITY, {name: (community_folder / name).read_bytes() for name in community(b"x")})
+        use(box, tmp_path / "hub", monkeypatch)
+        hub.bring(COMMUNITY, box.address)
+        ours: Any = loading.load(COMMUNITY)
+    file = {"waveform": torch.from_numpy(samples * np.float32(gain(samples)))[None], "sample_rate": 16000, "uri": "x"}
+    stock = Pipeline.from_pretrained(str(community_folder))
+    turns = [
+        [(turn, speaker) for turn, _, speaker in pipeline(file).speaker_diarization.itertracks(yield_label=True)]
+        for pipeline in (ours, stock)
+    ]
+
+    assert turns[0]
+    assert turns[0] == turns[1]

