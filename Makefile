@@ -38,7 +38,7 @@ coverage: $(STAMP)
 	@$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile -m 'not slow' -q --cov --cov-report=term
 
 models: $(STAMP)
-	@$(BIN)/python -m tasks.engine.models.download
+	@$(BIN)/step4 models fetch offline
 
 check: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

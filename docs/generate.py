@@ -55,13 +55,21 @@ def commands() -> Iterator[str]:
     """Every command with its arguments and options."""
     yield "# Commands"
     yield "Exit codes and errors: [reference](reference.md#errors). `--help` says the same in a terminal."
-    for command in app.registered_commands:
+    for name, command in named_commands():
         function: Any = command.callback
-        yield f"## step4 {command.name or function.__name__}"
+        yield f"## step4 {name}"
         yield inspect.cleandoc(function.__doc__)
         hints = get_type_hints(function, include_extras=True)
         known = inspect.signature(function).parameters
         yield table("argument or option,default,meaning", (parameter(one, hints[name]) for name, one in known.items()))
+
+
+def named_commands() -> Iterator[tuple[str, Any]]:
+    """Every command with the words that call it, those of groups last."""
+    groups = [("", app), *((f"{group.name} ", group.typer_instance) for group in app.registered_groups)]
+    for prefix, group in groups:
+        for command in group.registered_commands:
+            yield f"{prefix}{command.name or command.callback.__name__}", command
 
 
 def parameter(one: inspect.Parameter, hint: Any) -> tuple[str, str, str]:

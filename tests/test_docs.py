@@ -204,6 +204,7 @@ def test_every_profile_is_in_the_readme() -> None:
 def test_every_command_is_in_the_readme() -> None:
     """Each command of `step4` has an example."""
     names = [one.name or one.callback.__name__ for one in app.registered_commands if one.callback]
+    names += [group.name for group in app.registered_groups]
 
     shown = re.findall(r"(?:^|; )step4 (\w+)", README.split("## Use it")[1].split("```")[1], flags=re.MULTILINE)
 

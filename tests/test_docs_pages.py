@@ -39,7 +39,8 @@ def commands(text: str) -> list[str]:
 COMPUTES_FOR_MINUTES = ("step4 selfcheck", "step4 batch", "step4 audit")
 """Only their options are checked here: their own tests run them."""
 
-WRITTEN = {f"{name}: {line}": line for name, text in PAGES.items() for line in commands(text)}
+# The commands of models.md want a hub: `test_docs_models.py` has one.
+WRITTEN = {f"{name}: {line}": line for name, text in PAGES.items() if name != "models.md" for line in commands(text)}
 WRITTEN |= {f"README: {line}": line for line in README_USE.splitlines() if line.startswith("step4 ")}
 
 

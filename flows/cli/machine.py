@@ -21,13 +21,15 @@ def selfcheck(
 
 
 def config(profile: ProfileName = None) -> None:
-    """Print the effective configuration as JSON: parameters, environment and profile combined."""
+    """Print the effective configuration as JSON: parameters, environment, profile, and the model set in force."""
     from profiles.settings import Configuration  # noqa: PLC0415
+    from tasks.engine.models.inventory import state_of  # noqa: PLC0415
     from tasks.engine.system.environment import machine_settings  # noqa: PLC0415
 
     effective = Configuration.resolve({"profile": profile}).model_dump(mode="json")
     machine = machine_settings().model_dump(mode="json")
-    typer.echo(json.dumps({**effective, **machine}, indent=2, ensure_ascii=False))
+    in_force = {"model_set": state_of(effective["models"])}
+    typer.echo(json.dumps({**effective, **machine, **in_force}, indent=2, ensure_ascii=False))
 
 
 def profiles(as_json: AsJson = False) -> None:

@@ -26,7 +26,7 @@ def list_(profile: ProfileName = None, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for row in rows:
-        row["origin"] = "\n".join(f"{name}: {commit}" for name, commit in row["sources"].items()) or row["missing"]
+        row["origin"] = ", ".join(f"{name} {commit}" for name, commit in row["sources"].items()) or row["missing"]
         row["state"] = ("here" if row["here"] else "not here") + ", in force" * row["in_force"]
     show_table(rows, {"name": "set", "state": "state", "origin": "from, and at which commit"})
 
@@ -34,14 +34,16 @@ def list_(profile: ProfileName = None, as_json: AsJson = False) -> None:
 @models.command()
 def fetch(
     name: SetName = None,
-    to: Annotated[Path | None, typer.Option(metavar="DIR", help="Put a copy there, for machines without a network.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Put a copy there, for machines without a network.")
+    ] = None,
     profile: ProfileName = None,
 ) -> None:
     """Fetch a model set, a hub revision in its newest state, and verify it; HF_TOKEN holds the token for gated ones."""
     from tasks.engine.models.fetching import fetch_set  # noqa: PLC0415
     from tasks.engine.models.inventory import contents  # noqa: PLC0415
 
-    show_table(contents(fetch_set(chosen(name, profile), to)), {**VERIFIED, "path": "path"})
+    show_table(for_people(contents(fetch_set(chosen(name, profile), to))), {**VERIFIED, "path": "path"})
 
 
 @models.command()
@@ -51,7 +53,7 @@ def verify(name: SetName = None, profile: ProfileName = None, as_json: AsJson = 
     if as_json:
         print_json(rows)
     else:
-        show_table(rows, VERIFIED)
+        show_table(for_people(rows), VERIFIED)
 
 
 @models.command()
@@ -61,9 +63,10 @@ def show(name: SetName = None, profile: ProfileName = None, as_json: AsJson = Fa
     if as_json:
         print_json(rows)
     else:
-        show_table(rows, {"file": "file", "sha256": "sha256", "origin": "from, and at which commit", "licence": "licence"})
+        show_table(for_people(rows), MADE_OF)
 
 
+MADE_OF = {"file": "file", "sha256": "sha256", "licence": "licence", "origin": "from, and at which commit"}
 VERIFIED = {"file": "file", "sha256": "sha256", "held_against": "held against"}
 
 
@@ -82,6 +85,19 @@ def contents_here(name: str | None, profile: str | None) -> list[dict[str, Any]]
     return contents(find(chosen(name, profile), fetch=False))
 
 
+def for_people(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add what two values say together."""
+    proof = {"": "nothing: no hash of it is known"}
+    return [
+        {
+            **row,
+            "held_against": proof.get(row["proof"], row["proof"]),
+            "origin": " ".join(filter(None, (row["source"], row["commit"]))),
+        }
+        for row in rows
+    ]
+
+
 def print_json(rows: list[dict[str, Any]]) -> None:
     """Print rows for a program."""
     typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -89,13 +105,7 @@ def print_json(rows: list[dict[str, Any]]) -> None:
 
 def show_table(rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
     """Print rows for a person; no checksum is cut, whatever the width of the terminal."""
-    from rich.table import Table  # noqa: PLC0415
-
-    from flows.cli.console import screen  # noqa: PLC0415
-
-    table = Table(*columns.values(), box=None, pad_edge=False)
-    for row in rows:
-        row.setdefault("held_against", row.get("proof") or "nothing: no hash of it is known")
-        row.setdefault("origin", "\n".join(filter(None, (row.get("source"), row.get("commit")))))
-        table.add_row(*(str(row[key]) for key in columns))
-    screen().print(table, soft_wrap=True)
+    lines = [list(columns.values()), *([str(row[key]) for key in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -24,7 +24,7 @@ GOOD, STRANGER, FINE = "hf_member", "hf_stranger", "hf_finegrained"
 LARGE = (".bin", ".npz")
 TEXTS = {
     "invalid": "Invalid credentials in Authorization header",
-    "scope": "Please enable access to public gated repositories in your fine-grained token settings to view this repository",
+    "scope": "Please enable access to public gated repositories in your fine-grained token settings to view it",
 }
 
 

@@ -77,14 +77,15 @@ def checkpoint(network: Any, **more: Any) -> bytes:
     return file.getvalue()
 
 
-def embedding_network() -> Any:
-    """(batch, 1, samples) to (batch, 64): pyannote's smallest, random."""
+def embedding_network(*, pools: bool = False) -> Any:
+    """(batch, 1, samples) to (batch, 64), random: pyannote's smallest, or its smallest that pools under weights."""
     import torch
     from pyannote.audio.core.task import Problem, Resolution, Specifications
+    from pyannote.audio.models.embedding import XVectorMFCC
     from pyannote.audio.models.embedding.debug import SimpleEmbeddingModel
 
     torch.manual_seed(0)
-    network = SimpleEmbeddingModel()
+    network = XVectorMFCC(dimension=DIMENSION) if pools else SimpleEmbeddingModel()
     network.specifications = Specifications(Problem.REPRESENTATION, Resolution.CHUNK, duration=5.0)
     return network
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from pyannote.audio.pipelines.clustering import VBxClustering
+from pyannote.audio.utils.vbx import cluster_vbx
 from pyannote.core import SlidingWindow
 from scipy.cluster.hierarchy import fcluster, linkage
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 CLEAN_SHARE = 0.2
 """Of a window's frames: whoever speaks alone for less is not clustered (`BaseClustering.filter_embeddings`)."""
+
+VBX_ITERATIONS = 20
+VBX_WEIGHT = 1e-7
+"""Weight from which VBx keeps a speaker (`VBxClustering.__call__`, both)."""
 
 Array = NDArray[np.float64]
 
@@ -50,11 +56,13 @@ def each_kind(pipeline: "ExactSpeakerDiarization", outputs: Mapping[Stage, Value
     yield "embedding worth clustering", kept
     embeddings = outputs[Stage.EMBEDDINGS][kept.chosen].astype(np.float64)
     cut = getattr(pipeline.clustering, "threshold", None)
-    if isinstance(cut, float) and len(embeddings) > 1:
-        yield (
-            "cut between clusters",
-            cluster_cut(embeddings, cut, str(getattr(pipeline.clustering, "method", "centroid"))),
-        )
+    if not isinstance(cut, float) or len(embeddings) < 2:  # noqa: PLR2004  # pyannote clusters no fewer
+        return
+    if isinstance(pipeline.clustering, VBxClustering):
+        yield "speakers that VBx keeps", vbx_speakers(embeddings, pipeline.clustering)
+    else:
+        method = str(getattr(pipeline.clustering, "method", "centroid"))
+        yield "cut between clusters", cluster_cut(embeddings, cut, method)
 
 
 def argmax(log_probabilities: Array) -> Decisions:
@@ -99,7 +107,28 @@ def cluster_cut(embeddings: Array, threshold: float, method: str) -> Decisions:
 
     The margin is the distance of the nearest merge from the threshold.
     """
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    tree = linkage(unit, method=method, metric="euclidean" if method in {"centroid", "median", "ward"} else "cosine")
+    tree = merges(embeddings, method)
     clusters = len(np.unique(fcluster(tree, threshold, criterion="distance")))
     return Decisions(np.array([clusters]), np.array([np.abs(tree[:, 2] - threshold).min()]), "distance", TIE)
+
+
+def merges(embeddings: Array, method: str) -> Array:
+    """Link (embeddings, dimension) of unit length: scipy's linkage matrix."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    metric = "euclidean" if method in {"centroid", "median", "ward"} else "cosine"
+    return np.asarray(linkage(unit, method=method, metric=metric))
+
+
+def vbx_speakers(embeddings: Array, clustering: VBxClustering) -> Decisions:
+    """Keep speakers: (embeddings, dimension) to their number, (1,) (`VBxClustering.__call__`).
+
+    The tree's cut only says where VBx begins: clusters whose weight its iterations wear down are dropped. The margin is
+    the way of the nearest weight to the one that is kept, in decades.
+    """
+    cut = fcluster(merges(embeddings, "centroid"), clustering.threshold, criterion="distance")
+    _, first = np.unique(cut, return_inverse=True)
+    _, weights = cluster_vbx(
+        first, clustering.plda(embeddings), clustering.plda.phi, clustering.Fa, clustering.Fb, maxIters=VBX_ITERATIONS
+    )
+    away = np.abs(np.log10(np.maximum(weights, np.finfo(float).tiny)) - np.log10(VBX_WEIGHT))
+    return Decisions(np.array([np.count_nonzero(weights > VBX_WEIGHT)]), np.array([away.min()]), "decades", TIE)

@@ -3,7 +3,6 @@
 import pkgutil
 from contextlib import suppress
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.engine.core.choices import Engine
@@ -115,7 +114,7 @@ def reason(error: Exception, model_set: ModelSet) -> str:
         with suppress(Exception):
             if refused := torch.serialization.get_unsafe_globals_in_checkpoint(file.path):
                 return (
-                    f"{file.path} holds {', '.join(sorted(refused))}: expected tensors and pyannote's own classes, since "
+                    f"{file.path} holds {', '.join(sorted(refused))}: expected tensors and pyannote's own classes: "
                     "checkpoints are loaded as data only"
                 )
     return one_line(error)

@@ -1,15 +1,20 @@
 """Margins of hard decisions: the choices are pyannote's own, and a margin is the distance to another choice."""
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from pyannote.audio.core.plda import PLDA
+from pyannote.audio.pipelines.clustering import VBxClustering
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from speech import cpu_plan, recording
+from stand_in_models import DIMENSION, plda, write
 
 from tasks.engine.core.stages import Stage
-from tasks.engine.diagnosis.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count
+from tasks.engine.diagnosis.margins import argmax, clean_frames, cluster_cut, decisions_of, speaker_count, vbx_speakers
 from tasks.engine.diagnosis.patching import hard_decisions, trace
 from tasks.engine.inference.diarizer import pipeline_for
 from tasks.engine.inference.types import Parameters
@@ -66,6 +71,43 @@ def test_the_margin_of_the_cut_is_the_distance_of_the_nearest_merge() -> None:
     assert made.chosen.tolist() == [2]
     assert made.margins[0] == pytest.approx(0.68, abs=0.01)
     assert cluster_cut(pairs, 1.5, "centroid").chosen.tolist() == [1]
+
+
+@pytest.mark.parametrize(("voices", "noise"), [(1, 0.5), (2, 0.3), (3, 0.7)])
+def test_the_speakers_of_vbx_are_those_that_it_keeps(tmp_path: Path, voices: int, noise: float) -> None:
+    """As many as pyannote's own VBx has centroids, however many clusters it began with."""
+    write(plda(), tmp_path)
+    clustering = VBxClustering(PLDA(tmp_path / "xvec_transform.npz", tmp_path / "plda.npz"))
+    clustering.instantiate({"threshold": 0.6, "Fa": 0.07, "Fb": 0.8})
+    generator = np.random.default_rng(voices)
+    people = generator.standard_normal((voices, DIMENSION))
+    embeddings = np.repeat(people, 20, axis=0) + noise * generator.standard_normal((20 * voices, DIMENSION))
+    alone = SlidingWindowFeature(np.ones((20 * voices, 100, 1)), WINDOWS)
+    _, _, centroids = clustering(embeddings[:, None], segmentations=alone, min_clusters=1, max_clusters=99)
+    made = vbx_speakers(embeddings, clustering)
+
+    assert made.chosen.tolist() == [len(centroids)]
+    assert made.unit == "decades"
+    assert made.margins[0] > 0
+
+
+def test_under_vbx_no_cut_is_called_a_decision(tmp_path: Path) -> None:
+    """Its first clusters are where it begins: what decides is which of them it keeps."""
+    write(plda(), tmp_path)
+    clustering = VBxClustering(PLDA(tmp_path / "xvec_transform.npz", tmp_path / "plda.npz"))
+    clustering.instantiate({"threshold": 0.6, "Fa": 0.07, "Fb": 0.8})
+    network = SimpleNamespace(specifications=SimpleNamespace(powerset=True), receptive_field=FRAMES)
+    pipeline: Any = SimpleNamespace(segmentation_network=network, windows=WINDOWS, clustering=clustering)
+    generator = np.random.default_rng(0)
+    outputs = {
+        Stage.SCORES: np.log(generator.dirichlet(np.ones(4), size=(12, 50))),
+        Stage.DECISIONS: np.ones((12, 50, 1)),
+        Stage.EMBEDDINGS: generator.standard_normal((12, 1, DIMENSION)),
+    }
+
+    assert list(decisions_of(pipeline, outputs))[-1] == "speakers that VBx keeps"
+    pipeline.clustering = SimpleNamespace(threshold=0.6, method="centroid")
+    assert list(decisions_of(pipeline, outputs))[-1] == "cut between clusters"
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import torch
 from hub_box import hub_in_a_box, use
 from paths import ROOT, SUPPORT
 from speech import recording
-from stand_in_models import COMMUNITY, community, write
+from stand_in_models import COMMUNITY, checkpoint, community, embedding_network, write
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.inference import loading
@@ -161,6 +161,7 @@ def test_a_set_of_the_hub_computes_what_stock_computes(
 
     from tasks.engine.inference.level import gain
 
+    (community_folder / "embedding/pytorch_model.bin").write_bytes(checkpoint(embedding_network(pools=True)))
     samples = recording()[: 12 * 16000]
     with hub_in_a_box() as box:
         box.xet = True
