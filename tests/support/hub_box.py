@@ -322,13 +322,11 @@ def hub_in_a_box(context: ssl.SSLContext | None = None) -> Iterator[HubBox]:
 
 
 def use(box: HubBox, home: Any, patch: pytest.MonkeyPatch, token: str | None = GOOD) -> None:
-    """Have the client ask the box, with a cache of its own and little patience."""
+    """Have the client ask the box, with a cache of its own."""
     settings = {
         "HF_ENDPOINT": box.address,
         "HF_HOME": str(home),
         "HF_TOKEN": token or "",
-        "HF_HUB_DOWNLOAD_TIMEOUT": "1",
-        "HF_HUB_ETAG_TIMEOUT": "1",
     }
     for name, value in settings.items():
         patch.setenv(name, value)
