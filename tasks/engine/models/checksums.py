@@ -17,7 +17,7 @@ SUMS = "SHA256SUMS"
 """A file beside a user's models, as `sha256sum` writes it; where it is there, it decides."""
 SHA256_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 POINTER = b"version https://git-lfs.github.com/spec/"
-"""How the text begins that git holds in the place of a large file (git-lfs, docs/spec.md)."""
+"""How the text begins that git holds in the place of a large file (the specification of git-lfs, "The Pointer")."""
 
 
 @dataclass(frozen=True, slots=True)
