@@ -215,3 +215,12 @@ def test_a_video_without_sound_says_so_in_the_metadata(video: Path) -> None:
 def test_fractions_are_spelt_exactly() -> None:
     """Never as a decimal."""
     assert rational(Fraction(30000, 1001)) == "30000/1001"
+
+
+def test_files_say_which_commits_the_models_are_of(video: Path) -> None:
+    """Where no revision was pinned too; the commit is no part of the key, since the files' sha256 decide."""
+    run = run_of(video)
+    pinned = replace(run, commits={"owner/name": "0" * 40})
+
+    assert pinned.metadata(None)["model_commits"] == {"owner/name": "0" * 40}
+    assert pinned.key == run.key
