@@ -1,0 +1,210 @@
+"""A pyannote pipeline's `config.yaml`: which files its parts are, on this machine or on the hub.
+
+pyannote takes a part as a path, the id of a repository, or a mapping with `checkpoint`, `subfolder` and `revision`
+(`pyannote.audio.pipelines.utils.getter`); `$model/…` is a folder of the pipeline's own repository. It loads a string
+with `strict=False`, which leaves layers that are missing random, and picks the loader of an embedding by words in the
+string. So it is told of files, as mappings.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.engine.core.errors import ModelError
+from tasks.engine.models import hub
+from tasks.engine.models.model_set import ModelSet, SetFile, Source
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+CONFIG = "config.yaml"
+STOCK_PIPELINES = {
+    "pyannote.audio.pipelines.SpeakerDiarization",
+    "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
+}
+PART_FILES = {
+    "segmentation": ("pytorch_model.bin",),
+    "embedding": ("pytorch_model.bin",),
+    "plda": ("xvec_transform.npz", "plda.npz"),
+}
+"""Parts of a pipeline that pyannote loads, and the files of each."""
+FILE_SUFFIXES = {".bin", ".ckpt", ".pt", ".pth", ".npz", ".onnx", ".safetensors"}
+"""Of a name that is a file and no repository, though it looks like one: `models/segmentation.bin`."""
+NOT_HANDED_ON = {"token", "use_auth_token", "cache_dir"}
+"""What a part may say that is for fetching alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part as a config spells it.
+
+    Attributes:
+        name: a key of `PART_FILES`.
+        checkpoint: a path, or the id of a repository; empty for the pipeline's own folder or repository.
+        revision: of the repository; empty for that of the pipeline, or the main branch.
+        subfolder: below it; empty for none.
+        options: anything else that pyannote is told.
+    """
+
+    name: str
+    checkpoint: str
+    revision: str
+    subfolder: str
+    options: dict[str, Any]
+
+    @property
+    def repository(self) -> str:
+        """What it names, with the revision."""
+        return f"{self.checkpoint}@{self.revision}" if self.revision else self.checkpoint
+
+    @property
+    def files(self) -> list[str]:
+        """Its files in a repository."""
+        return [os.path.normpath(f"./{self.subfolder}/{name}") for name in PART_FILES[self.name]]
+
+
+def find_pipeline(models: str, config_path: Path, source: Source, *, fetch: bool) -> ModelSet:
+    """Find every file that a pipeline's config names.
+
+    Args:
+        models: what was asked for.
+        config_path: the pipeline's `config.yaml`.
+        source: the folder or repository that it is in.
+        fetch: whether the hub may be asked for what is not here.
+
+    Raises:
+        ModelError: no config of a speaker diarization pipeline, or a part is not named or not there.
+    """
+    config = read_config(config_path)
+    parameters = dict(config["pipeline"].get("params") or {})
+    files = [SetFile(CONFIG, config_path, source, place=CONFIG)]
+    for part in parts_of(parameters, config_path):
+        found = find_part(part, config_path, source, fetch=fetch)
+        files += found
+        path = found[0].path.parent if part.name == "plda" else found[0].path
+        parameters[part.name] = {**part.options, "checkpoint": str(path)}
+    config["pipeline"] = {**config["pipeline"], "params": parameters}
+    return ModelSet(models, tuple(files), config)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a pipeline's `config.yaml`.
+
+    Raises:
+        ModelError: not YAML, not a mapping, or of another pipeline.
+    """
+    import yaml  # noqa: PLC0415
+
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{path} cannot be read as YAML: {one_line(error)}") from error
+    if not isinstance(config, dict) or not isinstance(config.get("pipeline"), dict):
+        raise ModelError(f"{path} describes no pipeline: expected the keys pipeline and params")
+    name = config["pipeline"].get("name")
+    if name not in STOCK_PIPELINES:
+        raise ModelError(f"{path} describes {name!r}: expected {min(STOCK_PIPELINES)}")
+    return config
+
+
+def parts_of(parameters: dict[str, Any], config_path: Path) -> Iterator[Part]:
+    """Yield the parts that pyannote would load; a PLDA only where one is named, or clustering needs it.
+
+    Raises:
+        ModelError: one is not named: pyannote would ask the hub for one of its own choice.
+    """
+    for name in PART_FILES:
+        value = parameters.get(name)
+        needed = name != "plda" or parameters.get("clustering", "VBxClustering") == "VBxClustering"
+        if value is not None:
+            yield spelled(name, value, config_path)
+        elif needed:
+            raise not_named(name, value, config_path)
+
+
+def spelled(name: str, value: Any, config_path: Path) -> Part:  # noqa: ANN401  # any YAML value
+    """Read one part as pyannote would.
+
+    Raises:
+        ModelError: neither a string nor a mapping with a `checkpoint`.
+    """
+    options = dict(value) if isinstance(value, dict) else {"checkpoint": value, "strict": False}
+    checkpoint, revision, subfolder = (options.pop(key, None) or "" for key in ("checkpoint", "revision", "subfolder"))
+    if not isinstance(checkpoint, str) or not checkpoint:
+        raise not_named(name, value, config_path)
+    checkpoint, _, pinned = checkpoint.partition("@")
+    if checkpoint.startswith("$model/"):
+        # pyannote makes a mapping of this, and loads what it names strictly.
+        options.pop("strict", None)
+        checkpoint, subfolder = "", f"{checkpoint.removeprefix('$model/')}/{subfolder}"
+    options = {key: option for key, option in options.items() if key not in NOT_HANDED_ON}
+    if name == "plda":
+        options.pop("strict", None)
+    return Part(name, checkpoint, pinned or revision, subfolder, options)
+
+
+def not_named(part: str, value: object, config_path: Path) -> ModelError:
+    """Make the error for a part that is nowhere."""
+    return ModelError(
+        f"{config_path} names {value!r} as its {part}: expected a file or folder beside it, as $model/… or ./…, an "
+        "absolute path, or a hub id"
+    )
+
+
+def find_part(part: Part, config_path: Path, source: Source, *, fetch: bool) -> list[SetFile]:
+    """Find the files of one part: beside the config, in another folder, or in a repository of the hub.
+
+    Raises:
+        ModelError: they are nowhere.
+    """
+    if source.commit is None and (found := in_folders(part, config_path.parent)):
+        return [SetFile(f"{part.name}/{path.name}", path, source_of(path, source)) for path in found]
+    own = source.commit is not None and (not part.checkpoint or part.checkpoint.startswith("./"))
+    if own:
+        return in_own_repository(part, source, fetch=fetch)
+    if not HUB_ID.fullmatch(part.checkpoint) or Path(part.checkpoint).suffix in FILE_SUFFIXES:
+        raise not_named(part.name, part.repository or f"$model/{part.subfolder.strip('/')}", config_path)
+    folder = hub.snapshot(part.repository, part.files, fetch=fetch)
+    origin = Source(part.repository, folder, hub.commit_of(folder))
+    return [
+        SetFile(f"{part.name}/{Path(name).name}", folder / name, origin, place=f"{part.repository}/{name}")
+        for name in part.files
+    ]
+
+
+def in_folders(part: Part, folder: Path) -> list[Path]:
+    """Find the files of a part below the folder of a config; then below the one above, as pyannote's tutorial has it.
+
+    A repository is looked for under its id: a copy of a set needs no network.
+    """
+    bases = (folder, folder.parent) if part.checkpoint else (folder,)
+    for base in bases:
+        path = Path(os.path.normpath(base / part.repository / part.subfolder))
+        files = [path] if path.is_file() and len(part.files) == 1 else [path / name for name in PART_FILES[part.name]]
+        if all(file.is_file() for file in files):
+            return files
+    return []
+
+
+def source_of(path: Path, source: Source) -> Source:
+    """Return the set's own folder for what lies in it, else the folder that holds the file."""
+    return source if path.is_relative_to(source.folder) else Source(str(path.parent), path.parent)
+
+
+def in_own_repository(part: Part, source: Source, *, fetch: bool) -> list[SetFile]:
+    """Find the files of a part in the pipeline's own repository, at the commit of its config unless told otherwise."""
+    repository = source.name.partition("@")[0]
+    inner = Part(part.name, "", "", f"{part.checkpoint}/{part.subfolder}", {})
+    folder = hub.snapshot(f"{repository}@{part.revision or source.commit}", inner.files, fetch=fetch)
+    name = f"{repository}@{part.revision}" if part.revision else source.name
+    origin = Source(name, folder, hub.commit_of(folder))
+    return [
+        SetFile(f"{part.name}/{Path(file).name}", folder / file, origin, place=None if part.revision else file)
+        for file in inner.files
+    ]
+
+
+def one_line(error: BaseException) -> str:
+    """Put an error's text on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

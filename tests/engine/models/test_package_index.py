@@ -1,0 +1,97 @@
+"""The package index: one file of it, by its own API, with whatever pip is set to and without pip."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.engine.core.errors import ModelError
+from tasks.engine.models.package_index import PYPI, download, index_url
+
+WHEEL, CONTENT = "thing-1.0-py3-none-any.whl", b"a wheel" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Index(BaseHTTPRequestHandler):
+    """An index with one project, in JSON (PEP 691) or HTML (PEP 503)."""
+
+    def do_GET(self) -> None:  # noqa: N802  # the standard library's name
+        """The project's page, the file, or 404; behind a password where one is set."""
+        server: Any = self.server
+        server.seen.append((self.path, self.headers.get("Authorization")))
+        pages = {
+            "json": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": [{"filename": WHEEL, "url": f"/f/{WHEEL}"}]})),
+            "html": ("text/html", f'<a class="x" href="../../f/{WHEEL}#sha256={SHA256}">{WHEEL}</a>'),
+            "portal": ("application/json", "<html>"),
+        }
+        kind, page = pages[server.kind]
+        bodies = {"/simple/thing/": page.encode(), f"/f/{WHEEL}": CONTENT}
+        self.send_response(200 if self.path in bodies else 404)
+        self.send_header("Content-Type", kind if self.path.endswith("/") else "application/octet-stream")
+        self.end_headers()
+        self.wfile.write(bodies.get(self.path, b""))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A running index, which PIP_INDEX_URL names with a password."""
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    server.kind, server.seen = "json", []
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://user:secret@127.0.0.1:{server.server_address[1]}/simple/")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("kind", ["json", "html"])
+def test_a_file_is_fetched_and_checked(index: Any, tmp_path: Path, kind: str) -> None:
+    """From both kinds of page, with the index's password."""
+    index.kind = kind
+    download("thing", WHEEL, SHA256, tmp_path / "wheel")
+
+    assert (tmp_path / "wheel").read_bytes() == CONTENT
+    assert all(authorization for _, authorization in index.seen)
+
+
+@pytest.mark.parametrize(
+    ("project", "name", "sha256", "kind", "told"),
+    [
+        ("thing", WHEEL, "0" * 64, "json", f"has sha256 {SHA256}: expected 0000"),
+        ("thing", "other.whl", SHA256, "json", "has no other.whl"),
+        ("nothing", WHEEL, SHA256, "json", "HTTPStatusError"),
+        ("thing", WHEEL, SHA256, "portal", "JSONDecodeError"),
+    ],
+)
+def test_what_is_wrong_is_told_without_the_password(
+    index: Any, tmp_path: Path, project: str, name: str, sha256: str, kind: str, told: str
+) -> None:
+    """Another content, no such file, no such project, no index: one sentence that names the host alone."""
+    index.kind = kind
+    with pytest.raises(ModelError, match=told) as caught:
+        download(project, name, sha256, tmp_path / "wheel")
+
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_index_is_the_one_that_pip_is_set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable beats the file that another variable names; without either it is PyPI, unless the machine says so."""
+    for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert index_url() == PYPI
+    (tmp_path / "mine.conf").write_text("[global]\nindex-url = https://mirror/simple\ncert = %x\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "mine.conf"))
+    assert index_url() == "https://mirror/simple"
+    monkeypatch.setenv("PIP_INDEX_URL", "https://other/simple")
+    assert index_url() == "https://other/simple"
