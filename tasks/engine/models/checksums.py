@@ -5,7 +5,6 @@ link to one; where several repositories share a file, that is a link in turn, to
 """
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ def checked_file(path: Path, folder: Path) -> CheckedFile:
 
 def blob_name(path: Path) -> str | None:
     """Return the hash that the hub's cache names a file by, one link away; None for a file that is no such link."""
-    target = Path(os.readlink(path)) if path.is_symlink() else Path()
+    target = path.readlink() if path.is_symlink() else Path()
     is_hash = SHA256_NAME.fullmatch(target.name) or GIT_NAME.fullmatch(target.name)
     return target.name if target.parent.name == "blobs" and is_hash else None
 
@@ -85,8 +84,8 @@ def refuse_pointer(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(POINTER)) == POINTER:
             raise ModelError(
-                f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` in {path.parent}, or fetch the "
-                "set with `step4 models fetch ID --to FOLDER`"
+                f"{path} is a pointer of Git LFS, not the file itself: run `git lfs pull` in {path.parent}, or fetch "
+                "the set with `step4 models fetch ID --to FOLDER`"
             )
 
 

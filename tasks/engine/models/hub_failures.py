@@ -51,7 +51,9 @@ SENTENCES: dict[HubFailure, str] = {
         "the hub shows no such repository: check the spelling at {page}; a private one needs a token that may read it, "
         "in HF_TOKEN"
     ),
-    HubFailure.NO_REVISION: "it has no revision {revision!r}: expected a branch, a tag or a commit of {page}/commits/main",
+    HubFailure.NO_REVISION: (
+        "it has no revision {revision!r}: expected a branch, a tag or a commit of {page}/commits/main"
+    ),
     HubFailure.DISABLED: "the hub has disabled it: {page} may say why",
     HubFailure.OFFLINE_MODE: (
         "it is not in the cache {cache}, and HF_HUB_OFFLINE keeps the hub from being asked: unset it, or bring the "
@@ -69,12 +71,20 @@ SENTENCES: dict[HubFailure, str] = {
         "{endpoint} answered with something that no hub says, as the login page of a network does: open it in a "
         "browser, and check HF_ENDPOINT"
     ),
-    HubFailure.STALLED: "{endpoint} stopped answering: run again, or wait longer with HF_HUB_DOWNLOAD_TIMEOUT=60 (seconds)",
+    HubFailure.STALLED: (
+        "{endpoint} stopped answering: run again, or wait longer with HF_HUB_DOWNLOAD_TIMEOUT=60 (seconds)"
+    ),
     HubFailure.CUT: "the transfer broke off: run again, files that are complete are kept",
-    HubFailure.TOO_MANY_REQUESTS: "the hub has had too many requests from here: wait some minutes; with HF_TOKEN set it allows more",
+    HubFailure.TOO_MANY_REQUESTS: (
+        "the hub has had too many requests from here: wait some minutes; with HF_TOKEN set it allows more"
+    ),
     HubFailure.SERVER_ERROR: "the hub failed: run again later; https://status.huggingface.co shows how it is",
-    HubFailure.UNWRITABLE_CACHE: "the cache {cache} cannot be written: give the right to, or set HF_HOME to a folder that can",
-    HubFailure.DISK_FULL: "no space is left for the cache {cache}: make room, or set HF_HOME to a folder on another disk",
+    HubFailure.UNWRITABLE_CACHE: (
+        "the cache {cache} cannot be written: give the right to, or set HF_HOME to a folder that can"
+    ),
+    HubFailure.DISK_FULL: (
+        "no space is left for the cache {cache}: make room, or set HF_HOME to a folder on another disk"
+    ),
     HubFailure.OTHER: "the hub's client ended with {detail}: run again, or bring the models as docs/models.md says",
 }
 """What a person is told. `{page}` is the repository's page, `{detail}` the name of an exception."""

@@ -17,7 +17,7 @@ NOT_STATED = "not stated"
 
 
 def sets_here(in_force: str) -> list[dict[str, Any]]:
-    """List the sets on this machine: the offline one, pipelines in the hub's cache, and the one in force wherever it is.
+    """List the sets here: the offline one, pipelines in the hub's cache, and the one in force wherever it is.
 
     Nothing is fetched, and no checksum computed.
     """
@@ -86,5 +86,3 @@ def stated_licence(card: Path) -> str | None:
     block = re.match(r"---\n(.*?)^---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL | re.MULTILINE)
     stated = re.search(r"^license: *([\w.-]+)", block[1], re.MULTILINE) if block else None
     return stated[1] if stated else None
-
-

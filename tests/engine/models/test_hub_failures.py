@@ -80,8 +80,9 @@ def test_what_server_and_network_do_is_told_apart(
     assert failure(COMMUNITY, box) is kind
 
 
+@pytest.mark.usefixtures("box")
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
-def test_an_address_that_leads_nowhere_is_no_network(box: HubBox, address: str) -> None:
+def test_an_address_that_leads_nowhere_is_no_network(address: str) -> None:
     """Nobody listens, or nobody is called that."""
     with pytest.raises(Exception) as caught:  # noqa: PT011  # the client's own
         hub.bring(COMMUNITY, address)

@@ -11,7 +11,7 @@ from tasks.engine.models import hub, registry
 from tasks.engine.models.inventory import contents, sets_here, stated_licence
 
 
-def test_sets_here_are_the_offline_one_cached_pipelines_and_the_one_in_force(box: HubBox, tmp_path: Path) -> None:
+def test_sets_here_are_the_offline_one_cached_pipelines_and_the_one_in_force(box: HubBox) -> None:
     """A network in the cache is no set; one that is in force and not here is told as missing; nobody is asked."""
     hub.bring(COMMUNITY, box.address)
     box.add(SEGMENTATION, three(b"weights")[SEGMENTATION])

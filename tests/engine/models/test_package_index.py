@@ -20,12 +20,15 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 class Index(BaseHTTPRequestHandler):
     """An index with one project, in JSON (PEP 691) or HTML (PEP 503)."""
 
-    def do_GET(self) -> None:  # noqa: N802  # the standard library's name
+    def do_GET(self) -> None:  # the standard library's name
         """The project's page, the file, or 404; behind a password where one is set."""
         server: Any = self.server
         server.seen.append((self.path, self.headers.get("Authorization")))
         pages = {
-            "json": ("application/vnd.pypi.simple.v1+json", json.dumps({"files": [{"filename": WHEEL, "url": f"/f/{WHEEL}"}]})),
+            "json": (
+                "application/vnd.pypi.simple.v1+json",
+                json.dumps({"files": [{"filename": WHEEL, "url": f"/f/{WHEEL}"}]}),
+            ),
             "html": ("text/html", f'<a class="x" href="../../f/{WHEEL}#sha256={SHA256}">{WHEEL}</a>'),
             "portal": ("application/json", "<html>"),
         }
@@ -84,7 +87,7 @@ def test_what_is_wrong_is_told_without_the_password(
 
 
 def test_the_index_is_the_one_that_pip_is_set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable beats the file that another variable names; without either it is PyPI, unless the machine says so."""
+    """The variable beats the file that another variable names; without either it is PyPI, or what the machine says."""
     for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
