@@ -69,7 +69,7 @@ def commit_of(folder: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the cache by huggingface_hub's own rule, of the environment as it is now: it reads that on import alone."""
+    """Return the cache by huggingface_hub's own rule, of the environment as it is now: it reads it on import."""
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or Path(home) / "hub"
     return Path(os.path.expandvars(cache)).expanduser()

@@ -17,7 +17,7 @@ NOT_STATED = "not stated"
 
 
 def sets_here(in_force: str) -> list[dict[str, Any]]:
-    """List the sets here: the offline one, pipelines in the hub's cache, and the one in force wherever it is.
+    """List the sets here: the offline one, pipelines in the hub's cache, and the one in force.
 
     Nothing is fetched, and no checksum computed.
     """
