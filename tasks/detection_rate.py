@@ -25,18 +25,18 @@ class DetectionRate(Enum):
 
 
 def check_detection_rate(run: Run, outcome: Outcome, summary: Summary) -> DetectionRate:
-    """Judge the candidate's share of frames with speech. A silent video is legitimate: the CPU's word is enough.
+    """Judge the candidate's share of the time with speech. A silent video is legitimate: the CPU's word is enough.
 
     Under 5 % on anything but the reference's own device and precision: the CPU is asked. Under 20 %: a warning.
     """
-    if outcome.name is None or summary.percent >= LOW_PERCENT:
+    if outcome.name is None or summary.time_percent >= LOW_PERCENT:
         return DetectionRate.USUAL
-    if summary.percent < TOO_LOW_PERCENT and not outcome.plan.is_reference:
-        log.warning(log_lines.DETECTION_RATE_FALLBACK, summary.percent)
-        record(run, "low_detection_rate", percent=summary.percent, action="asked the CPU")
+    if summary.time_percent < TOO_LOW_PERCENT and not outcome.plan.is_reference:
+        log.warning(log_lines.DETECTION_RATE_FALLBACK, summary.time_percent)
+        record(run, "low_detection_rate", percent=summary.time_percent, action="asked the CPU")
         return DetectionRate.TOO_LOW
-    log.warning(log_lines.DETECTION_RATE_LOW, summary.percent)
-    record(run, "low_detection_rate", percent=summary.percent, action="warned")
+    log.warning(log_lines.DETECTION_RATE_LOW, summary.time_percent)
+    record(run, "low_detection_rate", percent=summary.time_percent, action="warned")
     return DetectionRate.USUAL
 
 

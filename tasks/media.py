@@ -16,9 +16,11 @@ DEFAULT_LIMITS = MediaLimits()
 
 
 def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
-    """Find out what a file holds, by demuxing all of it and decoding nothing, in a sandboxed process.
+    """Find out what a file holds, by demuxing all of it in a sandboxed process.
 
-    Memory is 8 bytes per video frame, whatever the file's size.
+    Pictures are decoded there as a check that packets are frames, and all of them where they are not.
+
+    Memory is 8 bytes per video frame and one group of pictures, whatever the file's size.
 
     Raises:
         MediaError: missing, not a file, empty, unreadable, cut short, without audio and video, or beyond a limit.

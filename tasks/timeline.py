@@ -3,6 +3,7 @@
 import logging
 
 from tasks.engine.core import log_lines
+from tasks.engine.core.summary import with_turns
 from tasks.engine.core.timeline import rows, summarise
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.media.decode import Samples
@@ -30,6 +31,8 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     make_folder(folder)
     turns, scores = outcome.diarization.turns, outcome.diarization.scores
     summary = summarise(rows(turns, scores, grid), grid.fps)
+    if grid.pts is not None:
+        summary = with_turns(summary, turns, grid.duration)
     metadata = {
         **run.metadata(samples.sha256 if samples else None),
         "device": outcome.facts(),

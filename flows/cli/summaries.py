@@ -98,7 +98,10 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) 
     """Yield (label, value) of each line."""
     source, summary, device = manifest["source"], manifest["summary"], manifest["device"]
     yield "verdict", manifest["verdict_sentence"]
-    yield "speech", f"{summary['speech_frames']} of {summary['frames']} frames, {summary['percent']:.1f} %"
+    yield (
+        "speech",
+        f"{summary['speech_frames']} of {summary['frames']} frames, {summary['percent']:.1f} %{in_time(summary)}",
+    )
     first = summary["first_speech_sec"]
     yield "first speech", "none" if first is None else f"{first:.2f} s"
     shares = (f"{speaker['name']} {speaker['percent']:.0f} %" for speaker in summary["speakers"])
@@ -112,6 +115,12 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) 
         yield "device", f"{device['device']} ({device['device_name']}), {details}: {device['reason']}"
     spent = f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video"
     yield "time", f"{seconds:.1f} s: published before, nothing computed" if already else spent
+
+
+def in_time(summary: Mapping[str, Any]) -> str:
+    """Say how long the speech lasts, where frames show for different times and their share says little."""
+    percent = summary.get("time_percent", summary["percent"])
+    return "" if round(percent, 1) == round(summary["percent"], 1) else f"; {percent:.1f} % of the time"
 
 
 def show_refused(video: Path, refused: Path, console: Console) -> bool:

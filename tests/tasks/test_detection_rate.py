@@ -20,8 +20,8 @@ FALLBACK, LOW = "activation du fallback CPU", "vérifier le modèle"
 
 
 def summary(percent: float) -> Summary:
-    """A timeline with that share of speech."""
-    return Summary(1000, round(10 * percent), percent, 0.0, ())
+    """A timeline with that share of speech in its time; of its frames, at a variable rate, it may be any."""
+    return Summary(1000, 120, 12.0, 0.0, (), speech_sec=percent / 2, time_percent=percent)
 
 
 def recorded() -> list[dict[str, Any]]:

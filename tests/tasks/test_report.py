@@ -41,7 +41,7 @@ def staged(run: Run, name: str, timeline: object) -> StagedTimeline:
     path = run.staging / name / "timeline.parquet"
     path.parent.mkdir()
     write_timeline(path, timeline)  # type: ignore[arg-type]
-    summary = Summary(frames=0, speech_frames=0, percent=0.0, first_speech_sec=None, speakers=())
+    summary = Summary(0, 0, 0.0, None, (), 0.0, 0.0)
     return StagedTimeline(path, path.with_name("turns.parquet"), summary, {})
 
 

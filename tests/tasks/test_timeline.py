@@ -2,12 +2,15 @@
 
 import logging
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from stages import TURNS, inferred, run_of, silence, staged
 
 from tasks.engine.core.errors import StorageError
+from tasks.engine.core.frames import FrameGrid
 from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.inference_job import silent_inference
@@ -73,3 +76,17 @@ def test_a_staging_area_that_takes_no_files_is_a_storage_error(run: Run) -> None
 
     with pytest.raises(StorageError):
         staged(run, outcome)
+
+
+def test_where_the_rate_varies_seconds_are_those_of_the_turns(run: Run) -> None:
+    """One frame is held for most of the video: each speaker's seconds are the same as at a constant rate."""
+    times = np.array([0.0, 0.04, *(4.5 + np.arange(13) / 25)])
+    held = replace(run, media=replace(run.media, grid=FrameGrid(15, Fraction(3), times), variable_frame_rate=True))
+    constant = build_timeline(run, inferred(run), silence(run), "constant").summary
+    built = build_timeline(held, inferred(held), silence(held), "held")
+
+    assert [share.name for share in built.summary.speakers] == [share.name for share in constant.speakers]
+    for share, at_constant in zip(built.summary.speakers, constant.speakers, strict=True):
+        assert share.seconds == pytest.approx(at_constant.seconds, abs=0.05)
+    assert built.summary.speech_sec == pytest.approx(constant.speech_sec, abs=0.05)
+    assert load_timeline(built.timeline).metadata["summary"]["speech_sec"] == built.summary.speech_sec

@@ -27,11 +27,13 @@ class FrameGrid:
         fps: frame rate as a rational; the average rate when ``pts`` is given.
         pts: (count,) float64 presentation times in seconds where the rate varies, else None: frame n shows at
             (n - 1) / fps.
+        end_sec: when the last frame ends, where ``pts`` is given and that is known; else it shows for 1 / fps.
     """
 
     count: int
     fps: Fraction
     pts: NDArray[np.float64] | None = None
+    end_sec: float | None = None
 
     def times(self, first: int = 0, stop: int | None = None) -> NDArray[np.float64]:
         """Return the presentation times in seconds of frames ``first`` to ``stop`` (0-based, half-open)."""
@@ -59,6 +61,8 @@ class FrameGrid:
 
     def _last_end(self) -> float:
         assert self.pts is not None  # noqa: S101  # narrowing for the type checker; only called with pts
+        if self.end_sec is not None:
+            return self.end_sec
         return float(self.pts[-1] + 1 / self.fps) if len(self.pts) else 0.0
 
 

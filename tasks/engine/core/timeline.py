@@ -78,7 +78,7 @@ class Timeline:
 
     @property
     def summary(self) -> Summary:
-        """Speech frames, percentage, first speech and speakers."""
+        """Speech frames, percentage, first speech and speakers, by the frames and how long they show."""
         accumulator = SummaryAccumulator(self.fps)
         accumulator.add(self.timecodes, self.speech, self.speakers, self.active)
         return accumulator.summary()

@@ -167,9 +167,14 @@ def _assemble(path: Path, parts: list[dict[str, Any]], metadata: dict[str, Any],
 
 
 def _require_summary(path: Path, timeline: Timeline) -> None:
-    """Check that the rows add up to the summary stored beside them, as far as there is one."""
+    """Check that the rows add up to the summary stored beside them, as far as there is one.
+
+    Where the rate varies, seconds are those of the turns, and no matter of rows.
+    """
     stored = timeline.metadata.get("summary")
     computed = json.loads(json.dumps(timeline.summary.to_dict()))
+    if timeline.metadata.get("source", {}).get("variable_frame_rate"):
+        computed = {name: computed[name] for name in ("frames", "speech_frames", "percent", "first_speech_sec")}
     for name, value in computed.items():
         if isinstance(stored, dict) and stored.get(name, value) != value:
             contradiction = (

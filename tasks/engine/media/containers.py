@@ -1,4 +1,4 @@
-"""What a media file holds, found by walking through its packets. Nothing is decoded here."""
+"""What a media file holds, found by walking through its packets."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,8 @@ from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.frame_rate import audio_only_grid, frame_grid
 from tasks.engine.media.integrity import check_not_empty, check_packets, check_size
 from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.packets import StreamStats, codec_of, read_packets, select_stream
+from tasks.engine.media.packets import StreamStats, codec_of, read_packets, select_picture, select_stream
+from tasks.engine.media.pictures import VIDEO_DECODERS, decoded_times
 from tasks.engine.system.atomic import sha256_of
 
 DEMUXERS = (
@@ -29,7 +30,7 @@ DECODERS = (
     "adpcm_yamaha,g722,g726,gsm,gsm_ms,wmav1,wmapro,wmalossless,wavpack,tta,ape,mp1,mp1float,nellymoser,cook,speex,"
     "libspeex,qdm2,sipr,ilbc"
 )
-"""Accepted audio decoders. No video decoder: probing would run it on untrusted input."""
+"""Accepted audio decoders."""
 
 VIDEO_SUFFIXES = (
     ".3g2,.3gp,.asf,.avi,.dv,.f4v,.flv,.gxf,.ivf,.m2t,.m2ts,.m4v,.mk3d,.mkv,.mov,.mp4,.mpeg,.mpg,.mts,.mxf,.nut,.ogv,"
@@ -111,9 +112,12 @@ def read(path: Path, limits: MediaLimits) -> Media:
     check_size(path, status.st_size)
     with open_container(path) as container:
         streams = read_packets(container, limits)
-        used = [stats for stats in (select_stream(streams, "video"), select_stream(streams, "audio")) if stats]
+        video = select_picture(streams)
+        used = [stats for stats in (video, select_stream(streams, "audio")) if stats]
         check_not_empty(path, streams, used)
         check_packets(path, container, used, streams)
+        if video:
+            count_frames(path, video)
         media = describe(path, container.format.name, used)
         check_limits(path, media, used, limits)
     return replace(media, size=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256_of(path))
@@ -122,7 +126,8 @@ def read(path: Path, limits: MediaLimits) -> Media:
 @contextmanager
 def open_container(path: Path) -> Iterator[Any]:
     """Open a container; every FFmpeg error inside the block becomes a MediaError."""
-    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "codec_whitelist": DECODERS}
+    decoders = f"{DECODERS},{VIDEO_DECODERS}"
+    options = {"protocol_whitelist": "file", "format_whitelist": DEMUXERS, "codec_whitelist": decoders}
     try:
         with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             yield container
@@ -131,6 +136,19 @@ def open_container(path: Path) -> Iterator[Any]:
             f"{path.name!r} cannot be read as media ({error.strerror}): "
             "a whole file would be accepted, in a common container: mp4, mov, mkv, webm, avi, ts, wav, mp3, flac, ogg."
         ) from error
+
+
+def count_frames(path: Path, video: StreamStats) -> None:
+    """Let the frames that a decoder shows stand for the packets: the whole stream is decoded where these do not tell.
+
+    Raises:
+        MediaError: no frame at all.
+    """
+    if video.check and video.check.reason:
+        with open_container(path) as container:
+            video.set_frames(decoded_times(container, video.stream.index))
+    elif video.check and video.check.dropped:
+        video.drop_leading(video.check.dropped)
 
 
 def describe(path: Path, container: str, used: Sequence[StreamStats]) -> Media:
@@ -179,7 +197,11 @@ def video_grid(video: StreamStats) -> tuple[FrameGrid, bool]:
     rates = [rate for rate in (video.stream.average_rate, video.stream.guessed_rate) if rate]
     # Where some frames have no time of their own, counting them at the stated rate is the best there is.
     ticks = video.ticks if len(video.ticks) == video.shown else None
-    return frame_grid(video.shown, ticks, video.stream.time_base, rates)
+    grid, assumed = frame_grid(video.shown, ticks, video.stream.time_base, rates)
+    if grid.pts is None:
+        return grid, assumed
+    end = video.seconds(video.end - (video.first or 0))
+    return replace(grid, end_sec=end if end > grid.pts[-1] else None), assumed
 
 
 def track_of(audio: StreamStats, video_start: float) -> AudioTrack:

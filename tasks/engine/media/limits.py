@@ -7,8 +7,8 @@ from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import MediaError
 from tasks.engine.system.sandbox import Bounds
 
-SLOWEST_READ = 20_000_000
-"""Bytes per second: what a walk through the whole file may cost on top of the fixed seconds."""
+SLOWEST_READ = 2_000_000
+"""Bytes per second: what a walk through the whole file, its picture decoded, may cost on top of the fixed seconds."""
 
 
 def _limit(default: float, unit: str, description: str) -> Any:  # noqa: ANN401  # what dataclasses.field returns
@@ -20,7 +20,7 @@ class MediaLimits:
     """Limits on one video. Each field's metadata holds its unit and description, for settings and messages.
 
     A recording is limited because gaps become silence: one forged timestamp could fill the disk. Reading adds one
-    second per 20 MB of the file to `wall_sec` and `cpu_sec`.
+    second per 2 MB of the file to `wall_sec` and `cpu_sec`.
     """
 
     hours: float = _limit(24.0, "h", "Longest accepted recording.")

@@ -1,7 +1,8 @@
 """Statistics of the packets of each stream: how many, when, and whether any was flagged as damaged."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from av.stream import Disposition
 
 from tasks.engine.media.limits import MediaLimits
+from tasks.engine.media.pictures import PictureCheck
 
 
 @dataclass(slots=True)
@@ -20,6 +22,7 @@ class StreamStats:
         decode_order: True where the container stores no presentation times, so that decoding times are all there is.
         drops_corrupt: True for sound off the air: a packet that reception spoiled, as the last one of most recordings,
             is no sound.
+        check: of video: whether its packets are frames.
         packets: how many there are.
         shown: how many of them are seen or heard.
         corrupt: how many the demuxer flagged.
@@ -35,6 +38,7 @@ class StreamStats:
     stream: Any
     decode_order: bool
     drops_corrupt: bool
+    check: PictureCheck | None = None
     packets: int = 0
     shown: int = 0
     corrupt: int = 0
@@ -50,10 +54,14 @@ class StreamStats:
         """Count one packet; those that only prime the decoder are not shown."""
         self.packets += 1
         self.corrupt += packet.is_corrupt
-        if packet.dts is not None:
+        # Between two parts of an edited recording lie packets, in any order, that only prime the decoder.
+        if packet.dts is not None and not packet.is_discard:
             self.step_back = max(self.step_back, 0 if self.last_dts is None else self.last_dts - packet.dts)
             self.last_dts = packet.dts
-        if not (packet.is_discard or self._is_hidden(packet)):
+        hidden = packet.is_discard or self._is_hidden(packet)
+        if self.check:
+            self.check.add(packet, hidden=hidden)
+        if not hidden:
             self._show(packet.dts if self.decode_order else packet.pts, packet.duration or 0)
 
     def _is_hidden(self, packet: Any) -> bool:  # noqa: ANN401  # as above
@@ -73,6 +81,18 @@ class StreamStats:
             self.first = self.end = at
         self.gap = max(self.gap, at - self.end)
         self.first, self.end = min(self.first, at), max(self.end, at + duration)
+
+    def drop_leading(self, dropped: AbstractSet[int]) -> None:
+        """Leave out the packets of these times, in ticks, which come before the first frame that is shown."""
+        if self.decode_order:  # by other times, but the same frames: nothing is shown before them
+            self.set_frames(sorted(self.ticks)[len(dropped) :])
+        else:
+            self.set_frames([at for at in self.ticks if at not in dropped])
+
+    def set_frames(self, times: Sequence[int | None]) -> None:
+        """Put the frames that a decoder shows, with their times in ticks, in the place of the packets."""
+        self.shown, self.ticks = len(times), array("q", [at for at in times if at is not None])
+        self.first = min(self.ticks, default=None)
 
     def seconds(self, ticks: int | None) -> float:
         """Convert ticks of this stream's clock to seconds; 0 for None."""
@@ -105,11 +125,23 @@ def read_packets(container: Any, limits: MediaLimits) -> list[StreamStats]:  # n
     limits.check("streams", len(container.streams), Path(container.name).name)
     # What libavformat makes up for AVI includes the decoder's delay in the picture's times and not in the audio's.
     streams = [StreamStats(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
+    for stats in streams:
+        if stats.stream.type == "video" and not stats.stream.disposition & Disposition.attached_pic:
+            stats.check = PictureCheck(stats.stream)
     for packet in container.demux():
         # An empty packet is PyAV's way of saying that a stream has ended; streams may still appear in a broadcast.
         if packet.size and packet.stream_index < len(streams):
             streams[packet.stream_index].add(packet)
+    for stats in streams:
+        if stats.check:
+            stats.check.finish()
     return streams
+
+
+def select_picture(streams: Sequence[StreamStats]) -> StreamStats | None:
+    """Select the default video stream, else the first. Beside sound, a single picture is its cover, and no video."""
+    moving = [stats for stats in streams if stats.stream.type == "video" and stats.shown > 1]
+    return select_stream(moving if moving or select_stream(streams, "audio") else streams, "video")
 
 
 def select_stream(streams: Iterable[StreamStats], kind: str) -> StreamStats | None:

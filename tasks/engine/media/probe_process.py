@@ -82,7 +82,7 @@ def encode(media: Media) -> bytes:
     grid = media.grid
     facts = {field.name: getattr(media, field.name) for field in fields(Media) if field.name not in {"path", "grid"}}
     facts["audio"] = asdict(media.audio) if media.audio else None
-    facts |= {"count": grid.count, "fps": [grid.fps.numerator, grid.fps.denominator]}
+    facts |= {"count": grid.count, "fps": [grid.fps.numerator, grid.fps.denominator], "end_sec": grid.end_sec}
     times = b"" if grid.pts is None else grid.pts.astype("<f8").tobytes()
     return json.dumps(facts).encode() + b"\n" + times
 
@@ -133,7 +133,10 @@ def grid_from(facts: dict[str, Any], body: bytes) -> FrameGrid:
         raise ValueError("no frame grid")
     if times is not None and (len(times) != count or first_non_finite(times) is not None or np.any(np.diff(times) < 0)):
         raise ValueError("no times of frames")
-    return FrameGrid(count, rate, times)
+    end = None if facts["end_sec"] is None else finite_float(facts["end_sec"])
+    if end is not None and (times is None or not len(times) or end < times[-1]):
+        raise ValueError("no end of the last frame")
+    return FrameGrid(count, rate, times, end)
 
 
 def track_from(facts: dict[str, Any]) -> AudioTrack:

@@ -55,6 +55,14 @@ def test_a_constant_rate_gives_every_time() -> None:
     assert grid.duration == pytest.approx(4 * 1001 / 30000)
 
 
+def test_the_last_frame_ends_where_the_container_says() -> None:
+    """A picture that is held to the end of a recording shows until then, and what is said there is in its middle."""
+    grid = FrameGrid(3, Fraction(2), np.array([0.0, 0.1, 1.0]), end_sec=9.0)
+
+    assert grid.duration == 9.0
+    assert grid.centres().tolist() == pytest.approx([0.05, 0.55, 5.0])
+
+
 def test_a_variable_rate_keeps_its_times() -> None:
     """A frame lasts until the next one shows, the last one as long as the average rate says."""
     grid = FrameGrid(3, Fraction(2), np.array([0.0, 0.1, 1.0]))

@@ -174,6 +174,8 @@ def test_summary_counts_speech_and_speakers() -> None:
             {"name": "A", "seconds": 0.6, "percent": 75.0},
             {"name": "B", "seconds": 0.4, "percent": 50.0},
         ),
+        "speech_sec": 0.8,
+        "time_percent": 80.0,
     }
 
 

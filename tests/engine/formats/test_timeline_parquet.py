@@ -272,6 +272,16 @@ def test_rows_must_add_up_to_the_summary(tmp_path: Path, key: str, value: object
         load_timeline(bad)
 
 
+def test_seconds_at_a_variable_rate_are_no_matter_of_rows(tmp_path: Path) -> None:
+    """They are those of the turns, and were counted in frames by an earlier version: both files are read."""
+    path, source = tmp_path / "clip.parquet", {**METADATA["source"], "variable_frame_rate": True}
+    summary = summarise(rows(TURNS, SCORES, GRID), GRID.fps).to_dict()
+    earlier = {name: value for name, value in summary.items() if name not in ("speech_sec", "time_percent")}
+    for stored in ({**summary, "speech_sec": 0.5}, {**earlier, "speakers": []}):
+        timeline_parquet.write(path, rows(TURNS, SCORES, GRID), {**METADATA, "source": source, "summary": stored})
+        assert load_timeline(path).frames == GRID.count
+
+
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs the device that is always full")
 def test_a_full_disk_is_a_storage_error() -> None:
     """One sentence, whatever Arrow calls it."""

@@ -47,3 +47,15 @@ def test_variable_rate(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(media.grid.pts, decoded_times(video), atol=1e-3)
     assert media.duration_sec == pytest.approx(5.0, abs=0.1)
     assert_heard_at(media, samples, *BURST)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_the_last_frame_is_held_as_long_as_the_container_says(tmp_path: Path, suffix: str) -> None:
+    """A screen recording whose picture stands still at its end lasts to that end, and so do its turns."""
+    held = ("-vf", "setpts=if(eq(N\\,20)\\,3\\,N/25)/TB,trim=end_frame=21", "-fps_mode", "passthrough")
+    bsf = ("-bsf:v", "setts=duration=if(eq(N\\,20)\\,50\\,DURATION)", "-bf", "0")
+    video = clip(tmp_path / f"clip{suffix}", None, "", "25", *held, *bsf)
+    media = examined(video)
+
+    assert media.grid.count == 21
+    assert media.duration_sec == pytest.approx(5.0, abs=0.05)

@@ -29,9 +29,9 @@ def test_the_limit_itself_is_accepted() -> None:
 
 
 def test_larger_files_may_be_read_for_longer() -> None:
-    """A second for every 20 MB; the output is bounded by what is promised and by what may be written at all."""
+    """A second for every 2 MB; the output is bounded by what is promised and by what may be written at all."""
     limits = MediaLimits(wall_sec=10, cpu_sec=5, memory_mib=2, decoded_gib=1.0)
-    bounds = limits.bounds(40_000_000, 1000)
+    bounds = limits.bounds(4_000_000, 1000)
 
     assert (bounds.wall_sec, bounds.cpu_sec, bounds.memory_bytes, bounds.output_bytes) == (12, 7, 2 << 20, 1000)
     assert limits.bounds(0).output_bytes == GIB

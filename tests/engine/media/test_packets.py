@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from decoding import assert_heard_at, decoded, examined
 from media_samples import (
+    BURST,
     burst,
     clip,
     decoded_times,
@@ -45,3 +46,40 @@ def test_cover_art_is_no_video(tmp_path: Path) -> None:
     media = examined(tmp_path / "covered.m4a")
     assert media.fps_assumed
     assert media.grid.count == 125
+
+
+COVERS = {
+    "a photograph": "mjpeg",
+    "a drawing": "png",
+    "a coded still": "libx264",
+}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize("cover", COVERS)
+def test_a_still_beside_sound_is_a_cover(tmp_path: Path, cover: str, suffix: str) -> None:
+    """Also where nothing marks it as one: rows cover the sound, at the assumed rate, and not the one picture."""
+    streams = [*picture(seconds=0.04), *burst(), "-map", "0", "-map", "1", "-c:v", COVERS[cover], "-c:a", "aac"]
+    ffmpeg(*streams, tmp_path / f"clip{suffix}")
+    media, samples = decoded(tmp_path / f"clip{suffix}", tmp_path)
+
+    assert media.fps_assumed
+    assert media.grid.count in (125, 126)
+    assert_heard_at(media, samples, *BURST)
+
+
+def test_a_still_alone_is_a_video_of_one_frame(tmp_path: Path) -> None:
+    """Without sound there is nothing else to count."""
+    ffmpeg(*picture(), "-frames:v", "1", tmp_path / "clip.mp4")
+
+    assert examined(tmp_path / "clip.mp4").grid.count == 1
+
+
+def test_the_moving_picture_is_taken_before_a_still(tmp_path: Path) -> None:
+    """A cover that comes first, and is the default, does not hide the film."""
+    ffmpeg(*picture(), "-frames:v", "1", "-c:v", "mjpeg", tmp_path / "cover.mkv")
+    film = clip(tmp_path / "film.mkv")
+    ffmpeg("-i", tmp_path / "cover.mkv", "-i", film, "-map", "0", "-map", "1", "-c", "copy", tmp_path / "clip.mkv")
+    media = examined(tmp_path / "clip.mkv")
+
+    assert (media.grid.count, media.fps_assumed) == (125, False)

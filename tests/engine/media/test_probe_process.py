@@ -17,7 +17,7 @@ from tasks.engine.system.sandbox import Bounds
 
 PATH = Path("/videos/clip.mkv")
 TRACK = AudioTrack(1, "aac", 44100, 2, -0.5, 5.0, 0.25)
-UNEVEN = FrameGrid(3, Fraction(25), np.array([0.0, 0.05, 0.1]))
+UNEVEN = FrameGrid(3, Fraction(25), np.array([0.0, 0.05, 0.1]), end_sec=7.5)
 
 
 def media(grid: FrameGrid, audio: AudioTrack | None) -> Media:
@@ -34,6 +34,7 @@ def test_an_answer_comes_back(grid: FrameGrid, audio: AudioTrack | None) -> None
 
     assert encode(back) == message
     assert (back.path, back.grid.fps, back.grid.count, back.audio) == (PATH, grid.fps, grid.count, audio)
+    assert back.grid.end_sec == grid.end_sec
 
 
 @pytest.mark.parametrize(("refused", "kind"), [("MediaError", MediaError), ("StorageError", StorageError)])
@@ -57,6 +58,8 @@ def test_a_refusal_is_raised_again(refused: str, kind: type[Exception]) -> None:
         {"fps": [-25, 1]},
         {"audio": {"index": 0}},
         {"audio": []},
+        {"end_sec": 0.05},
+        {"end_sec": float("inf")},
     ],
     ids=str,
 )

@@ -52,6 +52,16 @@ def test_the_summary_says_what_matters() -> None:
     assert rows["time"] == "12.3 s for 30.0 s of video"
 
 
+def test_where_frames_show_for_different_times_the_time_is_said() -> None:
+    """Three frames of four may be a tenth of the time; at a constant rate, and of older manifests, nothing is added."""
+    for percent, said in (
+        (10.04, "550 of 750 frames, 73.3 %; 10.0 % of the time"),
+        (73.334, "550 of 750 frames, 73.3 %"),
+    ):
+        held = {**MANIFEST, "summary": {**MANIFEST["summary"], "time_percent": percent}}
+        assert dict(summary_rows(held, 1.0, already=False))["speech"] == said
+
+
 def test_a_run_that_found_its_publication_says_so() -> None:
     """Seconds without inference are not to be taken for the engine's speed."""
     assert dict(summary_rows(MANIFEST, 12.3, already=True))["time"] == "12.3 s: published before, nothing computed"
