@@ -39,7 +39,7 @@ def by_pyav(path: Path) -> NDArray[np.float64]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         for packet in container.demux(stream):
-            with contextlib.suppress(av.error.InvalidDataError):
+            with contextlib.suppress(av.FFmpegError):
                 frames = packet.decode()
                 times += [
                     float("nan") if frame.pts is None else float(frame.pts * stream.time_base) for frame in frames

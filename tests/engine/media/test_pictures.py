@@ -36,9 +36,12 @@ def verdicts(path: Path) -> dict[str, bool]:
 ALONE = {
     # OpenCV's wheel has no AV1 decoder, and it stops at Theora's empty packets, which repeat the frame before.
     "OpenCV": lambda codec, _container, _cut: codec in ("av1", "theora"),
-    # Before version 7 it shows pictures of HEVC whose references are lost, and what an edit list cuts from AV1.
+    # Before version 7 it shows pictures of HEVC whose references are lost, and what an edit list cuts from AV1
+    # and MJPEG.
     "ffprobe": lambda codec, container, cut: (
-        codec == "av1" or (codec.startswith("hevc") and container == "ts" and ("lost" in cut or "byte" in cut))
+        codec == "av1"
+        or (codec, container) == ("mjpeg", "mov")
+        or (codec.startswith("hevc") and container == "ts" and ("lost" in cut or "byte" in cut))
     ),
     # As it gives them, AVI's times are made up and out of order: frame.pts where libavcodec goes by frame.dts.
     "PyAV": lambda _codec, container, _cut: container == "avi",
