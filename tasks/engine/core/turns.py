@@ -1,6 +1,8 @@
 """Who speaks when, in seconds: the one internal form that every file format converts to and from."""
 
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,23 @@ class Turn:
     def duration(self) -> float:
         """Length in seconds."""
         return self.end - self.start
+
+
+def end_at(turns: Iterable[Turn], seconds: float) -> Iterator[Turn]:
+    """Cut turns off where a recording ends; those that begin there or later are left out."""
+    return (replace(turn, end=min(turn.end, seconds)) for turn in turns if turn.start < seconds)
+
+
+def within(turns: Iterable[Turn], others: Iterable[Turn]) -> Iterator[Turn]:
+    """Keep the turns that begin in a turn of the same speaker; those of `others` do not overlap one another."""
+    of_speaker: dict[str, list[Turn]] = {}
+    for other in sorted(others):
+        of_speaker.setdefault(other.speaker, []).append(other)
+    for turn in turns:
+        around = of_speaker.get(turn.speaker, [])
+        place = bisect_right(around, turn.start, key=lambda other: other.start) - 1
+        if place >= 0 and turn.start < around[place].end:
+            yield turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, parse_interval, read_text
+from tasks.engine.formats.text import MICRO, one_line, parse_interval, read_text, whole_units
 from tasks.engine.system.atomic import atomic_write_text
 
 SHAPE = "a line of Audacity labels is START<TAB>END<TAB>LABEL, times in seconds from 0"
@@ -21,7 +21,7 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    lines = (f"{turn.start:.6f}\t{turn.end:.6f}\t{one_line(turn.speaker)}\n" for turn in sorted(turns))
+    lines = (f"{micro(turn.start)}\t{micro(turn.end)}\t{one_line(turn.speaker)}\n" for turn in sorted(turns))
     atomic_write_text(path, "".join(lines))
 
 
@@ -35,6 +35,11 @@ def read(path: Path) -> list[Turn]:
     return sorted(
         parse_line(path, number, line) for number, line in lines if line.strip() and not line.startswith("\\")
     )
+
+
+def micro(seconds: float) -> str:
+    """Spell a time to the microsecond."""
+    return f"{whole_units(seconds, MICRO) / MICRO:.6f}"
 
 
 def parse_line(path: Path, number: int, line: str) -> Turn:

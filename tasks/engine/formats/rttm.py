@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import parse_seconds
+from tasks.engine.formats.text import MICRO, parse_seconds, whole_units
 from tasks.engine.system.atomic import atomic_write_text
 
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f]|^<(?=NA>$)")
@@ -71,7 +71,8 @@ def unescape(text: str) -> str:
 
 
 def _line(turn: Turn, file_id: str) -> str:
-    times = f"{turn.start:.6f} {turn.duration:.6f}"
+    start, end = (whole_units(time, MICRO) for time in (turn.start, turn.end))
+    times = f"{start / MICRO:.6f} {(end - start) / MICRO:.6f}"
     return f"SPEAKER {escape(file_id)} 1 {times} <NA> <NA> {escape(turn.speaker)} <NA> <NA>\n"
 
 

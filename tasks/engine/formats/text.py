@@ -1,5 +1,6 @@
 """What the line-based turn formats share: labels on one line, times checked, text read whole."""
 
+import math
 import re
 from pathlib import Path
 
@@ -8,6 +9,12 @@ from tasks.engine.core.finite import finite_float
 
 MAX_CHARACTERS = 1 << 26
 """Of a list of turns: ten hours of turns every second are 2 million."""
+
+MICRO = 1_000_000
+"""Microseconds of a second."""
+
+UNIT_SLACK = 1e-3
+"""Of a unit: 0.29 s times 100 is 28.999999999999996, and means 29."""
 
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
@@ -31,6 +38,14 @@ def read_text(path: Path, kind: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise UsageError(f"{path} holds more than {MAX_CHARACTERS} characters; no {kind} is as long.")
     return text
+
+
+def whole_units(seconds: float, per_second: int) -> int:
+    """Count the whole units that have passed at a time.
+
+    Rounded down: no turn is written to end after its recording, and turns that meet, or do not, still do so.
+    """
+    return math.floor(seconds * per_second + UNIT_SLACK)
 
 
 def parse_interval(start: str | float, end: str | float) -> tuple[float, float] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.formats.text import one_line, read_text
+from tasks.engine.formats.text import one_line, read_text, whole_units
 from tasks.engine.system.atomic import atomic_write_text
 
 SIGNATURE = "WEBVTT"
@@ -47,8 +47,8 @@ def read(path: Path) -> list[Turn]:
 
 
 def _cue(turn: Turn) -> str:
-    start = round(1000 * turn.start)
-    end = max(round(1000 * turn.end), start + 1)
+    start = whole_units(turn.start, 1000)
+    end = max(whole_units(turn.end, 1000), start + 1)
     voice = html.escape(one_line(turn.speaker), quote=False)
     return f"{_clock(start)} --> {_clock(end)}\n<v {voice}>{voice}\n"
 

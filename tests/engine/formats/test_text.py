@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.engine.core.errors import UsageError
-from tasks.engine.formats.text import one_line, parse_interval, parse_seconds, read_text
+from tasks.engine.formats.text import one_line, parse_interval, parse_seconds, read_text, whole_units
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,12 @@ def test_a_text_is_read_as_it_stands(tmp_path: Path) -> None:
     for unreadable in (path, tmp_path / "absent"):
         with pytest.raises(UsageError, match="could not be read as CSV"):
             read_text(unreadable, "CSV")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "per_second", "units"),
+    [(0.29, 100, 29), (4.1708333333, 1000, 4170), (1.9999999, 1_000_000, 1_999_999), (27.84, 1000, 27840), (0.0, 9, 0)],
+)
+def test_units_are_those_that_have_passed(seconds: float, per_second: int, units: int) -> None:
+    """Rounded down, but for what is a whole number of units in decimals and not in binary."""
+    assert whole_units(seconds, per_second) == units
