@@ -7,7 +7,19 @@ from typing import Any
 
 from prefect import flow
 
-from flows.parameters import Models, NumSpeakers, OnDrift, Output, ProfileName, Reference, Video
+from flows.parameters import (
+    Exclusive,
+    MaxSpeakers,
+    MinSpeakers,
+    Models,
+    NumSpeakers,
+    OnDrift,
+    Output,
+    ProfileName,
+    Reference,
+    Refresh,
+    Video,
+)
 from flows.recipes.audio_analysis import analyse_video
 from tasks.orchestration.run_names import run_name
 
@@ -21,6 +33,10 @@ def audio_analysis(
     on_drift: OnDrift = None,
     models: Models = None,
     num_speakers: NumSpeakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    exclusive: Exclusive = None,
+    refresh: Refresh = False,
 ) -> dict[str, Any]:
     """Analyse one video and publish its timeline, if the gate lets it.
 
@@ -32,6 +48,10 @@ def audio_analysis(
         on_drift: what to do when the two disagree.
         models: offline, a hub id, or a folder.
         num_speakers: number of speakers, where known.
+        min_speakers: fewest speakers.
+        max_speakers: most speakers.
+        exclusive: also publish the turns with one speaker at a time.
+        refresh: write exchange copies anew although others changed them.
 
     Returns:
         The manifest.
@@ -40,4 +60,5 @@ def audio_analysis(
         DriftError: candidate and reference disagree; nothing was published.
     """
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
-    return analyse_video(video, output, **chosen, num_speakers=num_speakers)
+    speakers = {"num_speakers": num_speakers, "min_speakers": min_speakers, "max_speakers": max_speakers}
+    return analyse_video(video, output, **chosen, **speakers, exclusive=exclusive, refresh=refresh)

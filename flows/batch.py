@@ -10,9 +10,12 @@ from prefect import flow
 from flows.audio_analysis import audio_analysis
 from flows.parameters import (
     Deployment,
+    Exclusive,
     Folders,
     Here,
     InFlight,
+    MaxSpeakers,
+    MinSpeakers,
     Models,
     NumSpeakers,
     OnDrift,
@@ -32,6 +35,9 @@ def batch(
     on_drift: OnDrift = None,
     models: Models = None,
     num_speakers: NumSpeakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    exclusive: Exclusive = None,
     in_flight: InFlight = 16,
     deployment: Deployment = DEPLOYMENT,
     here: Here = False,
@@ -46,6 +52,9 @@ def batch(
         on_drift: what to do when the two disagree.
         models: offline, a hub id, or a folder.
         num_speakers: number of speakers, where every video has the same.
+        min_speakers: fewest speakers of any video.
+        max_speakers: most speakers of any video.
+        exclusive: also publish the turns with one speaker at a time.
         in_flight: flow runs on the server at a time, waiting ones included.
         deployment: whose workers take the runs.
         here: run the videos in this process although there is a server.
@@ -68,4 +77,7 @@ def batch(
         on_drift=on_drift,
         models=models,
         num_speakers=num_speakers,
+        min_speakers=min_speakers,
+        max_speakers=max_speakers,
+        exclusive=exclusive,
     )

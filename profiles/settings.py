@@ -12,6 +12,7 @@ from profiles.media_limits import LimitVariables
 from profiles.profile import DEFAULT, BatchSize, Device, Profile, Step, get_profile
 from tasks.engine.core.choices import AutocastDtype, Engine, OnDrift, Precision, Reference
 from tasks.engine.core.errors import UsageError
+from tasks.engine.core.speaker_bounds import NAMES, SpeakerBounds
 from tasks.engine.media.limits import MediaLimits
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -58,6 +59,11 @@ class Environment(LimitVariables):
     num_speakers: int | None = variable(
         "STEP4_NUM_SPEAKERS", description="Number of speakers, where it is known.", ge=1, le=255
     )
+    min_speakers: int | None = variable("STEP4_MIN_SPEAKERS", description="Fewest speakers.", ge=1, le=255)
+    max_speakers: int | None = variable("STEP4_MAX_SPEAKERS", description="Most speakers.", ge=1, le=255)
+    exclusive: bool = variable(
+        "STEP4_EXCLUSIVE", default=False, description="Also publish the turns with one speaker at a time."
+    )
     partial_success_ok: bool = variable(
         "AUDIO_PARTIAL_SUCCESS_OK", default=False, description="A batch with some timelines and some failures is done."
     )
@@ -97,6 +103,9 @@ class Configuration(BaseModel):
     reference: Reference
     on_drift: OnDrift
     num_speakers: int | None
+    min_speakers: int | None
+    max_speakers: int | None
+    exclusive: bool
     partial_success_ok: bool
     profiling: bool
     log_level: LogLevel
@@ -104,7 +113,8 @@ class Configuration(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """Return the parameters that make a flow resolve to this profile, proof and model set elsewhere."""
-        return self.model_dump(mode="json", include={"profile", "reference", "on_drift", "models", "num_speakers"})
+        named = {"profile", "reference", "on_drift", "models", *NAMES, "exclusive"}
+        return self.model_dump(mode="json", include=named)
 
     @classmethod
     def resolve(cls, parameters: Mapping[str, Any] | None = None, env_file: Path | None = Path(".env")) -> Self:
@@ -127,10 +137,22 @@ class Configuration(BaseModel):
         profile = get_profile(environment.profile)
         values = {name: getattr(profile, name) for name in cls.model_fields if name in Profile.model_fields}
         values |= {name: v for name in cls.model_fields if (v := getattr(environment, name, None)) is not None}
-        values |= {"cpu_workers": environment.cpu_workers or None, "num_speakers": environment.num_speakers}
+        values |= {"cpu_workers": environment.cpu_workers or None, **speakers(environment, chosen)}
         return cls(
             **{**values, "profile": profile.name, **amp(environment, profile), **gpu(environment, profile, chosen)}
         )
+
+
+def speakers(environment: Environment, chosen: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return how many speakers there may be: what the caller chose beats a number or bounds of the environment.
+
+    Raises:
+        UsageError: no number is within what is left of them.
+    """
+    beaten = set(NAMES[1:]) if NAMES[0] in chosen else {NAMES[0]} if chosen.keys() & NAMES[1:] else set()
+    asked = {name: None if name in beaten - chosen.keys() else getattr(environment, name) for name in NAMES}
+    SpeakerBounds.of(asked)
+    return asked
 
 
 def amp(environment: Environment, profile: Profile) -> dict[str, str]:

@@ -1,11 +1,16 @@
 """The gate: may the candidate be published?"""
 
 import logging
+from dataclasses import replace
+from pathlib import Path
 
 from tasks.detection_rate import DetectionRate
 from tasks.engine.core import log_lines
 from tasks.engine.core.choices import FAILED, Decision, Verdict
+from tasks.engine.core.timeline import Timeline, timeline_of
+from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
+from tasks.engine.formats.turn_grid import grid_of
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
@@ -19,7 +24,9 @@ log = logging.getLogger("step4.compare")
 def compare(
     outcome: Outcome, candidate: StagedTimeline, reference: StagedTimeline | None, threshold: float
 ) -> DriftReport:
-    """Hold the candidate's table against the reference's, as they lie on disk.
+    """Hold the candidate's tables against the reference's, as they lie on disk.
+
+    Where there are turns with one speaker at a time, they must agree as well.
 
     Args:
         outcome: what computed the candidate. The reference's own device and precision is never called a pass.
@@ -36,13 +43,35 @@ def compare(
     if reference is None:
         return DriftReport(Verdict.UNVERIFIED, Tolerance(), reason="published without a comparison, as asked")
     log.info(log_lines.COHERENCE_CHECK)
-    report = hold_against(load_timeline(reference.timeline), timeline, threshold=threshold)
+    trusted = load_timeline(reference.timeline)
+    report = hold_against(trusted, timeline, threshold=threshold)
+    if report.verdict is Verdict.COHERENT and candidate.exclusive and reference.exclusive:
+        sides = (exclusive(trusted, reference.exclusive), exclusive(timeline, candidate.exclusive))
+        report = worse(report, hold_against(*sides, threshold=threshold))
     if report.verdict is Verdict.COHERENT:
         offset = report.criterion("first_detection_offset_sec").value or 0.0
         log.info(log_lines.COHERENCE_PASSED, round(1000 * offset))
     else:
         log.error("%s", report.sentence)
     return report
+
+
+def exclusive(timeline: Timeline, turns: Path) -> Timeline:
+    """Lay the table of turns with one speaker at a time on a timeline's frames.
+
+    Raises:
+        StorageError: the table fails verification when read back.
+    """
+    alone = timeline_of(turns_parquet.read(turns), None, grid_of(timeline))
+    return replace(alone, scores=timeline.scores, metadata=timeline.metadata)
+
+
+def worse(report: DriftReport, of_exclusive: DriftReport) -> DriftReport:
+    """Return the report on the turns with one speaker at a time where it failed, else the other."""
+    if of_exclusive.verdict is Verdict.COHERENT:
+        return report
+    note = "These are the turns with one speaker at a time; the timelines themselves agree."
+    return replace(of_exclusive, notes=(*of_exclusive.notes, note))
 
 
 def reference_reason(outcome: Outcome) -> str:

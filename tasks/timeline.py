@@ -5,6 +5,7 @@ import logging
 from tasks.engine.core import log_lines
 from tasks.engine.core.summary import with_turns
 from tasks.engine.core.timeline import rows, summarise
+from tasks.engine.core.turns import end_at
 from tasks.engine.formats import timeline_parquet, turns_parquet
 from tasks.engine.media.decode import Samples
 from tasks.engine.system.atomic import make_folder
@@ -18,6 +19,9 @@ log = logging.getLogger("step4.timeline")
 def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: str) -> StagedTimeline:
     """Write `timeline.parquet` and `turns.parquet` into a folder of the run's staging area, batch by batch.
 
+    No turn goes on beyond the last frame. Where it was asked for, `exclusive.parquet` has the turns with one speaker at
+    a time.
+
     Args:
         run: the video's frames and everything that the files say of their origin.
         outcome: turns, scores, and what computed them.
@@ -29,19 +33,27 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     """
     folder, grid = run.staging / name, run.media.grid
     make_folder(folder)
-    turns, scores = outcome.diarization.turns, outcome.diarization.scores
+    diarization = outcome.diarization
+    turns, scores = tuple(end_at(diarization.turns, grid.duration)), diarization.scores
     summary = summarise(rows(turns, scores, grid), grid.fps)
     if grid.pts is not None:
         summary = with_turns(summary, turns, grid.duration)
+    asked = run.speaker_bounds
+    speakers = asked.facts(len(summary.speakers))
     metadata = {
         **run.metadata(samples.sha256 if samples else None),
         "device": outcome.facts(),
         "summary": summary.to_dict(),
+        "speakers": speakers,
     }
-    staged = StagedTimeline(folder / "timeline.parquet", folder / "turns.parquet", summary, metadata)
+    exclusive = folder / "exclusive.parquet" if run.configuration.exclusive else None
+    staged = StagedTimeline(folder / "timeline.parquet", folder / "turns.parquet", summary, metadata, exclusive)
     timeline_parquet.write(staged.timeline, rows(turns, scores, grid), metadata)
     turns_parquet.write(staged.turns, turns, metadata)
+    if exclusive:
+        turns_parquet.write(exclusive, end_at(diarization.exclusive, grid.duration), metadata)
     log.info(log_lines.TIMELINE_DONE, summary.speech_frames, summary.frames, summary.percent)
+    log.log(logging.INFO if asked.met_by(speakers["found"]) else logging.WARNING, "Speakers: %s", speakers["sentence"])
     return staged
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, ModelSet, ProfileName
+from flows.cli.options import AsJson, Exclusive, MaxSpeakers, MinSpeakers, ModelSet, ProfileName
 from tasks.engine.core.choices import OnDrift, Reference
 
 
@@ -17,6 +17,9 @@ def batch(
     on_drift: Annotated[OnDrift | None, typer.Option(help="Fail, publish the reference, or publish and warn.")] = None,
     models: ModelSet = None,
     num_speakers: Annotated[int | None, typer.Option(min=1, max=255, help="Number of speakers, if all alike.")] = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    exclusive: Exclusive = None,
     in_flight: Annotated[int, typer.Option(min=1, max=200, help="Runs on the server at a time.")] = 16,
     deployment: Annotated[str | None, typer.Option(metavar="FLOW/NAME", help="Whose workers take the runs.")] = None,
     here: Annotated[bool, typer.Option("--here", help="Run in this process although there is a server.")] = False,
@@ -36,6 +39,9 @@ def batch(
         "on_drift": on_drift,
         "models": models,
         "num_speakers": num_speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+        "exclusive": exclusive,
         "in_flight": in_flight,
         "here": here,
         **({"deployment": deployment} if deployment else {}),

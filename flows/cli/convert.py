@@ -24,11 +24,14 @@ def export(
     timeline: Annotated[Path, typer.Argument(help="Timeline (Parquet, _audio.json) or turns (RTTM, CSV…).")],
     to: Annotated[Format, typer.Option("--to", help="Format to write.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: stdout.")] = None,
+    exclusive: Annotated[
+        bool, typer.Option("--exclusive", help="One speaker at a time; of a run with --exclusive.")
+    ] = False,
 ) -> None:
     """Convert a timeline to another format."""
     from tasks.engine.formats.convert import export as convert  # noqa: PLC0415
 
-    convert(timeline, to.value, output)
+    convert(timeline, to.value, output, exclusive=exclusive)
 
 
 def import_(

@@ -10,6 +10,9 @@ from tasks.engine.core.errors import UsageError
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="Profile name or alias; see `step4 profiles`.")]
 ModelSet = Annotated[str | None, typer.Option("--models", metavar="offline|HUB-ID|DIR", help="Model set.")]
+MinSpeakers = Annotated[int | None, typer.Option("--min-speakers", min=1, max=255, help="Fewest speakers.")]
+MaxSpeakers = Annotated[int | None, typer.Option("--max-speakers", min=1, max=255, help="Most speakers.")]
+Exclusive = Annotated[bool | None, typer.Option("--exclusive", help="Also publish turns with one speaker at a time.")]
 
 
 def frame_rate(text: str | None) -> Fraction | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, ModelSet, ProfileName
+from flows.cli.options import AsJson, Exclusive, MaxSpeakers, MinSpeakers, ModelSet, ProfileName
 from tasks.engine.core.choices import OnDrift, Reference
 
 
@@ -17,6 +17,12 @@ def run(
     on_drift: Annotated[OnDrift | None, typer.Option(help="Fail, publish the reference, or publish and warn.")] = None,
     models: ModelSet = None,
     num_speakers: Annotated[int | None, typer.Option(min=1, max=255, help="Number of speakers, where known.")] = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    exclusive: Exclusive = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Write _audio.json and .rttm anew, although others changed them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Analyse videos and publish their timelines, in this process."""
@@ -29,5 +35,9 @@ def run(
         "on_drift": on_drift,
         "models": models,
         "num_speakers": num_speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+        "exclusive": exclusive,
+        "refresh": refresh,
     }
     raise typer.Exit(run_all(videos, options, as_json=as_json))

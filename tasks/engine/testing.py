@@ -38,6 +38,7 @@ class ScriptedDiarizer:
     Attributes:
         turns: result of the reference's plan.
         candidate: result of every other plan; the reference's where None.
+        exclusive: the same with one speaker at a time.
         cuda_failure: raised whenever a plan names a CUDA device.
         calls: the plans it was called with.
     """
@@ -45,6 +46,7 @@ class ScriptedDiarizer:
     turns: Sequence[Turn]
     candidate: Sequence[Turn] | None = None
     cuda_failure: Exception | None = None
+    exclusive: Sequence[Turn] = ()
     calls: list[DevicePlan] = field(default_factory=list)
 
     def __call__(
@@ -63,7 +65,8 @@ class ScriptedDiarizer:
             "precision": plan.precision,
             "batch_size": plan.batch_size,
         }
-        return Diarization(tuple(sorted(turns)), scores_of(turns, len(samples) / SAMPLE_RATE), facts)
+        scores = scores_of(turns, len(samples) / SAMPLE_RATE)
+        return Diarization(tuple(sorted(turns)), scores, facts, tuple(sorted(self.exclusive)))
 
 
 def sound_low_precision(_device: str, _autocast_dtype: str) -> None:

@@ -69,13 +69,14 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
     where = run.refused if decision is Decision.REFUSE else run.output
     speech = f"Speech on {summary.speech_frames} of {summary.frames} frames ({summary.percent:.1f} %)"
     device = f"{plan.device} ({plain(plan.device_name)}), {plan.precision}, batch {plan.batch_size}"
+    speakers = run.speaker_bounds.sentence(len(summary.speakers))
     parts = [
         f"# {report.verdict}: {plain(run.media.path.name)}",
         f"{ENDINGS[decision]} {plain(report.sentence)}",
         f"**{plain(report.localization.sentence)}**" if report.localization else "",
         image(picture),
         table(report.criteria) if report.criteria else "",
-        f"{speech}, speakers: {len(summary.speakers)}. Planned on {device}: {plain(plan.reason)}.",
+        f"{speech}, speakers: {speakers}. Planned on {device}: {plain(plan.reason)}.",
         *(f"Note: {plain(note)}" for note in report.notes),
         f"Files: `{where}`",
     ]

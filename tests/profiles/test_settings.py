@@ -54,6 +54,9 @@ def test_a_parameter_beats_the_environment_which_beats_dotenv_which_beats_the_pr
         ("STEP4_ON_DRIFT", "warn", "on_drift", "warn"),
         ("STEP4_MODELS", "/srv/models/community-1", "models", "/srv/models/community-1"),
         ("STEP4_NUM_SPEAKERS", "2", "num_speakers", 2),
+        ("STEP4_MIN_SPEAKERS", "2", "min_speakers", 2),
+        ("STEP4_MAX_SPEAKERS", "2", "max_speakers", 2),
+        ("STEP4_EXCLUSIVE", "true", "exclusive", True),
         ("ENABLE_AUDIO_PROFILING", "1", "profiling", True),
         ("AUDIO_PARTIAL_SUCCESS_OK", "true", "partial_success_ok", True),
     ],
@@ -164,3 +167,36 @@ def test_no_secret_is_part_of_the_configuration(monkeypatch: pytest.MonkeyPatch)
 
     assert "*****" in shown
     assert "hf_sentinel" not in shown
+
+
+@pytest.mark.parametrize(
+    ("environment", "chosen", "speakers"),
+    [
+        ({"MIN": "2"}, {"max_speakers": 5}, (None, 2, 5)),
+        ({"MIN": "2", "MAX": "3"}, {"num_speakers": 7}, (7, None, None)),
+        ({"NUM": "2"}, {"min_speakers": 3}, (None, 3, None)),
+        ({"NUM": "2", "MIN": "1"}, {}, (2, 1, None)),
+        ({"MAX": "3"}, {"num_speakers": 2, "max_speakers": 4}, (2, None, 4)),
+    ],
+)
+def test_what_a_caller_asks_of_speakers_beats_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    chosen: dict[str, int],
+    speakers: tuple[int | None, ...],
+) -> None:
+    """A number beats the environment's bounds, a bound its number; a bound leaves the other bound alone."""
+    for name, value in environment.items():
+        monkeypatch.setenv(f"STEP4_{name}_SPEAKERS", value)
+    resolved = Configuration.resolve(chosen)
+
+    assert (resolved.num_speakers, resolved.min_speakers, resolved.max_speakers) == speakers
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"min_speakers": 4, "max_speakers": 2}, {"num_speakers": 5, "max_speakers": 4}, {"max_speakers": 0}]
+)
+def test_bounds_that_no_number_meets_are_refused(chosen: dict[str, int]) -> None:
+    """Before any work."""
+    with pytest.raises(UsageError, match=r"(?i)_speakers"):
+        Configuration.resolve(chosen)

@@ -12,6 +12,7 @@ from tasks.detection_rate import DetectionRate
 from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Decision, OnDrift, Verdict
 from tasks.engine.core.errors import StorageError
+from tasks.engine.core.turns import Turn
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.testing import ScriptedDiarizer
@@ -140,3 +141,18 @@ def test_why_an_output_is_the_references_own(run: Run) -> None:
 def test_the_scripted_candidate_is_not_the_reference(run: Run) -> None:
     """Or the tests above would compare nothing."""
     assert not job_of(run, ScriptedDiarizer(TURNS)).plan.is_reference
+
+
+def test_turns_with_one_speaker_at_a_time_must_agree_too(run: Run) -> None:
+    """Timelines that agree are no pass where the exclusive turns, which are published as well, do not."""
+    first, second = (Turn(0.5, 2.0, "SPEAKER_00"),), (Turn(0.5, 1.8, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
+    exclusive = replace(run, configuration=run.configuration.model_copy(update={"exclusive": True}))
+    candidate = inferred(exclusive)
+    sides = {
+        name: staged(exclusive, replace(candidate, diarization=replace(candidate.diarization, exclusive=turns)), name)
+        for name, turns in {"candidate": first, "same": first, "reference": second}.items()
+    }
+    agreed, drifted = (compare(candidate, sides["candidate"], sides[name], 0.5) for name in ("same", "reference"))
+
+    assert (agreed.verdict, drifted.verdict) == (Verdict.COHERENT, Verdict.DRIFT)
+    assert any("one speaker at a time" in note for note in drifted.notes)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from tasks.engine.core.constants import SAMPLE_RATE
 from tasks.engine.core.exception_map import device_failures
 from tasks.engine.core.stages import Stage
-from tasks.engine.core.turns import SpeechScores, Turn
+from tasks.engine.core.turns import SpeechScores, Turn, end_at, within
 from tasks.engine.devices.plan import DevicePlan, autocast_in_force
 from tasks.engine.inference import loading
 from tasks.engine.inference.batching import SEGMENTED_ON_CPU
@@ -63,7 +64,7 @@ def diarize(
         if hooks:
             samples = hooks.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
             pipeline.gain = 1.0
-        turns, scores = apply(pipeline, samples, parameters, progress)
+        turns, exclusive, scores = apply(pipeline, samples, parameters, progress)
         facts = {
             "device": plan.device,
             "device_name": plan.device_name,
@@ -78,7 +79,7 @@ def diarize(
             "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
         }
-    return Diarization(turns, scores, facts)
+    return Diarization(turns, scores, facts, exclusive)
 
 
 @contextmanager
@@ -147,8 +148,11 @@ def preload(models_name: str, plan: DevicePlan) -> None:
 
 def apply(
     pipeline: "ExactSpeakerDiarization", samples: NDArray[np.float32], parameters: Parameters, progress: Progress
-) -> tuple[tuple[Turn, ...], SpeechScores]:
-    """Run a prepared pipeline and read off turns and scores."""
+) -> tuple[tuple[Turn, ...], tuple[Turn, ...], SpeechScores]:
+    """Run a prepared pipeline and read off turns, those with one speaker at a time, and scores.
+
+    The last window is filled up with silence, in which the networks may go on speaking: turns end with the samples.
+    """
     import torch  # noqa: PLC0415
 
     def hook(stage: str, _artifact: object, completed: int | None = None, total: int | None = None, **_: Any) -> None:  # noqa: ANN401
@@ -161,13 +165,22 @@ def apply(
                 trim_heap()
 
     file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE, "uri": "audio"}
-    annotation = pipeline(file, hook=hook, num_speakers=parameters.num_speakers).speaker_diarization
-    scores = pipeline.speech_scores
-    turns = (
-        Turn(segment.start, segment.end, str(speaker), mean_score(scores, segment.start, segment.end))
-        for segment, _, speaker in annotation.itertracks(yield_label=True)
+    output = pipeline(
+        file,
+        hook=hook,
+        num_speakers=parameters.num_speakers,
+        min_speakers=parameters.min_speakers,
+        max_speakers=parameters.max_speakers,
     )
-    return tuple(sorted(turn for turn in turns if turn.duration >= parameters.min_speech_sec)), scores
+    scores, end = pipeline.speech_scores, len(samples) / SAMPLE_RATE
+
+    def turns_of(annotation: Any) -> list[Turn]:  # noqa: ANN401  # pyannote ships no types
+        tracks = annotation.itertracks(yield_label=True)
+        heard = end_at((Turn(part.start, part.end, str(speaker)) for part, _, speaker in tracks), end)
+        return sorted(replace(turn, mean_score=mean_score(scores, turn.start, turn.end)) for turn in heard)
+
+    turns = [turn for turn in turns_of(output.speaker_diarization) if turn.duration >= parameters.min_speech_sec]
+    return tuple(turns), tuple(within(turns_of(output.exclusive_speaker_diarization), turns)), scores
 
 
 def mean_score(scores: SpeechScores, start: float, end: float) -> float:

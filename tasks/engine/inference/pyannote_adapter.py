@@ -3,22 +3,61 @@
 Nothing here changes pyannote for anyone else in the process: what behaves otherwise is a subclass of pyannote's own.
 """
 
+import builtins
 from collections.abc import Callable
 from functools import cached_property
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
 from pyannote.audio import Inference
 from pyannote.audio.core.plda import PLDA
 from pyannote.audio.models.embedding.wespeaker import BaseWeSpeakerResNet
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.clustering import AgglomerativeClustering, BaseClustering, VBxClustering
-from pyannote.core import SlidingWindow
+from pyannote.core import SlidingWindow, SlidingWindowFeature
 
 from tasks.engine.inference.clustering import BoundedLinkage
 from tasks.engine.inference.windows import window_starts
 from tasks.engine.models.frame_encoder import FrameEncoder
+
+
+def with_global(function: Callable[..., Any], **values: Any) -> Callable[..., Any]:  # noqa: ANN401  # any value
+    """A copy of a function that sees other values under some global names; its module keeps its own.
+
+    pyannote calls `linkage` in the middle of methods of a hundred lines. A copy of their text would have to follow
+    pyannote's by hand; this one follows by itself.
+
+    Raises:
+        KeyError: neither the function's module nor Python has such a name, so it would never be looked up.
+    """
+    names = function.__globals__
+    if missing := values.keys() - names.keys() - vars(builtins).keys():
+        raise KeyError(f"{function.__module__} has no global {min(missing)!r}")
+    copy = FunctionType(
+        function.__code__, {**names, **values}, function.__name__, function.__defaults__, function.__closure__
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def unsaid(*_: object, **__: object) -> None:
+    """Say nothing, in the place of `print` or `warn`."""
+
+
+def one_cluster(embeddings: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
+    """Put all speakers of all windows into one cluster, as pyannote does where nobody speaks alone for long enough.
+
+    pyannote then averages no embedding at all, of which numpy warns.
+
+    Returns:
+        (windows, speakers) zeros, (windows, speakers, 1) ones, and a centroid that is not a number.
+    """
+    windows, speakers, dimension = embeddings.shape
+    nowhere = np.full((1, dimension), np.nan)
+    return np.zeros((windows, speakers), dtype=np.int8), np.ones((windows, speakers, 1)), nowhere
 
 
 class AdaptedSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # pyannote ships no types
@@ -30,6 +69,8 @@ class AdaptedSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # py
     """
 
     clustering: BaseClustering
+    # It warns where it finds fewer speakers than were asked for: a run says that in its own words.
+    apply = with_global(SpeakerDiarization.apply, warnings=SimpleNamespace(warn=unsaid))
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # pyannote's own, from code or a config file
         super().__init__(**options)
@@ -110,11 +151,22 @@ class NoPLDA(PLDA):  # type: ignore[misc]  # pyannote ships no types
 
 
 class BoundedAgglomerativeClustering(AgglomerativeClustering):  # type: ignore[misc]
-    """`AgglomerativeClustering` that links as it is told to."""
+    """`AgglomerativeClustering` that links as it is told to, and prints nothing."""
 
     def __init__(self, linkage: BoundedLinkage, **options: Any) -> None:  # noqa: ANN401  # pyannote's own
         super().__init__(**options)
-        self._cluster = with_global(AgglomerativeClustering.cluster, linkage=linkage)
+        self._cluster = with_global(AgglomerativeClustering.cluster, linkage=linkage, print=unsaid)
+
+    def __call__(
+        self,
+        embeddings: NDArray[Any],
+        segmentations: SlidingWindowFeature,
+        **limits: Any,  # noqa: ANN401  # pyannote's signature
+    ) -> Any:  # noqa: ANN401
+        """Map (windows, speakers, dimension) to hard clusters, soft clusters and centroids."""
+        if not len(self.filter_embeddings(embeddings, segmentations=segmentations)[0]):
+            return one_cluster(embeddings)
+        return super().__call__(embeddings, segmentations, **limits)
 
     def cluster(self, *arguments: Any, **limits: Any) -> Any:  # noqa: ANN401  # pyannote's signature
         """Map (embeddings, dimension) to the (embeddings,) numbers of their clusters."""
@@ -122,15 +174,27 @@ class BoundedAgglomerativeClustering(AgglomerativeClustering):  # type: ignore[m
 
 
 class BoundedVBxClustering(VBxClustering):  # type: ignore[misc]
-    """`VBxClustering` that starts from clusters which are linked as it is told to."""
+    """`VBxClustering` that starts from clusters which are linked as it is told to.
+
+    It makes no more clusters than there are embeddings, as `AgglomerativeClustering` does: k-means would fail.
+    """
 
     def __init__(self, linkage: BoundedLinkage, plda: PLDA, **options: Any) -> None:  # noqa: ANN401  # pyannote's own
         super().__init__(plda, **options)
         self._call = with_global(VBxClustering.__call__, linkage=linkage)
 
-    def __call__(self, *arguments: Any, **limits: Any) -> Any:  # noqa: ANN401  # pyannote's signature
+    def __call__(
+        self,
+        embeddings: NDArray[Any],
+        segmentations: SlidingWindowFeature,
+        **limits: Any,  # noqa: ANN401  # pyannote's signature
+    ) -> Any:  # noqa: ANN401
         """Map (windows, speakers, dimension) to hard clusters, soft clusters and centroids."""
-        return self._call(self, *arguments, **limits)
+        most = len(self.filter_embeddings(embeddings, segmentations=segmentations)[0])
+        if not most:
+            return one_cluster(embeddings)
+        capped = {name: limit and min(limit, most) for name, limit in limits.items() if name.endswith("_clusters")}
+        return self._call(self, embeddings, segmentations, **{**limits, **capped})
 
 
 def with_linkage(clustering: BaseClustering, linkage: BoundedLinkage) -> BaseClustering:
@@ -141,22 +205,3 @@ def with_linkage(clustering: BaseClustering, linkage: BoundedLinkage) -> BaseClu
     if type(clustering) is VBxClustering:
         return BoundedVBxClustering(linkage, clustering.plda, **options)
     return clustering
-
-
-def with_global(function: Callable[..., Any], **values: Any) -> Callable[..., Any]:  # noqa: ANN401  # any value
-    """A copy of a function that sees other values under some global names; its module keeps its own.
-
-    pyannote calls `linkage` in the middle of methods of a hundred lines. A copy of their text would have to follow
-    pyannote's by hand; this one follows by itself.
-
-    Raises:
-        KeyError: the function's module has no such name, so it would never be looked up.
-    """
-    names = function.__globals__
-    if missing := values.keys() - names.keys():
-        raise KeyError(f"{function.__module__} has no global {min(missing)!r}")
-    copy = FunctionType(
-        function.__code__, {**names, **values}, function.__name__, function.__defaults__, function.__closure__
-    )
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy

@@ -6,7 +6,7 @@ library versions. Correctness does not depend on any scheduler's state, and a ch
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from importlib.metadata import version
@@ -21,10 +21,16 @@ from tasks.engine.inference.types import Diarization, Parameters
 from tasks.engine.system.atomic import atomic_path, make_folder
 from tasks.engine.system.locks import lock_for
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Bump when the same inputs give other turns or scores: every older entry is then ignored."""
 
 LIBRARIES = ("torch", "pyannote.audio", "numpy", "scipy", "fastcluster")
+
+
+COLUMNS = {"start": np.float64, "end": np.float64, "speaker": np.str_, "mean_score": np.float64}
+"""Of a turn in an entry, in the order of its fields."""
+
+EXCLUSIVE = "exclusive_"
 
 
 def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameters: Parameters) -> str:
@@ -46,6 +52,14 @@ def key(samples_sha256: str, models: dict[str, str], plan: DevicePlan, parameter
 def digest(value: Any) -> str:  # noqa: ANN401  # any JSON value
     """Hash a value's canonical JSON with sha256."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def columns(turns: Iterable[Turn], prefix: str) -> dict[str, Any]:
+    """Turn turns into columns, by name."""
+    listed = list(turns)
+    return {
+        f"{prefix}{name}": np.array([getattr(turn, name) for turn in listed], kind) for name, kind in COLUMNS.items()
+    }
 
 
 def library_versions() -> dict[str, str]:
@@ -77,24 +91,26 @@ class ResultStore:
         """Read an entry; None where it is absent or unreadable (it is then computed again)."""
         try:
             with np.load(self.path(name), allow_pickle=False) as entry:
-                rows = zip(*(entry[column].tolist() for column in ("start", "end", "speaker", "mean")), strict=True)
+                turns, exclusive = (
+                    tuple(
+                        Turn(*row) for row in zip(*(entry[f"{kind}{name}"].tolist() for name in COLUMNS), strict=True)
+                    )
+                    for kind in ("", EXCLUSIVE)
+                )
                 start, step = entry["grid"].tolist()
                 scores = SpeechScores(entry["scores"], start, step)
-                return Diarization(tuple(Turn(*row) for row in rows), scores, json.loads(str(entry["facts"])))
+                return Diarization(turns, scores, json.loads(str(entry["facts"])), exclusive)
         except Exception:  # noqa: BLE001  # numpy and zipfile refuse a damaged entry in a dozen ways, all meaning this
             return None
 
     def put(self, name: str, result: Diarization) -> None:
         """Write an entry, whole or not at all."""
-        turns = result.turns
         make_folder(self.folder)
         with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
-                start=np.array([turn.start for turn in turns], dtype=np.float64),
-                end=np.array([turn.end for turn in turns], dtype=np.float64),
-                speaker=np.array([turn.speaker for turn in turns], dtype=str),
-                mean=np.array([turn.mean_score for turn in turns], dtype=np.float64),
+                **columns(result.turns, ""),
+                **columns(result.exclusive, EXCLUSIVE),
                 scores=result.scores.values,
                 grid=np.array([result.scores.start, result.scores.step]),
                 facts=np.array(json.dumps(result.facts)),

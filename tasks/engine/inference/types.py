@@ -20,19 +20,25 @@ class Parameters:
 
     Attributes:
         models: `offline`, a hub id, or a folder.
-        num_speakers: where it is known.
+        num_speakers: where it is known; bounds then have no effect, as in pyannote.
         speech_threshold: 0 to 1, on the speech score.
         min_speech_sec: shorter turns are dropped.
+        min_speakers: fewest speakers, None for 1.
+        max_speakers: most speakers, None for any number.
     """
 
     models: str = "offline"
     num_speakers: int | None = None
     speech_threshold: float = 0.5
     min_speech_sec: float = 0.3
+    min_speakers: int | None = None
+    max_speakers: int | None = None
 
     @classmethod
     def from_manifest(cls, parameters: Mapping[str, Any]) -> Self:
         """Read the parameters of a run as its manifest and its settings name them; others are left alone.
+
+        Manifests of before there were bounds have none.
 
         Raises:
             KeyError: one is missing.
@@ -42,6 +48,8 @@ class Parameters:
             num_speakers=parameters["num_speakers"],
             speech_threshold=parameters["speech_threshold"],
             min_speech_sec=parameters["min_speech_ms"] / 1000,
+            min_speakers=parameters.get("min_speakers"),
+            max_speakers=parameters.get("max_speakers"),
         )
 
 
@@ -53,11 +61,13 @@ class Diarization:
         turns: in order of time.
         scores: speech probability per frame of the model.
         facts: device, arithmetic and engine as they were during inference; seconds spent.
+        exclusive: the same with one speaker at a time, as pyannote decides who that is.
     """
 
     turns: tuple[Turn, ...]
     scores: SpeechScores
     facts: dict[str, Any] = field(default_factory=dict)
+    exclusive: tuple[Turn, ...] = ()
 
 
 Diarizer = Callable[[NDArray[np.float32], DevicePlan, Parameters, Progress], Diarization]

@@ -1,6 +1,8 @@
 """From samples to turns and scores on the planned device, with the real models."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import torch
 from speech import cpu_plan, recording, reference_annotation
 
 from tasks.engine.core.errors import DeviceError, ModelError
-from tasks.engine.core.turns import SpeechScores
+from tasks.engine.core.turns import SpeechScores, within
 from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for, preload, unload_all
 from tasks.engine.inference.types import Diarization, Parameters
 
@@ -194,3 +196,48 @@ def test_a_model_set_that_does_not_load_is_left_for_the_run_to_meet() -> None:
     preload("no/such/model/set", cpu_plan())
     with pytest.raises(ModelError):
         pipeline_for("no/such/model/set", "cpu", "fp32", "exact")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["exact", "shared"])
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [({"max_speakers": 1}, 1), ({"min_speakers": 3}, 3), ({"min_speakers": 2, "max_speakers": 2}, 2)],
+)
+def test_bounds_on_the_speakers_are_honoured_by_both_engines(engine: str, asked: dict[str, int], found: int) -> None:
+    """They reach the clustering whichever network passes are shared."""
+    plan = replace(cpu_plan(), engine=engine)
+    result = diarize(recording(), plan, Parameters(min_speech_sec=0.0, **asked))
+
+    assert len({turn.speaker for turn in result.turns}) == found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["exact", "shared"])
+@pytest.mark.parametrize("seconds", [8.0, 12.34, 21.7])
+def test_no_turn_ends_after_the_samples(engine: str, seconds: float) -> None:
+    """The last window is filled up with silence, and the networks go on speaking in it: a turn ends with the sound."""
+    result = diarize(recording()[: int(seconds * 16000)], replace(cpu_plan(), engine=engine), Parameters())
+
+    assert max(turn.end for turn in (*result.turns, *result.exclusive)) == seconds
+
+
+@pytest.mark.slow
+def test_one_speaker_at_a_time_covers_what_the_turns_cover(found: Diarization) -> None:
+    """Nobody speaks with another, everybody within a turn of theirs, and no frame with speech is without a speaker."""
+    assert all(first.end <= second.start for first, second in pairwise(found.exclusive))
+    assert list(within(found.exclusive, found.turns)) == list(found.exclusive)
+    alone = replace(found, turns=found.exclusive)
+    assert np.mean(speech_frames(alone) != speech_frames(found)) < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("count", [1, 160, 1600, 8000, 16000, 40000, 80000])
+def test_the_shortest_sounds_are_diarized_without_a_warning(count: int) -> None:
+    """From one sample to five seconds of speech: finite scores, turns within the sound, and no library complains."""
+    begin = 7 * 16000
+    result = diarize(recording()[begin : begin + count], cpu_plan(), Parameters(min_speech_sec=0.0))
+
+    assert np.isfinite(result.scores.values).all()
+    assert all(0 <= turn.start < turn.end <= count / 16000 for turn in result.turns)

@@ -1,6 +1,9 @@
 """The exact engine: pyannote's own turns, real scores, on real speech with the real models."""
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +160,68 @@ def test_a_folder_with_a_resnet_is_served_exactly(resnet_folder: Path) -> None:
         "embedding/pytorch_model.bin",
         "segmentation/pytorch_model.bin",
     }
+
+
+@pytest.fixture(scope="module")
+def heard(offline: ExactSpeakerDiarization) -> dict[str, Any]:
+    """What the networks say of the shipped recording: windows' decisions and embeddings, by stage."""
+    kept: dict[str, Any] = {}
+    offline.compute_as(Arithmetic(Precision.FP32, torch.device("cpu")))
+    offline.workers = 2
+    offline(
+        {"waveform": torch.from_numpy(recording().copy())[None], "sample_rate": 16000, "uri": "test"},
+        hook=lambda name, found, completed=None, **_: kept.update({name: found} if completed is None else {}),
+    )
+    return kept
+
+
+def decided(pipeline: Any, heard: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **asked: int) -> tuple[Any, Any]:
+    """Turns, and those with one speaker at a time, that a pipeline makes of what the networks said."""
+    monkeypatch.setattr(pipeline, "get_segmentations", lambda *_, **__: deepcopy(heard["segmentation"]))
+    monkeypatch.setattr(pipeline, "get_embeddings", lambda *_, **__: heard["embeddings"].copy())
+    output = pipeline({"waveform": torch.zeros(1, 16000), "sample_rate": 16000, "uri": "test"}, **asked)
+    sides = output.speaker_diarization, output.exclusive_speaker_diarization
+    first, second = ([(*segment, label) for segment, _, label in side.itertracks(yield_label=True)] for side in sides)
+    return first, second
+
+
+@pytest.mark.filterwarnings("ignore:The detected number of speakers")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"num_speakers": 1},
+        {"num_speakers": 3},
+        {"num_speakers": 9},
+        {"min_speakers": 3},
+        {"max_speakers": 1},
+        {"min_speakers": 3, "max_speakers": 4},
+        {"min_speakers": 1, "max_speakers": 9},
+    ],
+)
+def test_bounds_and_one_speaker_at_a_time_are_pyannotes(
+    offline: ExactSpeakerDiarization, heard: dict[str, Any], monkeypatch: pytest.MonkeyPatch, asked: dict[str, int]
+) -> None:
+    """Of the same embeddings stock makes the same turns, exclusive ones too, whatever is asked of their speakers."""
+    ours = decided(offline, heard, monkeypatch, **asked)
+    theirs = decided(stock_of(offline), heard, monkeypatch, **asked)
+
+    assert ours == theirs
+    assert all(first[1] <= second[0] for first, second in pairwise(ours[1]))
+    assert len({label for *_, label in ours[0]}) <= asked.get("max_speakers", asked.get("num_speakers", 9))
+
+
+def test_what_pyannote_says_of_too_few_speakers_is_not_said(
+    offline: ExactSpeakerDiarization,
+    heard: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Stock warns and prints; ours is silent, since the run says it in its own words."""
+    with pytest.warns(UserWarning, match="outside"):
+        decided(stock_of(offline), heard, monkeypatch, num_speakers=40)
+    assert "Found only" in capsys.readouterr().out
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decided(offline, heard, monkeypatch, num_speakers=40)
+    assert capsys.readouterr() == ("", "")

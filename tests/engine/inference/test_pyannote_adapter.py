@@ -104,3 +104,72 @@ def test_only_the_adapter_reads_pyannotes_private_names() -> None:
     }
 
     assert readers == {"pyannote_adapter.py"}
+
+
+def windows_of(count: int, speakers: int = 1, spoken: float = 1.0) -> Any:
+    """(count, 10, speakers) windows in which the first speaker speaks alone for that share of the time."""
+    data = np.zeros((count, 10, speakers))
+    data[:, : round(10 * spoken), 0] = 1
+    return clustering.SlidingWindowFeature(data, clustering.SlidingWindow(start=0, duration=10, step=1))
+
+
+class SomePLDA(NoPLDA):
+    """A PLDA that leaves embeddings as they are."""
+
+    phi = property(lambda _: np.ones(16))
+
+    def __call__(self, embeddings: Any) -> Any:
+        """Return the embeddings."""
+        return embeddings
+
+
+def both(linkage: BoundedLinkage) -> list[Any]:
+    """Our two clusterings."""
+    vbx = with_linkage(clustering.VBxClustering(SomePLDA(), metric="cosine"), linkage)
+    agglomerative = with_linkage(clustering.AgglomerativeClustering(metric="cosine"), linkage)
+    return [vbx.instantiate({"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}), agglomerative.instantiate(PARAMETERS)]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_recording_in_which_nobody_speaks_alone_clusters_without_a_warning(which: int) -> None:
+    """Under a fifth of a window: pyannote averages no embedding at all, of which numpy warns. The answer is its own."""
+    ours = both(BoundedLinkage())[which]
+    hard, soft, centroids = ours(
+        embeddings()[:4, None], segmentations=windows_of(4, spoken=0.1), min_clusters=1, max_clusters=np.inf
+    )
+
+    assert hard.tolist() == [[0]] * 4
+    assert (soft.shape, np.isnan(centroids).all()) == ((4, 1, 1), True)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_more_clusters_than_embeddings_are_as_many_as_there_can_be(
+    which: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """k-means fails there in stock VBx, and stock agglomerative clustering prints: neither happens here."""
+    ours = both(BoundedLinkage())[which]
+    some = embeddings()[::20][:, None]
+    hard, *_ = ours(some, segmentations=windows_of(3), num_clusters=6, min_clusters=6, max_clusters=6)
+
+    assert 1 <= len(np.unique(hard)) <= 3
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(
+    "limits", [{"min_clusters": 1, "max_clusters": 2}, {"min_clusters": 5, "max_clusters": np.inf}]
+)
+def test_bounds_are_obeyed_as_pyannote_obeys_them(which: int, limits: dict[str, float]) -> None:
+    """The same clusters as stock, however many are allowed."""
+    stock = [
+        clustering.VBxClustering(SomePLDA(), metric="cosine").instantiate({"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}),
+        clustering.AgglomerativeClustering(metric="cosine").instantiate(PARAMETERS),
+    ][which]
+    found, expected = (
+        side(embeddings()[:, None].copy(), segmentations=windows_of(60), num_clusters=None, **limits)[0]
+        for side in (both(BoundedLinkage())[which], stock)
+    )
+
+    assert np.array_equal(found, expected)
+    assert limits["min_clusters"] <= len(np.unique(found)) <= limits["max_clusters"]

@@ -55,10 +55,11 @@ def test_a_name_changes_with_whatever_decides_the_answer() -> None:
             for dtype in ("float16", "bfloat16")
         ),
         *(key("0" * 64, {}, plan, parameters) for parameters in (Parameters(num_speakers=2), Parameters("m"))),
+        *(key("0" * 64, {}, plan, Parameters(**{name: 2})) for name in ("min_speakers", "max_speakers")),
         *(key("0" * 64, {}, plan, Parameters(**{name: 0.1})) for name in ("speech_threshold", "min_speech_sec")),
     }
 
-    assert len(names) == 10
+    assert len(names) == 12
 
 
 def test_a_name_does_not_depend_on_order() -> None:
@@ -98,3 +99,19 @@ def test_a_store_without_entries_is_empty(tmp_path: Path) -> None:
     assert store.is_empty()
     store.put("entry", Diarization((), SpeechScores(np.zeros(1, np.float32), 0.0, 1.0), {}))
     assert not store.is_empty()
+
+
+def test_turns_with_one_speaker_at_a_time_are_kept_too(tmp_path: Path) -> None:
+    """Apart from the others."""
+    store = ResultStore(tmp_path)
+    store.put(
+        "entry", replace(RESULT, exclusive=(Turn(0.5, 1.0, "SPEAKER_00", 0.5), Turn(1.0, 2.0, "SPEAKER_01", 0.25)))
+    )
+    entry = store.get("entry")
+
+    assert entry is not None
+    assert entry.turns == RESULT.turns
+    assert [(turn, turn.mean_score) for turn in entry.exclusive] == [
+        (Turn(0.5, 1.0, "SPEAKER_00"), 0.5),
+        (Turn(1.0, 2.0, "SPEAKER_01"), 0.25),
+    ]

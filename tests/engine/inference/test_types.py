@@ -22,3 +22,11 @@ def test_a_missing_parameter_is_an_error() -> None:
     """An answer must not rest on a guess."""
     with pytest.raises(KeyError, match="num_speakers"):
         Parameters.from_manifest({"models": "offline"})
+
+
+def test_a_manifest_of_before_there_were_bounds_has_none() -> None:
+    """What was published then can be audited still."""
+    manifest = {"models": "m", "num_speakers": None, "speech_threshold": 0.5, "min_speech_ms": 300}
+
+    assert Parameters.from_manifest(manifest) == Parameters("m")
+    assert Parameters.from_manifest(manifest | {"min_speakers": 2}).min_speakers == 2
