@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.settings import Configuration
+from tasks.compare import exclusive, worse
 from tasks.device import plan_device
 from tasks.diarize import require_finite
 from tasks.engine.batch.discovery import require_places
@@ -16,7 +17,8 @@ from tasks.engine.batch.outcomes import VideoOutcome, failed, worst_first
 from tasks.engine.batch.sampling import Sample, Stratum, upper_bound
 from tasks.engine.batch.sampling import draw as draw_from
 from tasks.engine.core.choices import Verdict
-from tasks.engine.core.errors import BatchError, DriftError, MediaError, ModelError
+from tasks.engine.core.errors import BatchError, DriftError, MediaError, ModelError, StorageError
+from tasks.engine.core.printable import printable
 from tasks.engine.core.timeline import Timeline, timeline_of
 from tasks.engine.dependencies import Dependencies
 from tasks.engine.devices.plan import DevicePlan
@@ -25,8 +27,9 @@ from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.types import Parameters
 from tasks.engine.models.registry import identity
+from tasks.engine.publishing.exchange import changed_by_others, damage
 from tasks.engine.publishing.manifest import find_manifests, load_manifest, require_verified_manifest
-from tasks.engine.publishing.names import MANIFEST
+from tasks.engine.publishing.names import EXCLUSIVE, MANIFEST
 from tasks.engine.system.atomic import sha256_of
 from tasks.inference_job import silent_inference
 from tasks.media import listen, probe
@@ -86,7 +89,7 @@ def reference_plan(dependencies: Dependencies) -> DevicePlan:
 
 def examine_one(path: Path, plan: DevicePlan, dependencies: Dependencies) -> VideoOutcome:
     """Examine one timeline, and say what is wrong with it if anything is."""
-    name = str(path).removesuffix(MANIFEST)
+    name = printable(path).removesuffix(MANIFEST)
     try:
         report = held_against_now(path, plan, dependencies)
     except Exception as error:  # noqa: BLE001  # the next timeline must have its turn
@@ -94,9 +97,24 @@ def examine_one(path: Path, plan: DevicePlan, dependencies: Dependencies) -> Vid
         return failed(name, error)
     if report.verdict is Verdict.COHERENT:
         log.info("%s: %s", name, report.sentence)
-        return VideoOutcome(name, verdict=str(report.verdict))
+        return examine_copies(path, VideoOutcome(name, verdict=str(report.verdict)))
     log.error("%s: %s", name, report.sentence)
     return failed(name, DriftError(report.sentence), report.worst.excess if report.worst else 0.0)
+
+
+def examine_copies(path: Path, outcome: VideoOutcome) -> VideoOutcome:
+    """Add the exchange copies that others rewrote, which they may; one that nobody can read any more is damaged."""
+    changed = list(changed_by_others(path.parent, load_manifest(path)))
+    broken = next(filter(None, map(damage, changed)), None)
+    if broken:
+        sentence = (
+            f"{broken.removesuffix('.')}: damaged, while its timeline is sound; step4 run --refresh writes it anew"
+        )
+        log.error("%s", sentence)
+        return failed(outcome.video, StorageError(sentence))
+    for copy in changed:
+        log.info("%s was changed by others since it was published", copy)
+    return replace(outcome, changed=tuple(map(str, changed)))
 
 
 def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -> DriftReport:
@@ -114,8 +132,12 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
     if identity(chosen["models"]) != manifest["models"]:
         raise ModelError(f"the models {chosen['models']} are not those that {path.name} was made with: expected them")
     published = load_timeline(next(path.parent / name for name in manifest["files"] if name.endswith(".parquet")))
-    reference = compute(video, Parameters.from_manifest(chosen), plan, dependencies)
-    return compare(reference, published, threshold=chosen["speech_threshold"])
+    reference, alone = compute(video, Parameters.from_manifest(chosen), plan, dependencies)
+    report = compare(reference, published, threshold=chosen["speech_threshold"])
+    table = next((path.parent / name for name in manifest["files"] if name.endswith(EXCLUSIVE)), None)
+    if table is None or report.verdict is not Verdict.COHERENT:
+        return report
+    return worse(report, compare(alone, exclusive(published, table), threshold=chosen["speech_threshold"]))
 
 
 def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
@@ -134,8 +156,13 @@ def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
     return video
 
 
-def compute(video: Path, parameters: Parameters, plan: DevicePlan, dependencies: Dependencies) -> Timeline:
-    """Compute the reference's timeline of a video now: finished inferences are neither asked nor written."""
+def compute(
+    video: Path, parameters: Parameters, plan: DevicePlan, dependencies: Dependencies
+) -> tuple[Timeline, Timeline]:
+    """Compute the reference's timeline of a video now, and that with one speaker at a time.
+
+    Finished inferences are neither asked nor written.
+    """
     limits = Configuration.resolve().limits
     media = probe(video, limits)
     with tempfile.TemporaryDirectory() as folder:
@@ -144,9 +171,12 @@ def compute(video: Path, parameters: Parameters, plan: DevicePlan, dependencies:
         if samples:
             diarization = dependencies.diarizer(samples.load(), plan, parameters, dependencies.progress)
             require_finite(diarization)
-        timeline = timeline_of(diarization.turns, diarization.scores, media.grid)
-    sha256 = samples.sha256 if samples else None
-    return replace(timeline, metadata={"source": {"samples_sha256": sha256}})
+        metadata = {"source": {"samples_sha256": samples.sha256 if samples else None}}
+    timeline, alone = (
+        replace(timeline_of(turns, diarization.scores, media.grid), metadata=metadata)
+        for turns in (diarization.turns, diarization.exclusive)
+    )
+    return timeline, alone
 
 
 def conclude(sample: Sample, ended: Iterable[VideoOutcome]) -> dict[str, Any]:
@@ -189,6 +219,7 @@ def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
             {"device": device, "profile": profile, "published": count, "audited": sample.sizes[device, profile]}
             for (device, profile), count in sample.population.items()
         ],
+        "changed_by_others": [copy for finding in findings for copy in finding.changed],
         "failures": [finding.to_dict() for finding in failures],
     }
 

@@ -2,25 +2,25 @@
 
 import json
 import logging
-import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Verdict
-from tasks.engine.core.errors import DriftError, NonFiniteError, StorageError, UsageError
+from tasks.engine.core.errors import NonFiniteError, StorageError, UsageError
 from tasks.engine.core.finite import first_non_finite
-from tasks.engine.core.timeline import Timeline, rows
-from tasks.engine.formats import audio_json, rttm
+from tasks.engine.core.timeline import Timeline
+from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.publishing.manifest import Published, fell_back, load_verified_manifest
-from tasks.engine.publishing.names import MANIFEST
+from tasks.engine.publishing import exchange
+from tasks.engine.publishing.manifest import Published, fell_back, load_manifest, load_verified_manifest
+from tasks.engine.publishing.names import EXCLUSIVE, MANIFEST, PAGE
 from tasks.engine.publishing.swap import swap
-from tasks.engine.system.atomic import atomic_write_text, disk_in_force, make_folder, sha256_of
+from tasks.engine.system.atomic import atomic_write_text, sha256_of
 from tasks.inference_job import Outcome
 from tasks.orchestration.stage import stage
 from tasks.records.diagnostics import record
@@ -28,15 +28,20 @@ from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.publish")
 
-PAGE = "report.html"
-"""The page that shows a drift, where the run wrote one."""
+
+OPTIONAL = {EXCLUSIVE, "_audio.json", "_audio.json.gz", f"_{PAGE}"}
+"""Suffixes of files that not every publication has."""
 
 
 def find_published(run: Run) -> Published | None:
     """Return the publication this run would make, if it is there, whole, and no device failed while it was made.
 
+    Exchange copies that others changed are left alone, unless the run is to write them anew; one that is gone is made
+    again.
+
     Raises:
         UsageError: the names belong to another file that still exists.
+        StorageError: a copy could not be read, or written anew.
     """
     path = run.published(MANIFEST)
     manifest = load_verified_manifest(path)
@@ -44,7 +49,34 @@ def find_published(run: Run) -> Published | None:
     if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
         return None
     log.info(log_lines.ALREADY_PUBLISHED, path)
+    if run.refresh or exchange.is_lacking(run.output, manifest):
+        return refresh(run, manifest)
+    left_alone(run, manifest)
     return Published(path, manifest, already=True)
+
+
+def refresh(run: Run, manifest: Mapping[str, Any]) -> Published:
+    """Write the exchange copies of a publication anew from its tables, but for those that are left alone.
+
+    Raises:
+        StorageError: a table could not be read, or a copy not be written.
+    """
+    timeline = load_timeline(run.published("_timeline.parquet"))
+    copies = copies_of(run, timeline, run.published("_turns.parquet"), run.staging)
+    manifest = {**manifest, "files": {**manifest["files"], **listed(run, copies)}}
+    published = put_in_place(run, copies, manifest)
+    log.info("Exchange copies written anew: %s", ", ".join(run.published(suffix).name for suffix in copies))
+    return replace(published, already=True)
+
+
+def left_alone(run: Run, manifest: Mapping[str, Any] | None) -> list[Path]:
+    """List the exchange copies that others changed since they were published from this very video, and say so."""
+    if manifest is None or run.refresh or manifest.get("source", {}).get("sha256") != run.media.sha256:
+        return []
+    changed = list(exchange.changed_by_others(run.output, manifest))
+    for path in changed:
+        log.warning("%s was changed by others and is left alone: step4 run --refresh writes it anew", path)
+    return changed
 
 
 def require_own_names(run: Run, manifest: Mapping[str, Any] | None) -> None:
@@ -83,11 +115,13 @@ def publish(
     Raises:
         StorageError: a file could not be written or read back; an earlier publication then stays as it is.
     """
-    require_sound(load_timeline(staged.timeline))
+    timeline = load_timeline(staged.timeline)
+    require_sound(timeline)
     files = {
         "_timeline.parquet": staged.timeline,
         "_turns.parquet": staged.turns,
-        **write_exchange_formats(run, outcome, staged.timeline.parent),
+        **({EXCLUSIVE: staged.exclusive} if staged.exclusive else {}),
+        **copies_of(run, timeline, staged.turns, staged.timeline.parent),
         "_drift.json": write_report(report, staged.timeline.parent),
         **page_of(run),
     }
@@ -99,16 +133,30 @@ def publish(
         "verdict_sentence": report.sentence,
         "substituted": substituted,
     }
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    atomic_write_text(run.staging / "manifest.json", text)
-    staged_files = {**files, MANIFEST: run.staging / "manifest.json"}
-    try:
-        swap({path: run.published(suffix) for suffix, path in staged_files.items()}, unlisted(run, files), run.aside)
-    except OSError as error:
-        raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
+    published = put_in_place(run, files, manifest, unlisted(run, files))
     if outcome.plan.fallback_reason:
         record(run, "fallback", reason=outcome.plan.fallback_reason)
     log.info("Published: %s (%s)", run.published(MANIFEST), verdict)
+    return published
+
+
+def put_in_place(
+    run: Run, files: Mapping[str, Path], manifest: Mapping[str, Any], obsolete: Iterable[Path] = ()
+) -> Published:
+    """Give staged files their public names, the manifest last; exchange copies that others changed stay.
+
+    Raises:
+        StorageError: a name could not be changed; an earlier publication then stays as it is.
+    """
+    kept = set(left_alone(run, load_manifest(run.published(MANIFEST))))
+    text = json.dumps(manifest, ensure_ascii=False, indent=2)
+    atomic_write_text(run.staging / "manifest.json", text)
+    staged = {**files, MANIFEST: run.staging / "manifest.json"}
+    names = {path: run.published(suffix) for suffix, path in staged.items() if run.published(suffix) not in kept}
+    try:
+        swap(names, set(obsolete) - kept, run.aside)
+    except OSError as error:
+        raise StorageError(f"{run.output} does not take the published files: {error.strerror or error}") from error
     return Published(run.published(MANIFEST), json.loads(text))
 
 
@@ -124,15 +172,9 @@ def require_sound(timeline: Timeline) -> None:
         raise NonFiniteError(f"speech score of frame {bad + 1} is not finite: expected a number from 0 to 1")
 
 
-def write_exchange_formats(run: Run, outcome: Outcome, folder: Path) -> dict[str, Path]:
-    """Write the formats that others read: the JSON of STEP5, and RTTM."""
-    grid, name = run.media.grid, run.media.path.name
-    diarization = outcome.diarization
-    table = folder / f"audio{run.audio_json_suffix}"
-    frames = rows(diarization.turns, diarization.scores, grid)
-    audio_json.write(table, frames, video_filename=name, total_frames=grid.count, fps=grid.fps)
-    rttm.write(folder / "turns.rttm", diarization.turns, run.stem)
-    return {run.audio_json_suffix: table, ".rttm": folder / "turns.rttm"}
+def copies_of(run: Run, timeline: Timeline, turns: Path, folder: Path) -> dict[str, Path]:
+    """Write the exchange copies of a run's tables into a folder."""
+    return exchange.write(folder, timeline, turns_parquet.read(turns), run.audio_json_suffix, run.stem)
 
 
 def write_report(report: DriftReport, folder: Path) -> Path:
@@ -151,50 +193,21 @@ def describe(run: Run, outcome: Outcome, staged: StagedTimeline, files: Mapping[
         "video": str(run.media.path),
         "video_stat": {"bytes": run.media.size, "mtime_ns": run.media.modified_ns},
         "device": {**outcome.facts(), "planned": run.plan.facts(), "found": asdict(run.facts)},
-        "files": {
-            run.published(suffix).name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
-            for suffix, path in files.items()
-        },
+        "files": listed(run, files),
+    }
+
+
+def listed(run: Run, files: Mapping[str, Path]) -> dict[str, Any]:
+    """Return what the manifest says of each file, by public name."""
+    return {
+        run.published(suffix).name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+        for suffix, path in files.items()
     }
 
 
 def unlisted(run: Run, files: Mapping[str, Path]) -> list[Path]:
     """Optional files of an earlier publication that this one lacks: nobody must read them by mistake."""
-    return [run.published(suffix) for suffix in {"_audio.json", "_audio.json.gz", f"_{PAGE}"} - files.keys()]
-
-
-def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftError:
-    """Keep both timelines and the drift report where no reader looks, for a person to inspect.
-
-    Args:
-        run: names and places.
-        report: why.
-        suspect: the store's name of the candidate: it is forgotten, so that a repaired device is asked again.
-
-    Returns:
-        The error that the run must end with; it names the worst criterion with its value and limit.
-
-    Raises:
-        StorageError: the folder cannot be written.
-    """
-    if suspect:
-        run.store.drop(suspect)
-    stage = str(report.localization.stage) if report.localization else None
-    record(run, "drift", verdict=str(report.verdict), sentence=report.sentence, stage=stage)
-    write_report(report, run.staging)
-    try:
-        shutil.rmtree(run.refused, ignore_errors=True)
-        make_folder(run.refused.parent)
-        run.samples_path.unlink(missing_ok=True)
-        # Moved, not copied: a refusal needs no space.
-        disk_in_force().replace(run.staging, run.refused)
-        retire_what_is_not_proved(run)
-    except OSError as error:
-        raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
-    located = f" {report.localization.sentence}" if report.localization else ""
-    return DriftError(
-        f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}"
-    )
+    return [run.published(suffix) for suffix in OPTIONAL - files.keys()]
 
 
 def page_of(run: Run) -> dict[str, Path]:
@@ -203,24 +216,5 @@ def page_of(run: Run) -> dict[str, Path]:
     return {f"_{PAGE}": page} if page.is_file() else {}
 
 
-def retire_what_is_not_proved(run: Run) -> None:
-    """Move an earlier publication out of readers' sight, unless it was proved and still describes the video.
-
-    What the video was before describes something else; what was published unverified, or in spite of a drift, was
-    never proved, and now there is reason to doubt it.
-    """
-    path = run.published(MANIFEST)
-    manifest = load_verified_manifest(path)
-    proved = manifest is not None and manifest["verdict"] in {Verdict.COHERENT, Verdict.REFERENCE}
-    if manifest is None or (proved and manifest["source"]["sha256"] == run.media.sha256):
-        return
-    retired = run.refused / "previous"
-    make_folder(retired)
-    for name in (path.name, *manifest["files"]):
-        disk_in_force().replace(run.output / name, retired / name)
-    log.warning("The earlier publication was not proved for this content: moved to %s", retired)
-
-
 find_published_task = stage("find-published")(find_published)
 publish_task = stage("publish")(publish)
-refuse_task = stage("refuse")(refuse)

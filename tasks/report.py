@@ -11,11 +11,11 @@ from tasks.engine.core.errors import MediaError, Step4Error
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.media.decode import Samples
+from tasks.engine.publishing.names import PAGE
 from tasks.engine.report.audio_clip import encode_clip
 from tasks.engine.report.page import Side, Sound, write
 from tasks.media import listen, probe
 from tasks.orchestration.stage import stage
-from tasks.publish import PAGE
 from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.report")

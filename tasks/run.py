@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from profiles.settings import Configuration
+from tasks.engine.core.errors import StorageError
+from tasks.engine.core.speaker_bounds import NAMES as SPEAKER_SETTINGS
+from tasks.engine.core.speaker_bounds import SpeakerBounds
 from tasks.engine.core.summary import Summary
 from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan, arithmetic_key
@@ -20,7 +23,7 @@ from tasks.engine.inference.types import Parameters
 from tasks.engine.media.containers import Media
 from tasks.engine.publishing.names import MANIFEST, WORKSPACE
 from tasks.engine.publishing.swap import restore
-from tasks.engine.system.atomic import PARTIAL_PATTERN, make_folder
+from tasks.engine.system.atomic import PARTIAL_PATTERN, disk_in_force
 from tasks.engine.system.locks import lock_for
 from tasks.engine.system.stale_files import owner_tag, remove_stale
 
@@ -39,6 +42,7 @@ class Run:
         models: name to sha256 of every model file.
         output: folder to publish in.
         commits: of each hub repository that the models come from.
+        refresh: write exchange copies anew although others changed them.
     """
 
     media: Media
@@ -48,6 +52,7 @@ class Run:
     models: dict[str, str]
     output: Path
     commits: Mapping[str, str] = field(default_factory=dict)
+    refresh: bool = False
 
     @property
     def stem(self) -> str:
@@ -58,6 +63,11 @@ class Run:
     def parameters(self) -> Parameters:
         """What changes the answer, beside samples and device."""
         return Parameters.from_manifest(self.configuration.model_dump())
+
+    @property
+    def speaker_bounds(self) -> SpeakerBounds:
+        """How many speakers were asked for."""
+        return SpeakerBounds.of(self.configuration.model_dump())
 
     @cached_property
     def key(self) -> str:
@@ -138,7 +148,7 @@ class Run:
                 (self.output, PARTIAL_PATTERN),
             ):
                 remove_stale(folder, pattern)
-            make_folder(self.staging)
+            self._require_room()
             try:
                 yield
             finally:
@@ -147,6 +157,19 @@ class Run:
                     # Only ever an empty folder goes: other runs may be at work beside this one.
                     with suppress(OSError):
                         folder.rmdir()
+
+    def _require_room(self) -> None:
+        """Make the staging folder.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        try:
+            disk_in_force().make_folder(self.staging)
+        except OSError as error:
+            raise StorageError(
+                f"{self.output} takes no files ({error.strerror or error}): choose another folder with --output"
+            ) from error
 
     def metadata(self, samples_sha256: str | None) -> dict[str, Any]:
         """Return what every published file says of its origin."""
@@ -183,13 +206,15 @@ class StagedTimeline:
         timeline: the table of frames, in Parquet.
         turns: the table of turns, in Parquet.
         summary: frames with speech, and speakers.
-        metadata: what both tables say of their origin.
+        metadata: what all tables say of their origin.
+        exclusive: the table of turns with one speaker at a time, where that was asked for.
     """
 
     timeline: Path
     turns: Path
     summary: Summary
     metadata: Mapping[str, Any]
+    exclusive: Path | None = None
 
 
 def request_key(configuration: Configuration, models: dict[str, str]) -> str:
@@ -209,7 +234,9 @@ def asked_of(configuration: Configuration, models: dict[str, str]) -> dict[str, 
         "models": models,
         "method": [configuration.engine, configuration.segmentation_step],
         "precision": arithmetic_key(configuration),
-        "decisions": [configuration.speech_threshold, configuration.min_speech_ms, configuration.num_speakers],
+        "decisions": [configuration.speech_threshold, configuration.min_speech_ms],
+        "speakers": [getattr(configuration, name) for name in SPEAKER_SETTINGS],
+        "exclusive": configuration.exclusive,
         "proof": [configuration.reference, configuration.on_drift],
         "json_gzip": configuration.json_gzip,
         "libraries": library_versions(),

@@ -44,6 +44,8 @@ def show_audit(report: Mapping[str, Any], seconds: float) -> None:
     for stratum in report["strata"]:
         table.add_row(stratum["device"], stratum["profile"], str(stratum["published"]), str(stratum["audited"]))
     console.print(table)
+    for copy in report["changed_by_others"]:
+        console.print(f"changed by others, its timeline is sound: {copy}", soft_wrap=True)
     show_failures(console, report["failures"], ("exit code", "video", "error"))
 
 
@@ -71,6 +73,7 @@ VERDICT_STYLES = {"coherent": "bold green", "drift": "bold red", "unverified": "
 def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, already: bool) -> None:
     """Show the summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
     from tasks.engine.formats import turns_parquet  # noqa: PLC0415
+    from tasks.engine.publishing.exchange import changed_by_others  # noqa: PLC0415
 
     console = screen()
     source, summary = manifest["source"], manifest["summary"]
@@ -82,6 +85,8 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, alrea
             label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict"))
         )
     table.add_row("beside it", Text(", ".join(manifest["files"])))
+    for path in changed_by_others(folder, manifest):
+        table.add_row("left alone", f"{path.name}: changed by others, --refresh writes it anew")
     heading(console, source["name"])
     # Alone on its line, however long, so that it can be copied.
     path = folder / f"{Path(source['name']).stem}_step4.json"
@@ -106,6 +111,8 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) 
     yield "first speech", "none" if first is None else f"{first:.2f} s"
     shares = (f"{speaker['name']} {speaker['percent']:.0f} %" for speaker in summary["speakers"])
     yield "speakers", ", ".join(shares) or "none"
+    if manifest.get("speakers", {}).get("asked"):
+        yield "asked for", manifest["speakers"]["sentence"]
     if source["fps_assumed"]:
         yield "frames", "no picture: 25 frames a second assumed"
     if source["audio"] == "no_audio_stream":

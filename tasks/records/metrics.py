@@ -29,7 +29,7 @@ from tasks.records.diagnostics import folder
 
 log = logging.getLogger("step4.metrics")
 
-Analyse = Callable[[Path, Path, Configuration, Dependencies], Published]
+Analyse = Callable[..., Published]
 ROW = ("device", "device_name", "precision", "engine", "batch_size", "windows", "ms_per_window", "real_time_factor")
 """Columns of the inference that a run's row is about: the candidate's, where it came to an end."""
 
@@ -118,12 +118,18 @@ def profiled(analyse: Analyse) -> Analyse:
     """Return the same run, measured where its configuration asks for it, however it ends."""
 
     @wraps(analyse)
-    def measured(video: Path, output: Path, configuration: Configuration, dependencies: Dependencies) -> Published:
+    def measured(
+        video: Path,
+        output: Path,
+        configuration: Configuration,
+        dependencies: Dependencies,
+        **options: Any,  # noqa: ANN401
+    ) -> Published:
         if not configuration.profiling:
-            return analyse(video, output, configuration, dependencies)
+            return analyse(video, output, configuration, dependencies, **options)
         profile, began, ended = RunProfile(), time.perf_counter(), "interrupted"
         try:
-            published = analyse(video, output, configuration, profile.dependencies(dependencies))
+            published = analyse(video, output, configuration, profile.dependencies(dependencies), **options)
             ended = "already" if published.already else str(published.manifest["verdict"])
         except Exception as error:
             ended = type(map_exception(error) or error).__name__

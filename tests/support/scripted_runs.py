@@ -27,11 +27,18 @@ def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
 
 
 def publish(
-    video: Path, diarizer: Any = None, output: Path | None = None, *, gpu: bool = False, **settings: Any
+    video: Path,
+    diarizer: Any = None,
+    output: Path | None = None,
+    *,
+    gpu: bool = False,
+    refresh: bool = False,
+    **settings: Any,
 ) -> Published:
     """Run the recipe, without Prefect."""
     chosen = diarizer or ScriptedDiarizer(TURNS)
-    return analyse(video, output or video.parent, Configuration.resolve(settings), dependencies(chosen, gpu=gpu))
+    seams = dependencies(chosen, gpu=gpu)
+    return analyse(video, output or video.parent, Configuration.resolve(settings), seams, refresh=refresh)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -51,13 +51,50 @@ def test_what_it_no_longer_says_is_drift(published: Path) -> None:
 
 def test_a_changed_file_is_found_before_anything_is_computed(published: Path) -> None:
     """Its checksum differs from the manifest's."""
-    (published.parent / "clip.rttm").write_text("rewritten\n")
+    (published.parent / "clip_turns.parquet").write_text("rewritten\n")
     networks = ScriptedDiarizer(TURNS)
     (outcome,) = audited(published.parent, networks)
 
     assert outcome.exit_code == 6
-    assert "clip.rttm" in str(outcome.error)
+    assert "clip_turns.parquet" in str(outcome.error)
     assert networks.calls == []
+
+
+@pytest.mark.parametrize("name", ["clip_audio.json", "clip.rttm"])
+def test_a_copy_that_others_rewrote_is_no_finding(published: Path, name: str) -> None:
+    """It is said, and the timeline is what the reference says; one that was used up is nobody's loss."""
+    older = '{"frames_analysis": [{"frame": 1, "audio_info": {"is_speech_present": false}}]}'
+    copy = published.parent / name
+    copy.write_text(older if name.endswith("json") else "SPEAKER clip 1 0 1 <NA> <NA> Anne <NA> <NA>\n")
+    (rewritten,) = audited(published.parent, ScriptedDiarizer(TURNS))
+    copy.unlink()
+    (used_up,) = audited(published.parent, ScriptedDiarizer(TURNS))
+
+    assert (rewritten.exit_code, rewritten.verdict, rewritten.changed) == (0, "coherent", (str(copy),))
+    assert (used_up.exit_code, used_up.changed) == (0, ())
+
+
+@pytest.mark.parametrize("name", ["clip_audio.json", "clip.rttm"])
+def test_a_copy_that_is_cut_short_is_damaged(published: Path, name: str) -> None:
+    """Nobody rewrote it: nobody can read it. The timeline is examined all the same, and a drift counts for more."""
+    copy = published.parent / name
+    copy.write_bytes(copy.read_bytes()[:-30])
+    (damaged,) = audited(published.parent, ScriptedDiarizer(TURNS))
+    (drifted,) = audited(published.parent, ScriptedDiarizer((Turn(4.0, 4.5, "SPEAKER_00"),)))
+
+    assert (damaged.exit_code, drifted.exit_code) == (6, 3)
+    assert "damaged, while its timeline is sound" in str(damaged.error)
+    assert name in str(damaged.error)
+
+
+def test_turns_with_one_speaker_at_a_time_are_audited_too(tmp_path: Path) -> None:
+    """Timelines that agree are not enough where the published turns came from others."""
+    alone, others = (Turn(0.5, 1.9, "SPEAKER_00"),), (Turn(1.9, 3.5, "SPEAKER_01"),)
+    publish(clip(tmp_path / "clip.mkv"), ScriptedDiarizer(TURNS, exclusive=alone), exclusive=True)
+    (same,) = audited(tmp_path, ScriptedDiarizer(TURNS, exclusive=alone))
+    (other,) = audited(tmp_path, ScriptedDiarizer(TURNS, exclusive=others))
+
+    assert (same.exit_code, other.exit_code) == (0, 3)
 
 
 def test_the_video_is_looked_for_beside_its_files_and_where_it_was(published: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run: what decides its result, and what is left of it on disk."""
 
+import errno
 import os
 from dataclasses import replace
 from fractions import Fraction
@@ -11,6 +12,7 @@ from stages import MODELS, media, run_of
 
 from profiles.settings import Configuration
 from tasks.engine.core.errors import StorageError
+from tasks.engine.system.atomic import Disk, disk_replaced
 from tasks.engine.system.stale_files import pid_namespace
 from tasks.engine.testing import ONE_GPU
 from tasks.run import Run, rational, request_key
@@ -33,6 +35,9 @@ DECIDING = [
     {"speech_threshold": 0.6},
     {"min_speech_ms": 100},
     {"num_speakers": 2},
+    {"min_speakers": 2},
+    {"max_speakers": 2},
+    {"exclusive": True},
     {"reference": "none"},
     {"on_drift": "warn"},
     {"json_gzip": True},
@@ -169,8 +174,23 @@ def test_an_output_that_takes_no_files_is_a_storage_error(video: Path, tmp_path:
     (tmp_path / "taken").write_text("")
     run = replace(run_of(video), output=tmp_path / "taken")
 
-    with pytest.raises(StorageError), run.exclusive():
+    with pytest.raises(StorageError, match=r"taken takes no files .*: choose .* --output"), run.exclusive():
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOSPC])
+def test_a_folder_that_is_read_only_names_the_option_for_another(video: Path, number: int) -> None:
+    """Beside the video is where nobody asked to publish: the way out is said, whatever the disk's reason."""
+
+    class ReadOnly(Disk):
+        def make_folder(self, path: Path) -> None:
+            raise OSError(number, os.strerror(number), str(path))
+
+    run = run_of(video)
+    with disk_replaced(ReadOnly()), pytest.raises(StorageError, match="with --output") as caught, run.exclusive():
+        pass
+    assert os.strerror(number) in str(caught.value)
+    assert str(video.parent) in str(caught.value)
 
 
 def test_names_are_the_videos_stem_and_a_suffix(video: Path) -> None:

@@ -17,6 +17,7 @@ from tasks.engine.core.errors import (
     StorageError,
     UsageError,
 )
+from tasks.engine.core.printable import printable
 
 SEVERITY = [error.exit_code for error in (DriftError, EngineError, MediaError, StorageError, Step4Error, UsageError)]
 """Exit codes, the worst first: a timeline that is wrong, a device, a video, a disk, a bug, a request."""
@@ -34,6 +35,7 @@ class VideoOutcome:
         current: whether there was nothing to do.
         excess: of a drift, the worst criterion in multiples of its limit; may be infinite.
         run: id of the flow run on the server, where there was one.
+        changed: exchange copies that others changed; that is no failure.
     """
 
     video: str
@@ -43,6 +45,7 @@ class VideoOutcome:
     current: bool = False
     excess: float = 0.0
     run: str | None = None
+    changed: tuple[str, ...] = ()
 
     @property
     def rank(self) -> tuple[int, float, str]:
@@ -113,9 +116,10 @@ def worst_first(outcomes: Iterable[VideoOutcome]) -> list[VideoOutcome]:
 
 def failed(video: str, error: Exception, excess: float = 0.0) -> VideoOutcome:
     """Make the outcome of a video whose run raised."""
+    name = printable(video)
     if isinstance(error, Step4Error):
-        return VideoOutcome(video, error.exit_code, str(error), excess=excess)
-    return VideoOutcome(video, Step4Error.exit_code, repr(error))
+        return VideoOutcome(name, error.exit_code, printable(error), excess=excess)
+    return VideoOutcome(name, Step4Error.exit_code, repr(error))
 
 
 def failed_elsewhere(video: str, message: str, excess: float = 0.0, run: str | None = None) -> VideoOutcome:

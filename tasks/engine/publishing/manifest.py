@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.engine.core.errors import StorageError
-from tasks.engine.publishing.names import MANIFEST, WORKSPACE
+from tasks.engine.publishing.names import MANIFEST, WORKSPACE, is_exchange_copy
 from tasks.engine.system.atomic import sha256_of
 
 REQUIRED_FILES = {"_timeline.parquet", "_turns.parquet"}
@@ -46,7 +46,7 @@ def load_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def load_verified_manifest(path: Path) -> dict[str, Any] | None:
-    """Read a manifest whose every file is what was published; None where one is not, or there is none to read."""
+    """Read a manifest whose tables are what was published; None where one is not, or there is none to read."""
     try:
         return require_verified_manifest(path)
     except StorageError:
@@ -54,7 +54,7 @@ def load_verified_manifest(path: Path) -> dict[str, Any] | None:
 
 
 def require_verified_manifest(path: Path) -> dict[str, Any]:
-    """Read a manifest whose every file is what was published.
+    """Read a manifest whose every file is what was published, exchange copies left out: others may rewrite those.
 
     Raises:
         StorageError: there is no manifest that can be read, it lists no timeline, or a file it lists is missing or
@@ -69,7 +69,7 @@ def require_verified_manifest(path: Path) -> dict[str, Any]:
         if not {f"_{name.rpartition('_')[2]}" for name in checksums} >= REQUIRED_FILES:
             raise unreadable
         for name, checksum in checksums.items():
-            if sha256_of(path.parent / name) != checksum:
+            if not is_exchange_copy(name) and sha256_of(path.parent / name) != checksum:
                 raise StorageError(f"{path.parent / name} was changed since it was published: its checksum differs")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise unreadable from error
@@ -90,9 +90,9 @@ def is_current(video: Path, output: Path | None, request_key: str) -> bool:
 
     Told without reading any video: the manifest must answer the same request, name this file (or one that has since
     been moved here), come from no device that failed in its run (`fell_back`), and every file in it must be there in
-    its recorded size. The video itself counts as unchanged while its size and time of change are the recorded ones;
-    where only the time differs its sha256 decides. A change that keeps size and time of change is not seen here, only
-    by a run, which reads everything.
+    its recorded size, but for exchange copies. The video itself counts as unchanged while its size and time of change
+    are the recorded ones; where only the time differs its sha256 decides. A change that keeps size and time of change
+    is not seen here, only by a run, which reads everything.
     """
     path = manifest_path(video, output)
     manifest = load_manifest(path)
@@ -103,11 +103,20 @@ def is_current(video: Path, output: Path | None, request_key: str) -> bool:
             and manifest["source"]["name"] == video.name
             and not fell_back(manifest["device"])
             and is_own(Path(manifest["video"]), video)
-            and all((path.parent / name).stat().st_size == entry["bytes"] for name, entry in manifest["files"].items())
+            and all(has_size(path.parent / name, entry["bytes"]) for name, entry in manifest["files"].items())
             and is_unchanged(video, manifest)
         )
     except (OSError, KeyError, TypeError, AttributeError, StorageError):
         return False
+
+
+def has_size(path: Path, size: int) -> bool:
+    """Tell whether a published file has its size, or is one that others may rewrite.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return is_exchange_copy(path.name) or path.stat().st_size == size
 
 
 def fell_back(device: Mapping[str, Any]) -> bool:

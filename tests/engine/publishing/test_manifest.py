@@ -215,3 +215,20 @@ def test_a_manifest_lies_beside_its_video_or_in_the_output_folder(tmp_path: Path
 
     assert manifest_path(video, None) == tmp_path / "clip.part1_step4.json"
     assert manifest_path(video, tmp_path / "out") == tmp_path / "out" / "clip.part1_step4.json"
+
+
+@pytest.mark.parametrize("name", ["clip_audio.json", "clip_audio.json.gz", "clip.rttm"])
+@pytest.mark.parametrize("content", [b"rewritten by a later step", b"", None])
+def test_a_copy_that_others_rewrote_or_took_makes_nothing_stale(
+    video: Path, whole: Path, name: str, content: bytes | None
+) -> None:
+    """The tables are the truth: the manifest is whole without its copies, and the video needs no run."""
+    files = {name: {"sha256": "0" * 64, "bytes": 7}}
+    for path in (video.with_name("clip_step4.json"), whole):
+        manifest = json.loads(path.read_text())
+        path.write_text(json.dumps(manifest | {"files": manifest["files"] | files}))
+        if content is not None:
+            (path.parent / name).write_bytes(content)
+
+    assert is_current(video, None, REQUEST)
+    assert load_verified_manifest(whole) is not None

@@ -4,10 +4,11 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from pages import pair
 from rich.console import Console
 
-from flows.cli.summaries import LANE_WIDTH, lanes, show_refused, summary_rows
+from flows.cli.summaries import LANE_WIDTH, lanes, show_audit, show_refused, summary_rows
 from tasks.engine.core.turns import Turn
 from tasks.engine.gate.verdict import compare
 
@@ -102,3 +103,21 @@ def test_a_refusal_without_its_files_is_left_to_the_error(tmp_path: Path) -> Non
     (tmp_path / "drift.json").write_text('{"criteria": 3}')
     assert not show_refused(Path("clip.mp4"), tmp_path, Console(file=screen))
     assert screen.getvalue() == ""
+
+
+def test_how_many_speakers_were_asked_for_is_said_beside_those_found() -> None:
+    """With the reason where they differ; nothing where nothing was asked."""
+    sentence = "4 asked for, 2 found: too little speech of one person at a time to tell more apart"
+    asked = {**MANIFEST, "speakers": {"asked": "4", "found": 2, "sentence": sentence}}
+    unasked = {**MANIFEST, "speakers": {"asked": None, "found": 2, "sentence": "2 found"}}
+
+    assert dict(summary_rows(asked, 1.0, already=False))["asked for"] == sentence
+    assert "asked for" not in dict(summary_rows(unasked, 1.0, already=False))
+
+
+def test_an_audit_says_which_copies_others_rewrote(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside its findings, since it is none."""
+    report = {"sentence": "0 of 1", "failed": 0, "seed": 1, "strata": [], "failures": []}
+    show_audit({**report, "changed_by_others": ["/srv/clip_audio.json"]}, 1.0)
+
+    assert "changed by others, its timeline is sound: /srv/clip_audio.json" in capsys.readouterr().out

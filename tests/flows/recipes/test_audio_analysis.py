@@ -186,7 +186,7 @@ def test_two_videos_of_one_stem_do_not_overwrite_each_other(video: Path) -> None
 def test_a_damaged_inference_is_computed_again(video: Path, harm: Callable[[bytes], bytes]) -> None:
     """Truncated, one bit flipped, or empty: the store's entry counts as absent."""
     publish(video, ScriptedDiarizer(TURNS))
-    (video.parent / "clip_audio.json").unlink()
+    (video.parent / "clip_turns.parquet").unlink()
     entry = next((video.parent / ".step4" / "inferences").glob("*.npz"))
     entry.write_bytes(harm(entry.read_bytes()))
     diarizer = ScriptedDiarizer(TURNS)
@@ -198,7 +198,7 @@ def test_a_damaged_inference_is_computed_again(video: Path, harm: Callable[[byte
 def test_a_stored_nan_is_refused_too(video: Path) -> None:
     """What comes from the store is checked like what was just computed."""
     publish(video, ScriptedDiarizer(TURNS))
-    (video.parent / "clip_audio.json").unlink()
+    (video.parent / "clip_turns.parquet").unlink()
     store = ResultStore(video.parent / ".step4" / "inferences")
     name = next(store.folder.glob("*.npz")).stem
     kept = store.get(name)
@@ -395,7 +395,7 @@ def test_a_changed_video_is_analysed_again(video: Path) -> None:
 def test_a_damaged_publication_is_made_again_without_inference(video: Path) -> None:
     """A file that no longer matches the manifest is not trusted; the finished inference is."""
     publish(video, ScriptedDiarizer(TURNS))
-    (video.parent / "clip_audio.json").write_text("{}")
+    (video.parent / "clip_turns.parquet").write_text("{}")
     diarizer = ScriptedDiarizer(TURNS)
     again = publish(video, diarizer)
 
