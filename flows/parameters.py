@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, JsonValue, WithJsonSchema
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from profiles.profile import all_profiles
 from tasks.engine.core import choices
@@ -35,19 +35,32 @@ def inlined(vocabulary: type[StrEnum]) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "enum": list(vocabulary)})
 
 
+def not_empty(path: object) -> object:
+    """Refuse an empty path, which Python takes for the working folder.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if path == "":
+        raise ValueError("a path is needed, and this is an empty text")
+    return path
+
+
 def profile_names() -> list[JsonValue]:
     """Return every name and alias that a profile answers to, those of your own files included."""
     return [name for profile in all_profiles().values() for name in (profile.name, *profile.aliases)]
 
 
+SomePath = Annotated[Path, BeforeValidator(not_empty), Field(json_schema_extra={"minLength": 1})]
 Video = Annotated[
-    Path, shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", {"minLength": 1})
+    Annotated[Path, BeforeValidator(not_empty)],
+    shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", {"minLength": 1}),
 ]
 ProfileName = Annotated[
     Annotated[str, Field(json_schema_extra={"enum": profile_names()})] | None,
     shown("Profile", "Device, precision and batch choices. Left at None: the worker's AUDIO_PROFILE, else gpu_fp32."),
 ]
-Output = Annotated[Path | None, shown("Output folder", "Where to publish. Left at None: beside the video.")]
+Output = Annotated[SomePath | None, shown("Output folder", "Where to publish. Left at None: beside the video.")]
 Reference = Annotated[
     Annotated[choices.Reference, inlined(choices.Reference)] | None,
     shown(
@@ -65,7 +78,7 @@ OnDrift = Annotated[
     ),
 ]
 Models = Annotated[
-    str | None,
+    Annotated[str, Field(min_length=1)] | None,
     shown(
         "Models",
         "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. Left at None: the profile's.",
@@ -74,16 +87,33 @@ Models = Annotated[
 NumSpeakers = Annotated[
     int | None, shown("Speakers", "How many people speak, where that is known: 1 to 255.", ge=1, le=255)
 ]
+MinSpeakers = Annotated[
+    int | None, shown("Fewest speakers", "Find at least so many: 1 to 255. Nothing beside Speakers.", ge=1, le=255)
+]
+MaxSpeakers = Annotated[
+    int | None, shown("Most speakers", "Find at most so many: 1 to 255. Nothing beside Speakers.", ge=1, le=255)
+]
+Exclusive = Annotated[
+    bool | None,
+    shown(
+        "One speaker at a time",
+        "Also publish the turns with one speaker at a time. Left at None: the worker's STEP4_EXCLUSIVE, else no.",
+    ),
+]
+Refresh = Annotated[
+    bool, shown("Refresh", "Write _audio.json and .rttm anew, although a later step changed them since.")
+]
 Fresh = Annotated[bool, shown("Fresh", "Check again even where the answer is known.")]
 Automation = Annotated[str, shown("Automation", "What was triggered.")]
 Reason = Annotated[str, shown("Reason", "Why no run was started, in the server's words.")]
 Folders = Annotated[
-    list[Path], shown("Folders", "Where to look, everything below included, as the worker sees it.", {"minItems": 1})
+    list[SomePath],
+    shown("Folders", "Where to look, everything below included, as the worker sees it.", {"minItems": 1}),
 ]
 InFlight = Annotated[
     int, shown("Runs in flight", "Flow runs on the server at a time, waiting ones included: 1 to 200.", ge=1, le=200)
 ]
-Deployment = Annotated[str, shown("Deployment", "Whose workers take the runs, as flow/deployment.")]
+Deployment = Annotated[str, shown("Deployment", "Whose workers take the runs, as flow/deployment.", min_length=1)]
 Here = Annotated[bool, shown("Here", "Run the videos in the batch's own process, one after the other.")]
 Sample = Annotated[int, shown("Sample", "How many timelines to draw, spread over devices and profiles.", ge=1)]
 Seed = Annotated[int | None, shown("Seed", "Repeats an earlier draw. Left at None: today's date.")]

@@ -9,6 +9,7 @@ from tasks.engine.media.decode import Samples, decode
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.probe_process import examine
 from tasks.engine.system import sandbox
+from tasks.engine.system.environment import where
 from tasks.engine.system.sandbox import Runner
 from tasks.orchestration.stage import stage
 
@@ -30,7 +31,7 @@ def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
     try:
         if not video.is_file():
             problem = "is a folder" if video.is_dir() else "is not a file" if video.exists() else "does not exist"
-            raise MediaError(f"{str(video)!r} {problem}: a video or audio file would be accepted.")
+            raise MediaError(f"{str(video)!r} {problem}{where(video)}: a video or audio file would be accepted.")
         size = video.stat().st_size
         with video.open("rb"):
             pass

@@ -1,8 +1,12 @@
 """prefect.yaml and automations.yaml say only what Prefect understands: it ignores a misspelt key without a word."""
 
+import asyncio
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from deployments import AUTOMATIONS, DEPLOYMENTS, FILE, TRIGGERS, flow_of
@@ -16,6 +20,8 @@ from prefect.cli.deploy._models import (
 )
 from prefect.events.schemas.automations import AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentTriggerTypes
+from prefect.server.events.actions import RunDeployment
+from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -128,3 +134,30 @@ def test_the_page_for_operators_names_everything() -> None:
 
     assert len(events) == 4
     assert [name for name in [*names, *events, "automations.yaml", "STEP4_GPU_SLOT"] if name not in page] == []
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        "/srv/{{ flow_run.name }}/clip.mp4",
+        "/srv/{clip}/a b.mp4",
+        "/srv/🎬 famille 👨‍👩‍👧/Zoë.mp4",
+        "/srv/{% if 1 %}x{% endif %}.mp4",
+        "/srv/{# no comment #}.mp4",
+        "/srv/quo\"te's \\ back.mp4",
+        "/srv/line\nbreak.mp4",
+    ],
+)
+def test_a_path_of_step3_arrives_as_it_was_sent(video: str) -> None:
+    """Braces and emoji in an event's path are text to Prefect's own templates, not more templates."""
+    event = ReceivedEvent(
+        id=uuid4(),
+        event="step3.scenes.ready",
+        resource={"prefect.resource.id": "step3.video.clip"},
+        payload={"video": video},
+        occurred=datetime.now(UTC),
+    )
+    action = RunDeployment(deployment_id=uuid4(), parameters=TRIGGERS["after-step3"][0]["parameters"])
+    triggered = SimpleNamespace(triggering_event=event, automation=None, firing=None)
+
+    assert asyncio.run(action.render_parameters(triggered)) == {"video": video}

@@ -1,5 +1,6 @@
 """What a person sees: progress, the summary of a run, a drift report, the profiles."""
 
+import json
 import logging
 import os
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
@@ -25,6 +27,12 @@ def screen(*, stderr: bool = False, markup: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width_known = stream.isatty() or "COLUMNS" in os.environ
     return Console(stderr=stderr, markup=markup, highlight=False, width=None if width_known else PIPED_WIDTH)
+
+
+def print_json(value: object) -> None:
+    r"""Print an object on stdout, for programs; a name that is not UTF-8 as `\\udce9`, which JSON can say."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def heading(console: Console, name: str, style: str = "rule.line") -> None:

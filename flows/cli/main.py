@@ -1,9 +1,10 @@
 """The `step4` command: what it answers to, and the exit code of whatever went wrong."""
 
-import json
 import logging
 import signal
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from flows.cli.audit import audit
 from flows.cli.batch import batch
 from flows.cli.compare import compare
+from flows.cli.console import print_json
 from flows.cli.convert import export, import_
 from flows.cli.log_setup import quiet_prefect
 from flows.cli.machine import config, profiles, selfcheck
@@ -18,6 +20,8 @@ from flows.cli.models import models
 from flows.cli.report import report
 from flows.cli.run import run
 from tasks.engine.core.errors import Step4Error, UsageError
+from tasks.engine.core.exception_map import map_exception
+from tasks.engine.core.printable import printable
 
 app = typer.Typer(
     name="step4",
@@ -48,14 +52,28 @@ def main(arguments: list[str] | None = None) -> None:
     quiet_prefect()
     signal.signal(signal.SIGTERM, interrupt)
     try:
+        refuse_empty(arguments)
         code: Any = app(args=arguments, standalone_mode=False)
     except Step4Error as error:
         code = complain(error, as_json="--json" in arguments)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:  # noqa: BLE001  # whatever it is, the exit code must say that something failed
-        code = unexpected(error, as_json="--json" in arguments)
+        known, as_json = map_exception(error), "--json" in arguments
+        code = complain(known, as_json=as_json) if known else unexpected(error, as_json=as_json)
     sys.exit(code or 0)
+
+
+def refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an argument without a text: an unset variable in a script would mean the working folder.
+
+    Raises:
+        UsageError: with the option it stands behind.
+    """
+    for before, argument in pairwise(["step4", *arguments]):
+        option, given, value = argument.partition("=")
+        if not argument or (option.startswith("--") and given and not value):
+            raise UsageError(f"an empty text stands behind {before if not argument else option}: is a variable unset?")
 
 
 def interrupt(_signal: int, _frame: object) -> None:
@@ -65,9 +83,9 @@ def interrupt(_signal: int, _frame: object) -> None:
 
 def complain(error: Step4Error, *, as_json: bool) -> int:
     """Say what was found and what would be accepted; on stdout too where a program reads it."""
-    typer.echo(f"step4: {error}", err=True)
+    typer.echo(f"step4: {printable(error)}", err=True)
     if as_json:
-        typer.echo(json.dumps({"error": str(error), "exit_code": error.exit_code}, ensure_ascii=False))
+        print_json({"error": printable(error), "exit_code": error.exit_code})
     return error.exit_code
 
 
@@ -80,7 +98,7 @@ def unexpected(error: Exception, *, as_json: bool) -> int:
         logging.getLogger("step4").error("unexpected error", exc_info=error)
     code = Step4Error.exit_code if show is None else int(getattr(error, "exit_code", UsageError.exit_code))
     if as_json:
-        typer.echo(json.dumps({"error": str(error), "exit_code": code}, ensure_ascii=False))
+        print_json({"error": printable(error), "exit_code": code})
     return code
 
 

@@ -57,6 +57,7 @@ def write_page(
     lang: Language | None = None,
 ) -> None:
     """Write the page of one timeline, or of a comparison; names are those of the two files."""
+    from tasks.engine.core.printable import printable  # noqa: PLC0415
     from tasks.engine.report.page import Side, Sound, write  # noqa: PLC0415
 
     heard: AbstractContextManager[Sound | None] = nullcontext()
@@ -64,6 +65,7 @@ def write_page(
         from tasks.report import sound_from  # noqa: PLC0415
 
         heard = sound_from(audio, drift)
-    trusted = Side(reference, names[1]) if reference else None
+    name, other = map(printable, names)
+    trusted = Side(reference, other) if reference else None
     with heard as sound:
-        write(output, Side(candidate, names[0]), trusted, drift, sound, lang and lang.value)
+        write(output, Side(candidate, name), trusted, drift, sound, lang and lang.value)

@@ -1,6 +1,5 @@
 """`step4 run`, `batch`, `audit` and `selfcheck`: in this process, with progress and a summary at the end."""
 
-import json
 import logging
 import sys
 import time
@@ -14,12 +13,13 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.cli.console import progress, screen
+from flows.cli.console import print_json, progress, screen
 from flows.cli.log_setup import log_to_stderr
 from flows.cli.summaries import show_audit, show_batch, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
 from tasks.engine.core.errors import BatchError, DriftError, EngineError, Step4Error, UsageError
 from tasks.engine.core.exception_map import map_exception
+from tasks.engine.core.printable import printable
 from tasks.engine.dependencies import current_dependencies, use_dependencies
 from tasks.engine.publishing.names import WORKSPACE
 from tasks.orchestration.connection import server_named
@@ -39,7 +39,7 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
     runs = [run_one(video.absolute(), options, quiet=as_json) for video in videos]
     code: int = max(run["exit_code"] for run in runs)
     if as_json:
-        print(json.dumps({"exit_code": code, "runs": runs}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+        print_json({"exit_code": code, "runs": runs})
     return code
 
 
@@ -60,14 +60,14 @@ def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
 def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Run one video and tell how it ended, whatever happened: the next video must have its turn."""
     started, began = time.perf_counter(), datetime.now(UTC)
-    console = screen(stderr=True)
+    console, named = screen(stderr=True), printable(video)
     try:
         manifest = run_flow(video, options, console)
     except Step4Error as error:
         refused = (options["output"] or video.parent) / WORKSPACE / "refused" / video.stem
         if not (isinstance(error, DriftError) and show_refused(video, refused, console)):
-            console.print(f"step4: {error}", style="bold red", soft_wrap=True)
-        return {"video": str(video), "exit_code": error.exit_code, "error": str(error)}
+            console.print(f"step4: {printable(error)}", style="bold red", soft_wrap=True)
+        return {"video": named, "exit_code": error.exit_code, "error": printable(error)}
     except Exception as error:
         known = map_exception(error)
         if known is None:
@@ -75,12 +75,12 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
         else:
             console.print(f"step4: {known}", style="bold red", soft_wrap=True)
         code = known.exit_code if known else Step4Error.exit_code
-        return {"video": str(video), "exit_code": code, "error": str(known or repr(error))}
+        return {"video": named, "exit_code": code, "error": str(known or repr(error))}
     seconds = time.perf_counter() - started
     if not quiet:
         already = datetime.fromisoformat(manifest["published_at"]) < began.replace(microsecond=0)
         show_run(manifest, options["output"] or video.parent, seconds, already=already)
-    return {"video": str(video), "exit_code": 0, "seconds": round(seconds, 3), "manifest": manifest}
+    return {"video": named, "exit_code": 0, "seconds": round(seconds, 3), "manifest": manifest}
 
 
 def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
     with redirect_stdout(sys.stderr):
         answers = recipe_or_flow("selfcheck", "check_machine")(**options)
     if as_json:
-        print(json.dumps({"checks": answers}, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+        print_json({"checks": answers})
     else:
         show_selfcheck(answers)
     codes = {"passed": 0, "diverged": DriftError.exit_code, "failed": EngineError.exit_code}
@@ -149,7 +149,7 @@ def run_and_show(
     started = time.perf_counter()
     report = run_quietly(flow, options)
     if as_json:
-        print(json.dumps(report, ensure_ascii=False, indent=2))  # noqa: T201  # the product
+        print_json(report)
     else:
         show(report, time.perf_counter() - started)
     return int(report["exit_code"])

@@ -24,6 +24,7 @@ from tasks.engine.diagnosis.selfcheck import remembered
 from tasks.engine.media.decode import Samples
 from tasks.engine.models.registry import find
 from tasks.engine.publishing.manifest import Published
+from tasks.engine.publishing.names import require_publishable
 from tasks.explain import explain_task
 from tasks.inference_job import InferenceJob, Outcome, silent_inference
 from tasks.media import listen_task, probe_task
@@ -31,21 +32,29 @@ from tasks.orchestration.artifacts import show_task, with_progress
 from tasks.orchestration.connection import log_at
 from tasks.orchestration.events import announce_drift, announce_fallback, announce_published, refusal_announced
 from tasks.orchestration.gpu_slot import in_gpu_slot
-from tasks.publish import find_published_task, publish_task, refuse_task
+from tasks.publish import find_published_task, publish_task
 from tasks.records.diagnostics import failures_recorded
 from tasks.records.metrics import profiled
+from tasks.refuse import refuse_task
 from tasks.report import page_task
 from tasks.run import Run
 from tasks.selfcheck import trusted_plan_task
 from tasks.timeline import build_timeline_task
 
 
-def analyse_video(video: Path, output: Path | None = None, **chosen: Any) -> dict[str, Any]:  # noqa: ANN401  # settings
+def analyse_video(
+    video: Path,
+    output: Path | None = None,
+    *,
+    refresh: bool = False,
+    **chosen: Any,  # noqa: ANN401  # settings
+) -> dict[str, Any]:
     """Analyse one video and publish its timeline, if the gate lets it.
 
     Args:
         video: the file to analyse.
         output: folder to publish in; beside the video where not given.
+        refresh: write exchange copies anew although others changed them.
         chosen: what `Configuration.resolve` takes; None values count as not chosen.
 
     Returns:
@@ -59,12 +68,16 @@ def analyse_video(video: Path, output: Path | None = None, **chosen: Any) -> dic
         configuration = Configuration.resolve(chosen)
         log_at(configuration.log_level)
         dependencies = with_progress(in_gpu_slot(current_dependencies()))
+        folder = (output or video.parent).absolute()
+        require_publishable(video.absolute(), folder, exclusive=configuration.exclusive)
         with refusal_announced(video, configuration.profile):
-            return dict(analyse(video, output or video.parent, configuration, dependencies).manifest)
+            return dict(analyse(video, folder, configuration, dependencies, refresh=refresh).manifest)
 
 
 @profiled
-def analyse(video: Path, output: Path, configuration: Configuration, dependencies: Dependencies) -> Published:
+def analyse(
+    video: Path, output: Path, configuration: Configuration, dependencies: Dependencies, *, refresh: bool = False
+) -> Published:
     """Run the recipe, with its dependencies passed in."""
     media = probe_task(video, configuration.limits)
     facts = dependencies.device_facts()
@@ -72,7 +85,7 @@ def analyse(video: Path, output: Path, configuration: Configuration, dependencie
     models = model_set.identity()
     wanted = plan_device_task(configuration, facts)
     plan = trusted_plan_task(wanted, partial(remembered, facts=facts, models=models), dependencies.check_low_precision)
-    run = Run(media, facts, plan, configuration, models, output, model_set.commits)
+    run = Run(media, facts, plan, configuration, models, output, model_set.commits, refresh)
     with run.exclusive():
         published = find_published_task(run) or compute(run, dependencies)
     announce_published(run, published)

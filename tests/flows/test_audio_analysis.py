@@ -24,7 +24,10 @@ def test_an_output_that_takes_no_files_is_a_storage_error(video: Path) -> None:
     """A file where the folder should be: exit code 6 and one sentence."""
     dependencies = Dependencies(device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
 
-    with use_dependencies(dependencies), pytest.raises(StorageError, match="cannot be made"):
+    with (
+        use_dependencies(dependencies),
+        pytest.raises(StorageError, match=r"takes no files .*: choose another folder with --output"),
+    ):
         audio_analysis(video, output=video / "sub")
 
 

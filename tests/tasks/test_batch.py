@@ -1,6 +1,9 @@
 """Many videos: what needs no run has its outcome, what fails does not stop the rest."""
 
+import json
 import logging
+import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +72,10 @@ def test_every_video_has_its_turn_behind_a_failure(caplog: pytest.LogCaptureFixt
 
 def test_a_place_that_is_not_there_is_refused_before_any_run(tmp_path: Path) -> None:
     """A typo in the second folder must not cost a night on the first."""
-    with pytest.raises(UsageError, match="nowhere does not exist"):
+    with pytest.raises(UsageError, match=f"nowhere does not exist on {platform.node()}"):
         plan([tmp_path, tmp_path / "nowhere"], None, Configuration.resolve())
+    with pytest.raises(UsageError, match=f"nowhere does not exist in {Path.cwd()} on "):
+        plan([Path("nowhere")], None, Configuration.resolve())
 
 
 def test_a_batch_with_failures_fails_unless_some_success_is_enough() -> None:
@@ -96,3 +101,21 @@ def test_runs_are_handed_over_only_to_a_server_and_only_where_wanted(monkeypatch
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     assert handed_over(here=False)
     assert not handed_over(here=True)
+
+
+def test_names_that_cannot_be_published_are_refused_before_any_run(tmp_path: Path) -> None:
+    """Not UTF-8, or too long: the videos beside them have their turn, and the report can be written as UTF-8."""
+    for name in (b"caf\xe9.mp4", b"a" * 245 + b".mp4", "Zoë.mp4".encode()):
+        (tmp_path / os.fsdecode(name)).touch()
+    started: list[str] = []
+
+    def start(video: Path) -> dict[str, str]:
+        started.append(video.name)
+        return {"verdict": "coherent"}
+
+    totals = run_here(plan([tmp_path], None, Configuration.resolve()), start)
+    report = json.dumps(totals.report(partial_success_ok=False), ensure_ascii=False).encode()
+
+    assert started == ["Zoë.mp4"]
+    assert [failure.exit_code for failure in totals.failures] == [2, 2]
+    assert b"caf\\\\xe9.mp4" in report

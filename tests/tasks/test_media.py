@@ -1,5 +1,6 @@
 """The media stage: what is refused before anything is read, and what a silent video gives."""
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,15 @@ def test_listening_gives_nothing_where_there_is_nothing_to_hear(tmp_path: Path) 
     assert listen(probe(tmp_path / "mute.mp4"), tmp_path / "mute.f32") is None
     assert not (tmp_path / "mute.f32").exists()
     assert listen(probe(loud), tmp_path / "loud.f32").count > 0
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "../clip.mp4"])
+def test_a_path_that_is_not_there_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A worker has a folder and a machine of its own: a relative path names both, an absolute one the machine."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MediaError, match=rf"{name}' does not exist in {tmp_path} on {platform.node()}"):
+        probe(Path(name))
+    with pytest.raises(MediaError, match=rf"clip.mp4' does not exist on {platform.node()}"):
+        probe(tmp_path / "clip.mp4")

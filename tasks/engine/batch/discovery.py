@@ -9,7 +9,8 @@ from pathlib import Path
 from tasks.engine.core.errors import Step4Error, StorageError, UsageError
 from tasks.engine.media.containers import VIDEO_SUFFIXES
 from tasks.engine.publishing.manifest import is_current
-from tasks.engine.publishing.names import MANIFEST
+from tasks.engine.publishing.names import MANIFEST, require_publishable
+from tasks.engine.system.environment import where
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def require_places(places: Iterable[Path]) -> None:
     """
     for place in places:
         if not place.exists():
-            raise UsageError(f"{place} does not exist: a folder of videos, or a video, would be accepted")
+            raise UsageError(f"{place} does not exist{where(place)}: a folder of videos, or a video, would be accepted")
 
 
 def find_videos(places: Iterable[Path]) -> Iterator[DiscoveredVideo]:
@@ -121,9 +122,18 @@ def refuse_shared_names(videos: Iterable[DiscoveredVideo]) -> Iterator[Discovere
 
 
 def mark_current(videos: Iterable[DiscoveredVideo], output: Path | None, request_key: str) -> Iterator[DiscoveredVideo]:
-    """Say of each video whether a run is needed, as `is_current` tells; those with an error are passed on."""
+    """Say of each video whether a run is needed, as `is_current` tells; those with an error are passed on.
+
+    One whose name leaves no room for published names gets a UsageError here: no run of it is started.
+    """
     for discovered in videos:
         if discovered.error:
             yield discovered
+            continue
+        video = discovered.video
+        try:
+            require_publishable(video, (output or video.parent).absolute())
+        except UsageError as error:
+            yield replace(discovered, error=error)
         else:
-            yield replace(discovered, current=is_current(discovered.video, output, request_key))
+            yield replace(discovered, current=is_current(video, output, request_key))

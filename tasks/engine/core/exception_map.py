@@ -4,7 +4,16 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.engine.core.errors import DeviceError, EngineError, MediaError, ServiceError, Step4Error, StorageError
+from tasks.engine.core.errors import (
+    DeviceError,
+    EngineError,
+    MediaError,
+    ServiceError,
+    Step4Error,
+    StorageError,
+    UsageError,
+)
+from tasks.engine.core.printable import printable
 
 LIBRARY_ERRORS: dict[str, type[Step4Error]] = {
     "av": MediaError,
@@ -63,8 +72,14 @@ def map_exception(error: BaseException) -> Step4Error | None:
     library = "prefect" if isinstance(error, RuntimeError) and "Prefect" in text else library
     if library in LIBRARY_ERRORS:
         return LIBRARY_ERRORS[library](f"{library}: {text}")
+    return _map_python_error(error)
+
+
+def _map_python_error(error: BaseException) -> Step4Error | None:
     if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
         return StorageError(f"{error.filename or 'a file'} could not be read or written: {error.strerror}.")
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return UsageError(f"'{printable(error.object)[:MAX_MESSAGE]}' is not UTF-8: a name that is would be accepted")
     return None
 
 

@@ -1,5 +1,6 @@
 """What a machine is set to: folders, the GPU limit and the hub's token, from the environment or `.env`."""
 
+import platform
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -52,3 +53,8 @@ def hub_token() -> str | None:
     """Return the hub's token; it is never a parameter, so it never reaches a log or a run's record."""
     token = machine_settings().hub_token
     return token.get_secret_value() if token else None
+
+
+def where(path: Path) -> str:
+    """Say where a path was looked for: each process has a folder of its own, each machine its own files."""
+    return f" on {platform.node()}" if path.is_absolute() else f" in {Path.cwd()} on {platform.node()}"

@@ -5,7 +5,15 @@ import zipfile
 
 import pytest
 
-from tasks.engine.core.errors import DeviceError, EngineError, MediaError, ServiceError, Step4Error, StorageError
+from tasks.engine.core.errors import (
+    DeviceError,
+    EngineError,
+    MediaError,
+    ServiceError,
+    Step4Error,
+    StorageError,
+    UsageError,
+)
 from tasks.engine.core.exception_map import device_failures, is_device_failure, map_exception
 
 
@@ -41,6 +49,7 @@ def library_failures() -> list[tuple[BaseException, type[Step4Error]]]:
         (RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server."), ServiceError),
         (httpx.ConnectError("All connection attempts failed"), ServiceError),
         (httpx.ReadTimeout("x"), ServiceError),
+        (UnicodeEncodeError("utf-8", "caf\udce9.mp4", 3, 4, "surrogates not allowed"), UsageError),
         (database.OperationalError("select 1", {}, Exception("database is locked")), ServiceError),
     ]
 

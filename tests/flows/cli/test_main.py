@@ -23,6 +23,15 @@ pytestmark = pytest.mark.usefixtures("clean_settings")
         (("run", "OLD", "--profile", "warp"), "gpu_fp32"),
         (("run", "OLD", "--on-drift", "ignore"), "substitute"),
         (("run", "OLD", "--num-speakers", "0"), "num-speakers"),
+        (("run", "OLD", "--min-speakers", "0"), "min-speakers"),
+        (("batch", "OLD", "--max-speakers", "256"), "max-speakers"),
+        (("run", "OLD", "--min-speakers", "3", "--max-speakers", "2"), "min_speakers <= num_speakers <= max_speakers"),
+        (("run", "OLD", "--output", ""), "empty text stands behind --output"),
+        (("run", "OLD", "--output="), "empty text stands behind --output"),
+        (("run", ""), "empty text stands behind run"),
+        (("batch", "OLD", ""), "empty text stands behind"),
+        (("report", "OLD", "-o", ""), "empty text stands behind -o"),
+        (("export", "caf\udce9.json", "--to", "rttm"), "caf\\xe9.json"),
         (("fly",), "fly"),
     ],
 )
@@ -75,3 +84,29 @@ def test_a_usage_error_is_json_too(arguments: tuple[str, ...], capsys: pytest.Ca
     """A program that asked for JSON gets an object whatever is wrong."""
     assert step4(*arguments) == 2
     assert json.loads(capsys.readouterr().out)["exit_code"] == 2
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.mp4", "\udcff/clip.mp4"])
+def test_json_is_utf_8_whatever_the_bytes_of_a_name(
+    tmp_path: Path, name: str, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """A Latin-1 name is one sentence, exit code 2, and nothing is left beside the video."""
+    video = tmp_path / name
+    video.parent.mkdir(exist_ok=True)
+    video.write_bytes(b"moving pictures")
+
+    assert step4("run", video, "--json") == 2
+    (run,) = json.loads(capfdbinary.readouterr().out.decode())["runs"]
+    assert run["error"].endswith("is not UTF-8, as what is published has to be: rename it")
+    assert "\\x" in run["video"]
+    assert list(video.parent.iterdir()) == [video]
+
+
+def test_an_output_is_named_after_its_source_whatever_its_bytes(
+    old: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """An export says whose it is; the bytes that are no UTF-8 are spelt out."""
+    latin = old.rename(old.with_name("caf\udce9_audio.json"))
+
+    assert step4("export", latin, "--to", "rttm") == 0
+    assert capfdbinary.readouterr().out.decode().startswith("SPEAKER caf\\xe9_audio 1 ")
