@@ -70,10 +70,17 @@ def refresh(run: Run, manifest: Mapping[str, Any]) -> Published:
 
 
 def left_alone(run: Run, manifest: Mapping[str, Any] | None) -> list[Path]:
-    """List the exchange copies that others changed since they were published from this very video, and say so."""
-    if manifest is None or run.refresh or manifest.get("source", {}).get("sha256") != run.media.sha256:
+    """List the exchange copies that others changed since they were published from this very video, and say so.
+
+    Args:
+        run: whose copies.
+        manifest: what was published, verified or not; one that lists nothing keeps nothing.
+    """
+    try:
+        of_this_video = manifest is not None and manifest["source"]["sha256"] == run.media.sha256
+        changed = list(exchange.changed_by_others(run.output, manifest)) if of_this_video and not run.refresh else []
+    except (KeyError, TypeError, AttributeError, ValueError):
         return []
-    changed = list(exchange.changed_by_others(run.output, manifest))
     for path in changed:
         log.warning("%s was changed by others and is left alone: step4 run --refresh writes it anew", path)
     return changed

@@ -1,5 +1,6 @@
 """Publication: what is found again, and what becomes of what was there."""
 
+import hashlib
 import os
 import shutil
 from dataclasses import replace
@@ -232,3 +233,13 @@ def test_a_clock_that_was_set_back_changes_nothing(video: Path) -> None:
     again = analyse(video, video.parent, Configuration.resolve(), later)
 
     assert (again.already, again.manifest) == (True, first.manifest)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"source": []}', '{"source": {"sha256": "SHA"}, "files": ["x.rttm"]}'])
+def test_a_manifest_that_is_none_is_no_reason_not_to_publish(video: Path, content: str) -> None:
+    """Whatever somebody left under its name: there is nothing in it to leave alone."""
+    path = video.with_name("clip_step4.json")
+    path.write_text(content.replace("SHA", hashlib.sha256(video.read_bytes()).hexdigest()))
+
+    assert not publish(video).already
+    assert load_verified_manifest(path) is not None
