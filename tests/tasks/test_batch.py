@@ -11,7 +11,7 @@ import pytest
 
 from profiles.settings import Configuration
 from tasks.batch import attempt, conclude, handed_over, plan, run_here, settled
-from tasks.engine.batch.discovery import DiscoveredVideo
+from tasks.engine.batch.discovery import DiscoveredVideo, find_videos, mark_current
 from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome
 from tasks.engine.core.errors import BatchError, DriftError, MediaError, UsageError
 
@@ -113,7 +113,7 @@ def test_names_that_cannot_be_published_are_refused_before_any_run(tmp_path: Pat
         started.append(video.name)
         return {"verdict": "coherent"}
 
-    totals = run_here(plan([tmp_path], None, Configuration.resolve()), start)
+    totals = run_here(mark_current(find_videos([tmp_path]), None, "asked"), start)
     report = json.dumps(totals.report(partial_success_ok=False), ensure_ascii=False).encode()
 
     assert started == ["Zoë.mp4"]

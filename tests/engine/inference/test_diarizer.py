@@ -214,9 +214,11 @@ def test_bounds_on_the_speakers_are_honoured_by_both_engines(engine: str, asked:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["exact", "shared"])
-@pytest.mark.parametrize("seconds", [8.0, 12.34, 21.7])
-def test_no_turn_ends_after_the_samples(engine: str, seconds: float) -> None:
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_no_turn_ends_after_the_samples(engine: str, place: int) -> None:
     """The last window is filled up with silence, and the networks go on speaking in it: a turn ends with the sound."""
+    spoken = sorted(reference_annotation().itersegments(), key=lambda segment: -segment.duration)[place]
+    seconds = round(spoken.start + 0.6 * spoken.duration, 2)
     result = diarize(recording()[: int(seconds * 16000)], replace(cpu_plan(), engine=engine), Parameters())
 
     assert max(turn.end for turn in (*result.turns, *result.exclusive)) == seconds

@@ -91,8 +91,8 @@ def test_json_is_utf_8_whatever_the_bytes_of_a_name(
     tmp_path: Path, name: str, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """A Latin-1 name is one sentence, exit code 2, and nothing is left beside the video."""
-    video = tmp_path / name
-    video.parent.mkdir(exist_ok=True)
+    video = tmp_path / "videos" / name
+    video.parent.mkdir(parents=True)
     video.write_bytes(b"moving pictures")
 
     assert step4("run", video, "--json") == 2
