@@ -85,4 +85,5 @@ def test_what_is_accepted_arrives_as_it_was_meant() -> None:
     sent = {"video": "/a.mp4", "output": "out", "min_speakers": 2, "exclusive": None}
     arrived = flow_of("manual").validate_parameters(sent)
 
-    assert arrived == {"video": Path("/a.mp4"), "output": Path("out"), "min_speakers": 2, "exclusive": None}
+    assert (arrived["video"], arrived["output"]) == (Path("/a.mp4"), Path("out"))
+    assert (arrived["min_speakers"], arrived["max_speakers"], arrived["exclusive"]) == (2, None, None)
