@@ -76,9 +76,10 @@ def test_an_odd_name_is_published_as_it_is(one: Path, tmp_path: Path, stem: str)
 @pytest.mark.parametrize("name", [b"caf\xe9.mkv", b"a" * 245 + b".mkv", b"a" * 251 + b".mkv", b"\xf0\x9f.mkv"])
 def test_a_name_that_cannot_be_published_costs_no_work(one: Path, tmp_path: Path, name: bytes) -> None:
     """One sentence, before the video is opened; nothing is left."""
-    video = tmp_path / os.fsdecode(name)
+    video = tmp_path / "videos" / os.fsdecode(name)
+    video.parent.mkdir()
     os.link(one, video)
     with pytest.raises(UsageError, match=r"rename it|shorten it by"):
         analyse_video(video)
 
-    assert list(tmp_path.iterdir()) == [video]
+    assert list(video.parent.iterdir()) == [video]
