@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from huggingface_hub import constants  # noqa: F401  # reads its variables now, and not while a test has set some
 
 GOOD, STRANGER, FINE = "hf_member", "hf_stranger", "hf_finegrained"
 """Tokens: of an account that accepted all terms, of one that accepted none, of one that grants too little."""
