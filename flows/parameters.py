@@ -65,8 +65,9 @@ Reference = Annotated[
     Annotated[choices.Reference, inlined(choices.Reference)] | None,
     shown(
         "Reference",
-        "What the output is held against. cpu: compute it, or take it from an earlier run; stored: only from an "
-        "earlier run; none: publish unverified. Left at None: the worker's STEP4_REFERENCE, else cpu.",
+        "What the output is held against. cpu: compute it, or take it from an earlier run; sampled: compute a tenth of "
+        "it, and all where that raises a doubt; stored: only from an earlier run; none: publish unverified. "
+        "Left at None: the worker's STEP4_REFERENCE, else the profile's, cpu.",
     ),
 ]
 OnDrift = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.engine.core.choices import AutocastDtype, Engine, Precision
+from tasks.engine.core.choices import AutocastDtype, Engine, Precision, Reference
 from tasks.engine.core.errors import UsageError
 
 FOLDER = Path(__file__).parent
@@ -40,6 +40,7 @@ class Profile(BaseModel):
         default=None, description="From one window to the next, as a share of a window; unset: the model set's own."
     )
     fallback: Literal["cpu", "none"] = Field(default="none", description="What follows a device failure.")
+    reference: Reference = Field(default=Reference.CPU, description="What the output is held against.")
     models: str = Field(default="offline", description="offline, a hub id, or a folder.")
 
 

@@ -50,8 +50,8 @@ class Environment(LimitVariables):
         "MIN_SPEECH_DURATION_MS", default=300, description="Shorter turns are dropped, in milliseconds.", ge=0
     )
     json_gzip: bool = variable("AUDIO_JSON_GZIP", default=False, description="Write _audio.json.gz.")
-    reference: Reference = variable(
-        "STEP4_REFERENCE", default=Reference.CPU, description="What the output is held against before it is published."
+    reference: Reference | None = variable(
+        "STEP4_REFERENCE", description="What the output is held against before it is published; unset: the profile's."
     )
     on_drift: OnDrift = variable(
         "STEP4_ON_DRIFT", default=OnDrift.FAIL, description="fail; publish the reference instead; or publish and warn."

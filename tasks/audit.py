@@ -208,6 +208,7 @@ def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
         "seed": sample.seed,
         "published": published,
         "audited": len(findings),
+        "proved_by_sample": sum(proved_by_sample(path) for path in drawn(sample)),
         "failed": len(failures),
         "share_at_most": round(bound, 6),
         "confidence": CONFIDENCE,
@@ -222,6 +223,12 @@ def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
         "changed_by_others": [copy for finding in findings for copy in finding.changed],
         "failures": [finding.to_dict() for finding in failures],
     }
+
+
+def proved_by_sample(path: Path) -> bool:
+    """Tell whether a timeline was published on a reference by sample: nobody has held all of it against one before."""
+    check = (load_manifest(path) or {}).get("spot_check") or {}
+    return bool(check) and not check.get("doubts")
 
 
 def publish_table(report: Mapping[str, Any]) -> None:

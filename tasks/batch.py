@@ -14,7 +14,7 @@ from tasks.engine.publishing.manifest import refusal_excess
 from tasks.orchestration.artifacts import show_table
 from tasks.orchestration.connection import server_named
 from tasks.orchestration.stage import stage
-from tasks.run import request_key
+from tasks.run import request_keys
 
 log = logging.getLogger("step4.batch")
 
@@ -31,7 +31,7 @@ def plan(places: Iterable[Path], output: Path | None, configuration: Configurati
     """
     places = list(places)
     require_places(places)
-    wanted = request_key(configuration, identity(configuration.models))
+    wanted = request_keys(configuration, identity(configuration.models))
     videos = find_videos(places)
     return mark_current(refuse_shared_names(videos) if output else videos, output, wanted)
 

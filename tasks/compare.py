@@ -22,7 +22,11 @@ log = logging.getLogger("step4.compare")
 
 
 def compare(
-    outcome: Outcome, candidate: StagedTimeline, reference: StagedTimeline | None, threshold: float
+    outcome: Outcome,
+    candidate: StagedTimeline,
+    reference: StagedTimeline | None,
+    threshold: float,
+    checked: DriftReport | None = None,
 ) -> DriftReport:
     """Hold the candidate's tables against the reference's, as they lie on disk.
 
@@ -33,6 +37,7 @@ def compare(
         candidate: what would be published.
         reference: what it is held against, None where none was asked for or none is needed.
         threshold: speech score of the decision, which tells ties.
+        checked: what a reference by sample said, where one was asked for. It decides where no doubt was left.
 
     Raises:
         StorageError: a table fails verification when read back.
@@ -40,6 +45,8 @@ def compare(
     timeline = load_timeline(candidate.timeline)
     if outcome.plan.is_reference:
         return DriftReport(Verdict.REFERENCE, Tolerance(), reason=reference_reason(outcome))
+    if reference is None and checked is not None:
+        return checked
     if reference is None:
         return DriftReport(Verdict.UNVERIFIED, Tolerance(), reason="published without a comparison, as asked")
     log.info(log_lines.COHERENCE_CHECK)
@@ -48,6 +55,8 @@ def compare(
     if report.verdict is Verdict.COHERENT and candidate.exclusive and reference.exclusive:
         sides = (exclusive(trusted, reference.exclusive), exclusive(timeline, candidate.exclusive))
         report = worse(report, hold_against(*sides, threshold=threshold))
+    if checked is not None:
+        report = with_doubts(report, checked)
     if report.verdict is Verdict.COHERENT:
         offset = report.criterion("first_detection_offset_sec").value or 0.0
         log.info(log_lines.COHERENCE_PASSED, round(1000 * offset))
@@ -72,6 +81,13 @@ def worse(report: DriftReport, of_exclusive: DriftReport) -> DriftReport:
         return report
     note = "These are the turns with one speaker at a time; the timelines themselves agree."
     return replace(of_exclusive, notes=(*of_exclusive.notes, note))
+
+
+def with_doubts(report: DriftReport, checked: DriftReport) -> DriftReport:
+    """Add to the report on the whole reference why a sample of it did not suffice."""
+    doubts = checked.spot_check.doubts if checked.spot_check else ()
+    notes = (f"A reference by sample was asked for; the whole one was computed, since {doubt}" for doubt in doubts)
+    return replace(report, spot_check=checked.spot_check, notes=(*report.notes, *notes))
 
 
 def reference_reason(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 from threading import Event
+from typing import TypeVar
 
 from tasks.cpu_fallback import fall_back
 from tasks.engine.core import log_lines
@@ -11,7 +12,9 @@ from tasks.engine.core.errors import NonFiniteError
 from tasks.engine.core.finite import first_non_finite
 from tasks.engine.inference.types import Diarization
 from tasks.inference_job import InferenceJob, Outcome
-from tasks.orchestration.stage import stage
+from tasks.orchestration.stage import Stage, stage
+
+T = TypeVar("T")
 
 log = logging.getLogger("step4.diarize")
 
@@ -27,7 +30,7 @@ def diarize(job: InferenceJob) -> Outcome:
     """
     name, plan = job.name_of(job.plan), job.plan
     with job.store.claim(name):
-        kept = job.store.get(name)
+        kept = job.store.get(name, with_windows=job.keep_windows)
         if kept is not None:
             require_finite(kept)
             log.info(
@@ -41,7 +44,8 @@ def diarize(job: InferenceJob) -> Outcome:
         def progress(step: str, done: int, total: int) -> None:
             job.progress(f"{job.role}: {step}", done, total)
 
-        result = job.diarizer(job.samples(), plan, job.parameters, progress)
+        options = {"keep_windows": True} if job.keep_windows else {}
+        result = job.diarizer(job.samples(), plan, job.parameters, progress, **options)
         require_finite(result)
         job.store.put(name, result)
     log.info(log_lines.DIARIZATION_DONE, len(result.turns))
@@ -73,14 +77,30 @@ def diarize_both(candidate: InferenceJob, reference: Reference) -> tuple[Outcome
     if reference is Reference.NONE or candidate.plan.is_reference:
         return diarize_task(candidate), None
     trusted = candidate.as_reference(reference)
+    return beside(candidate, trusted, diarize_task)
+
+
+def beside(
+    candidate: InferenceJob, trusted: InferenceJob, compute: Stage[[InferenceJob], T]
+) -> tuple[Outcome, T | None]:
+    """Compute the candidate, and what the CPU computes to check it: at the same time where they share no device.
+
+    Args:
+        candidate: the candidate's job.
+        trusted: the CPU's.
+        compute: the stage that takes it.
+
+    Returns:
+        Both; the second is None where the candidate fell back to the CPU, and so needs no check.
+    """
     if candidate.plan.on_cpu:
-        return diarize_task(candidate), diarize_task(trusted)
+        return diarize_task(candidate), compute(trusted)
     cancelled = Event()
-    pending = diarize_task.start(trusted.cancellable(cancelled))
+    pending = compute.start(trusted.cancellable(cancelled))
     try:
         outcome = diarize_task(candidate)
     except BaseException:
-        # Nobody needs the reference any more, and it may have hours to go.
+        # Nobody needs the other side any more, and it may have hours to go.
         cancelled.set()
         with suppress(Exception):
             pending()

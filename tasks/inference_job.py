@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from tasks.engine.core.choices import Reference
 from tasks.engine.core.errors import EngineError, UsageError
 from tasks.engine.core.turns import SpeechScores
+from tasks.engine.dependencies import recompute
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.result_store import ResultStore
-from tasks.engine.inference.types import Diarization, Diarizer, Parameters, Progress
+from tasks.engine.inference.types import Diarization, Diarizer, Parameters, Progress, Recomputer
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class InferenceJob:
         progress: told (stage, done, total).
         tell_fallback: told the plan whose device failed, and why.
         attempt: 1, or 2 on the CPU after a device failed.
+        recompute: runs the networks on some windows.
+        seeds: that they are drawn with; none where no sample is wanted.
     """
 
     role: str
@@ -74,6 +77,13 @@ class InferenceJob:
     progress: Progress
     tell_fallback: Callable[[DevicePlan, str], None] = no_fallback_notice
     attempt: int = 1
+    recompute: Recomputer = recompute
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def keep_windows(self) -> bool:
+        """Is what the networks give for every window wanted too?"""
+        return bool(self.seeds) and self.role == "candidate"
 
     def as_reference(self, reference: Reference = Reference.CPU) -> Self:
         """Return the job of the reference for this candidate, which only looks into the store where that was asked."""

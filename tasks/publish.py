@@ -46,7 +46,7 @@ def find_published(run: Run) -> Published | None:
     path = run.published(MANIFEST)
     manifest = load_verified_manifest(path)
     require_own_names(run, manifest)
-    if manifest is None or manifest.get("run_key") != run.key or fell_back(manifest["device"]):
+    if manifest is None or manifest.get("run_key") not in run.accepted_keys or fell_back(manifest["device"]):
         return None
     log.info(log_lines.ALREADY_PUBLISHED, path)
     if run.refresh or exchange.is_lacking(run.output, manifest):
@@ -139,6 +139,7 @@ def publish(
         "verdict": str(verdict),
         "verdict_sentence": report.sentence,
         "substituted": substituted,
+        "spot_check": report.spot_check.to_dict() if report.spot_check else None,
     }
     published = put_in_place(run, files, manifest, unlisted(run, files))
     if outcome.plan.fallback_reason:

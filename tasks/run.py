@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from profiles.settings import Configuration
+from tasks.engine.core.choices import Reference
 from tasks.engine.core.errors import StorageError
 from tasks.engine.core.speaker_bounds import NAMES as SPEAKER_SETTINGS
 from tasks.engine.core.speaker_bounds import SpeakerBounds
@@ -72,9 +73,17 @@ class Run:
     @cached_property
     def key(self) -> str:
         """Hash of everything that decides what is published: equal keys, equal publication."""
+        return self._key(self.configuration)
+
+    @property
+    def accepted_keys(self) -> set[str]:
+        """Keys of the publications that answer this run: its own, and one of the same that was proved as a whole."""
+        return {self._key(configuration) for configuration in proofs_accepted(self.configuration)}
+
+    def _key(self, configuration: Configuration) -> str:
         return digest(
             {
-                **asked_of(self.configuration, self.models),
+                **asked_of(configuration, self.models),
                 "source": [self.media.path.name, self.media.sha256],
                 "device": [self.plan.on_cpu, self.plan.device_name],
                 "precision": arithmetic_key(self.plan),
@@ -224,6 +233,18 @@ def request_key(configuration: Configuration, models: dict[str, str]) -> str:
     machine that plans a batch is not the one that computes.
     """
     return digest(asked_of(configuration, models))
+
+
+def request_keys(configuration: Configuration, models: dict[str, str]) -> set[str]:
+    """Return the request keys of the publications that answer a request."""
+    return {request_key(accepted, models) for accepted in proofs_accepted(configuration)}
+
+
+def proofs_accepted(configuration: Configuration) -> tuple[Configuration, ...]:
+    """Return what may have been asked for instead: whoever accepts a proof by sample accepts a whole one."""
+    if configuration.reference is not Reference.SAMPLED:
+        return (configuration,)
+    return configuration, configuration.model_copy(update={"reference": Reference.CPU})
 
 
 def asked_of(configuration: Configuration, models: dict[str, str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One video, from file to published and verified speaker timeline.
 
     probe → device plan (safer, where a self-check said so) → find published → extract
-    → diarize (candidate and reference) → timelines → detection rate → compare → explain (on drift)
+    → diarize (candidate and reference, or a sample of it) → timelines → detection rate → spot check
+    → compare → explain (on drift)
     → a page to look at (on drift) → publish or refuse
 
 Secrets: the hub's token is read from the environment where models are fetched, never a parameter.
@@ -15,12 +16,13 @@ from typing import Any
 
 from profiles.settings import Configuration
 from tasks.compare import compare_task, decide_task
-from tasks.detection_rate import DetectionRate, check_detection_rate_task
+from tasks.detection_rate import check_detection_rate_task
 from tasks.device import plan_device_task
 from tasks.diarize import diarize_both, diarize_task
 from tasks.engine.core.choices import Decision
 from tasks.engine.dependencies import Dependencies, current_dependencies
 from tasks.engine.diagnosis.selfcheck import remembered
+from tasks.engine.inference.window_outputs import Recomputed
 from tasks.engine.media.decode import Samples
 from tasks.engine.models.registry import find
 from tasks.engine.publishing.manifest import Published
@@ -39,6 +41,7 @@ from tasks.refuse import refuse_task
 from tasks.report import page_task
 from tasks.run import Run
 from tasks.selfcheck import trusted_plan_task
+from tasks.spot_check import diarize_and_recompute, needs_reference, seeds_for, spot_check_task
 from tasks.timeline import build_timeline_task
 
 
@@ -97,13 +100,15 @@ def compute(run: Run, dependencies: Dependencies) -> Published:
     if run.media.audio and run.store.is_empty():
         dependencies.preload(run.configuration.models, run.plan)  # while ffmpeg decodes
     samples = listen_task(run.media, run.samples_path, dependencies.run_ffmpeg, run.configuration.limits)
-    candidate, reference = infer(run, samples, dependencies)
+    job = candidate_job(run, samples, dependencies) if samples else None
+    candidate, reference, sample = infer(run, job)
     timeline = build_timeline_task(run, candidate, samples, "candidate")
     rate = check_detection_rate_task(run, candidate, timeline.summary)
-    if samples and rate is DetectionRate.TOO_LOW and reference is None:
-        reference = diarize_task(candidate_job(run, samples, dependencies).as_reference())
+    checked = spot_check_task(run, job, samples, candidate, timeline, sample) if samples and job else None
+    if job and needs_reference(rate, reference, checked):
+        reference = diarize_task(job.as_reference())
     trusted = build_timeline_task(run, reference, samples, "reference") if reference else None
-    report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold)
+    report = compare_task(candidate, timeline, trusted, run.configuration.speech_threshold, checked)
     if samples:
         report = explain_task(report, candidate, samples.load, run.parameters, dependencies.explainer)
     page_task(run, report, timeline, trusted, samples)
@@ -117,11 +122,14 @@ def compute(run: Run, dependencies: Dependencies) -> Published:
     return publish_task(run, candidate, timeline, report, dependencies.now)
 
 
-def infer(run: Run, samples: Samples | None, dependencies: Dependencies) -> tuple[Outcome, Outcome | None]:
-    """Candidate and, where one is needed, reference."""
-    if samples is None:
-        return silent_inference(run.plan), None
-    return diarize_both(candidate_job(run, samples, dependencies), run.configuration.reference)
+def infer(run: Run, job: InferenceJob | None) -> tuple[Outcome, Outcome | None, Recomputed | None]:
+    """Candidate and, where one is needed, reference or a sample of it."""
+    if job is None:
+        return silent_inference(run.plan), None, None
+    if job.seeds and not job.plan.is_reference:
+        candidate, sample = diarize_and_recompute(job)
+        return candidate, None, sample
+    return *diarize_both(job, run.configuration.reference), None
 
 
 def candidate_job(run: Run, samples: Samples, dependencies: Dependencies) -> InferenceJob:
@@ -136,4 +144,6 @@ def candidate_job(run: Run, samples: Samples, dependencies: Dependencies) -> Inf
         diarizer=dependencies.diarizer,
         progress=dependencies.progress,
         tell_fallback=partial(announce_fallback, run),
+        recompute=dependencies.recompute,
+        seeds=seeds_for(run, samples),
     )

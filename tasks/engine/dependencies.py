@@ -6,13 +6,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tasks.engine.devices import facts
 from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.diagnosis import patching
 from tasks.engine.diagnosis.patching import Explainer
 from tasks.engine.inference.diarizer import diarize, preload
-from tasks.engine.inference.types import Diarizer, Progress
+from tasks.engine.inference.types import Diarizer, Parameters, Progress, Recomputer
+from tasks.engine.inference.window_outputs import Choice, Recomputed
 from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Runner
 
@@ -27,6 +31,15 @@ def check_low_precision(device: str, autocast_dtype: str) -> str | None:
     from tasks.engine.devices.low_precision_check import check_low_precision  # noqa: PLC0415  # torch takes three seconds
 
     return check_low_precision(device, autocast_dtype)
+
+
+def recompute(
+    samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, choose: Choice, progress: Progress
+) -> Recomputed | None:
+    """Run the networks on chosen windows (`inference.recomputation.recompute`). Imports torch when called."""
+    from tasks.engine.inference.recomputation import recompute  # noqa: PLC0415  # torch takes three seconds
+
+    return recompute(samples, plan, parameters, choose, progress)
 
 
 def utc_now() -> datetime:
@@ -47,6 +60,7 @@ class Dependencies:
         device_facts: probes the devices of this machine.
         check_low_precision: checks 16-bit arithmetic, by device and dtype.
         diarizer: runs the networks.
+        recompute: runs the networks on some windows of a file.
         preload: starts to load the networks of a model set for a plan, beside whatever follows.
         explainer: locates a drift.
         now: tells the time.
@@ -57,6 +71,7 @@ class Dependencies:
     device_facts: Callable[[], DeviceFacts] = facts.probe
     check_low_precision: Callable[[str, str], str | None] = check_low_precision
     diarizer: Diarizer = diarize
+    recompute: Recomputer = recompute
     preload: Callable[[str, DevicePlan], None] = preload
     explainer: Explainer = patching.explain
     now: Callable[[], datetime] = utc_now

@@ -50,10 +50,16 @@ class ScriptedDiarizer:
     calls: list[DevicePlan] = field(default_factory=list)
 
     def __call__(
-        self, samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress
+        self,
+        samples: NDArray[np.float32],
+        plan: DevicePlan,
+        parameters: Parameters,
+        progress: Progress,
+        *,
+        keep_windows: bool = False,
     ) -> Diarization:
-        """Return the scripted result."""
-        del parameters
+        """Return the scripted result; there are no windows behind it."""
+        del parameters, keep_windows
         self.calls.append(plan)
         if self.cuda_failure and not plan.on_cpu:
             raise self.cuda_failure
@@ -75,6 +81,10 @@ def sound_low_precision(_device: str, _autocast_dtype: str) -> None:
 
 def nothing_to_load(_models: str, _plan: DevicePlan) -> None:
     """Load nothing: scripted networks are there already."""
+
+
+def nothing_recomputed(*_: object) -> None:
+    """Say that nothing can be computed window by window."""
 
 
 def no_patching(

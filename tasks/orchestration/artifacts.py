@@ -15,6 +15,7 @@ from tasks.engine.dependencies import Dependencies, no_progress
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.inference.types import Progress
 from tasks.engine.report.timeline_plot import draw
 from tasks.orchestration.connection import best_effort, connected
@@ -78,9 +79,23 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
         table(report.criteria) if report.criteria else "",
         f"{speech}, speakers: {speakers}. Planned on {device}: {plain(plan.reason)}.",
         *(f"Note: {plain(note)}" for note in report.notes),
+        drawn(report.spot_check) if report.spot_check else "",
         f"Files: `{where}`",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def drawn(check: SpotCheck) -> str:
+    """Write which windows were computed again, and how far the candidate lies from them and from its neighbours."""
+    apart = "none compared" if check.largest_embedding_distance is None else f"{check.largest_embedding_distance:.2g}"
+    neighbours = ", ".join(
+        f"{name} {worst['value']:.2g} of {worst['line']:g}" for name, worst in check.neighbours.items()
+    )
+    return (
+        f"Reference {check.sentence}. Largest score difference {check.largest_score_difference:.2g}, embeddings by "
+        f"cosine {apart}, decisions {check.differing_decisions} of {check.decisions}; neighbouring windows: "
+        f"{neighbours or 'not compared'}. Seed {check.seed}, windows {', '.join(map(str, check.recomputed))}."
+    )
 
 
 def image(picture: bytes) -> str:

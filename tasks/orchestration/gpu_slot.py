@@ -33,12 +33,12 @@ def in_gpu_slot(dependencies: Dependencies) -> Dependencies:
 def _waiting(infer: Callable[..., Any], limit: str) -> Callable[..., Any]:
     """Return a diarizer or an explainer that holds the place for as long as it runs."""
 
-    def infer_in_slot(*arguments: Any) -> Any:  # noqa: ANN401  # stands for either
+    def infer_in_slot(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401  # stands for either
         plan = next(argument for argument in arguments if isinstance(argument, DevicePlan))
         if plan.on_cpu:
-            return infer(*arguments)
+            return infer(*arguments, **options)
         with slot(limit):
-            return infer(*arguments)
+            return infer(*arguments, **options)
 
     return infer_in_slot
 

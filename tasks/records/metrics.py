@@ -72,7 +72,7 @@ class RunProfile:
         """Return the same diarizer, measured stage by stage."""
 
         def measured(
-            samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress
+            samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters, progress: Progress, **options: bool
         ) -> Diarization:
             windows: list[int] = [0]
 
@@ -82,7 +82,7 @@ class RunProfile:
                 progress(stage, done, total)
 
             with profile_stages(plan.device) as meter:
-                result = diarizer(samples, plan, parameters, counted)
+                result = diarizer(samples, plan, parameters, counted, **options)
                 meter.mark("turns")
             self.inferences.append(inference(plan, result.facts, meter, len(samples) / SAMPLE_RATE, windows[0]))
             return result

@@ -140,7 +140,7 @@ def test_amp_does_not_tame_an_unsafe_profile(monkeypatch: pytest.MonkeyPatch) ->
         ("MIN_SPEECH_DURATION_MS", "-1", "greater than or equal to 0"),
         ("AUDIO_DISABLE_GPU", "perhaps", "boolean"),
         ("AUDIO_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
-        ("STEP4_REFERENCE", "gpu", "'cpu', 'stored' or 'none'"),
+        ("STEP4_REFERENCE", "gpu", "'cpu', 'sampled', 'stored' or 'none'"),
     ],
 )
 def test_a_wrong_value_answers_with_the_accepted_ones(

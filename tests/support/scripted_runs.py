@@ -9,7 +9,15 @@ from profiles.settings import Configuration
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies
 from tasks.engine.publishing.manifest import Published
-from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
+from tasks.engine.testing import (
+    CPU_ONLY,
+    ONE_GPU,
+    ScriptedDiarizer,
+    no_patching,
+    nothing_recomputed,
+    nothing_to_load,
+    sound_low_precision,
+)
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
@@ -23,6 +31,7 @@ def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
         explainer=no_patching,
         check_low_precision=sound_low_precision,
         preload=nothing_to_load,
+        recompute=nothing_recomputed,
     )
 
 

@@ -1,7 +1,7 @@
 """Find videos below folders, one after the other, in the memory of the largest single folder."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -121,7 +121,9 @@ def refuse_shared_names(videos: Iterable[DiscoveredVideo]) -> Iterator[Discovere
         yield DiscoveredVideo(discovered.video, UsageError(clash)) if shared else discovered
 
 
-def mark_current(videos: Iterable[DiscoveredVideo], output: Path | None, request_key: str) -> Iterator[DiscoveredVideo]:
+def mark_current(
+    videos: Iterable[DiscoveredVideo], output: Path | None, request_keys: Collection[str]
+) -> Iterator[DiscoveredVideo]:
     """Say of each video whether a run is needed, as `is_current` tells; those with an error are passed on.
 
     One whose name leaves no room for published names gets a UsageError here: no run of it is started.
@@ -136,4 +138,4 @@ def mark_current(videos: Iterable[DiscoveredVideo], output: Path | None, request
         except UsageError as error:
             yield replace(discovered, error=error)
         else:
-            yield replace(discovered, current=is_current(video, output, request_key))
+            yield replace(discovered, current=is_current(video, output, request_keys))

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.engine.core.confidence import upper_share
+
 Stratum = tuple[str, str]
 """(device name, profile)."""
 
@@ -100,7 +102,4 @@ def upper_bound(sizes: Mapping[Stratum, int], population: Mapping[Stratum, int],
 
 def mean_bound(drawn: int, bad: int, confidence: float) -> float:
     """Compute Clopper and Pearson's bound, raised to where Hoeffding's theorem applies."""
-    from scipy.stats import binomtest  # noqa: PLC0415  # scipy.stats takes a second
-
-    exact = binomtest(bad, drawn, alternative="less").proportion_ci(confidence_level=confidence, method="exact").high
-    return min(1.0, max(float(exact), (bad + 1) / drawn if bad else 0.0))
+    return min(1.0, max(upper_share(drawn, bad, confidence), (bad + 1) / drawn if bad else 0.0))

@@ -8,6 +8,8 @@ class Reference(StrEnum):
 
     CPU = "cpu"
     """Compute it, or take it from an earlier run."""
+    SAMPLED = "sampled"
+    """Compute a tenth of it, drawn at random; all of it where that raises a doubt, or the audio is short."""
     STORED = "stored"
     """Take it from an earlier run, or fail."""
     NONE = "none"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyannote.audio.pipelines.clustering import VBxClustering
 from pyannote.audio.utils.vbx import cluster_vbx
-from pyannote.core import SlidingWindow
+from pyannote.core import SlidingWindow, SlidingWindowFeature
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from tasks.engine.core.stages import Stage, Value
@@ -85,8 +85,8 @@ def speaker_count(active: Array, windows: SlidingWindow, frames: SlidingWindow) 
     The count is a mean over the windows, rounded: the margin is how many windows would have to say one more or less.
     """
     speakers = active.sum(axis=-1, keepdims=True)
-    mean = aggregate(speakers, windows, frames).astype(np.float64)
-    votes = aggregate(np.ones_like(speakers), windows, frames, total=True).astype(np.float64)
+    mean = aggregate(SlidingWindowFeature(speakers, windows), frames).astype(np.float64)
+    votes = aggregate(SlidingWindowFeature(np.ones_like(speakers), windows), frames, total=True).astype(np.float64)
     away = np.abs(mean - np.floor(mean) - 0.5)
     return Decisions(np.rint(mean).astype(np.int64), away * votes, "windows", 1.0)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.engine.core.choices import Verdict
 from tasks.engine.gate.criteria import Criterion
-from tasks.engine.gate.findings import Flips, Localization
+from tasks.engine.gate.findings import Flips, Localization, SpotCheck
 from tasks.engine.gate.measurements import Agreement
 from tasks.engine.gate.tolerance import Tolerance
 
@@ -27,6 +27,7 @@ class DriftReport:
         agreement: the measurements; None where nothing was compared.
         localization: the first stage that diverged, where it was searched for.
         flips: the hard decisions that differ around the worst stretch, by kind, where they were computed.
+        spot_check: what a reference by sample found, where one was asked for.
     """
 
     verdict: Verdict
@@ -37,6 +38,7 @@ class DriftReport:
     agreement: Agreement | None = None
     localization: Localization | None = None
     flips: tuple[Flips, ...] = ()
+    spot_check: SpotCheck | None = None
 
     @property
     def failed(self) -> tuple[Criterion, ...]:
@@ -48,6 +50,11 @@ class DriftReport:
         """Whether the sides were compared and differ in nothing that could be measured."""
         measured = [criterion.value for criterion in self.criteria if criterion.value is not None]
         return bool(measured) and not any(measured)
+
+    @property
+    def by_sample(self) -> bool:
+        """Whether the verdict rests on a sample of the windows: no whole reference was computed."""
+        return self.spot_check is not None and not self.spot_check.doubts
 
     @property
     def worst(self) -> Criterion | None:
@@ -63,7 +70,9 @@ class DriftReport:
             measured = [criterion for criterion in self.criteria if criterion.passed is not None]
             nearest = max(measured, key=lambda criterion: criterion.excess, default=None)
             margin = f", the closest: {nearest}" if nearest and nearest.excess else ", no difference"
-            return f"{self.verdict}: {len(measured)} of {len(self.criteria)} criteria measured and passed{margin}."
+            by_sample = f", {self.spot_check.sentence}" if self.spot_check and self.by_sample else ""
+            passed = f"{len(measured)} of {len(self.criteria)} criteria measured and passed{margin}"
+            return f"{self.verdict}: {passed}{by_sample}."
         count = f"{len(self.failed)} of {len(self.criteria)} criteria failed, the worst"
         return f"{self.verdict}: {count}: {self.worst}; {self.worst.detail}."
 
@@ -92,6 +101,7 @@ class DriftReport:
             "speaker_mapping": self.agreement.speakers.mapping if self.agreement else None,
             "localisation": self.localization.to_dict() if self.localization else None,
             "decisions": [flips.to_dict() for flips in self.flips],
+            "spot_check": self.spot_check.to_dict() if self.spot_check else None,
             "tolerance": dataclasses.asdict(self.tolerance),
             "notes": list(self.notes),
         }

@@ -106,3 +106,53 @@ class Localization:
             "advice": self.advice,
             "differences": [asdict(entry) | {"stage": str(entry.stage)} for entry in self.differences],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class SpotCheck:
+    """What a reference by sample found.
+
+    Attributes:
+        windows: of the file.
+        recomputed: places in the file, ascending, of those that were computed again on the CPU in FP32.
+        seed: the fresh number that they were drawn with, beside the samples' hash.
+        largest_score_difference: of the speech probabilities of any frame of a window, 0 to 1.
+        largest_embedding_distance: by cosine, 0 to 2, of any speaker of a window; None where nobody speaks.
+        differing_decisions: frames of windows in which not the same speakers are active.
+        decisions: frames of windows that were compared.
+        beyond: windows beyond the limits.
+        share_at_most: upper confidence bound on the share of such windows among all, 0 to 1.
+        confidence: of the bound.
+        neighbours: by what it is measured: the worst window's difference from its neighbours, its place and the line.
+        seconds: that computing them again took.
+        doubts: why the whole reference is needed, a sentence each; empty where the sample suffices.
+    """
+
+    windows: int
+    recomputed: tuple[int, ...]
+    seed: int
+    largest_score_difference: float
+    largest_embedding_distance: float | None
+    differing_decisions: int
+    decisions: int
+    beyond: int
+    share_at_most: float
+    confidence: float
+    neighbours: dict[str, dict[str, float]]
+    seconds: float = 0.0
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """One line for a log or a terminal."""
+        count = (
+            f"{len(self.recomputed)} of {self.windows} windows computed again, {self.beyond} of them beyond the limits"
+        )
+        return (
+            f"by sample: {count}, so with {self.confidence:.0%} confidence at most {self.share_at_most:.1%} of all are"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to JSON types."""
+        content = asdict(self) | {"recomputed": list(self.recomputed), "doubts": list(self.doubts)}
+        return content | {"seed": str(self.seed), "sentence": self.sentence}

@@ -26,6 +26,8 @@ from tasks.engine.system.memory import keep_freed_memory, release_pages, trim_he
 from tasks.engine.system.profiler import LOADING, mark_stage
 
 if TYPE_CHECKING:
+    from pyannote.core import Annotation
+
     from tasks.engine.inference.exact import ExactSpeakerDiarization
 
 LONG_SEC = 600
@@ -38,6 +40,8 @@ def diarize(
     parameters: Parameters,
     progress: Progress = lambda *_: None,
     hooks: StageHooks | None = None,
+    *,
+    keep_windows: bool = False,
 ) -> Diarization:
     """Run the model set on the planned device.
 
@@ -47,6 +51,7 @@ def diarize(
         parameters: model set and decisions.
         progress: told about segmentation and embeddings as they advance.
         hooks: see every stage's output, and may replace it.
+        keep_windows: let the result hold what the networks gave for every window: 7 kB each, one a second.
 
     Raises:
         DeviceError: the device failed (memory, driver, kernel).
@@ -59,12 +64,12 @@ def diarize(
     with device_failures(), pipeline_on(plan, parameters) as pipeline:
         mark_stage(LOADING)
         pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
-        pipeline.hooks = hooks
+        pipeline.hooks, pipeline.keeps_windows = hooks, keep_windows
         level_gain = pipeline.gain
         if hooks:
             samples = hooks.whole(Stage.SAMPLES, samples * np.float32(pipeline.gain))
             pipeline.gain = 1.0
-        turns, exclusive, scores = apply(pipeline, samples, parameters, progress)
+        turns, exclusive, scores, _ = apply(pipeline, samples, parameters, progress)
         facts = {
             "device": plan.device,
             "device_name": plan.device_name,
@@ -79,7 +84,8 @@ def diarize(
             "segmentation_step": plan.segmentation_step,
             "seconds": round(time.perf_counter() - started, 3),
         }
-    return Diarization(turns, scores, facts, exclusive)
+        windows, pipeline.kept = pipeline.kept, None
+    return Diarization(turns, scores, facts, exclusive, windows)
 
 
 @contextmanager
@@ -105,6 +111,8 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         pipeline.adapts = not plan.on_cpu
         pipeline.speech_threshold = parameters.speech_threshold
         pipeline.linkage.library = None
+        pipeline.chosen = pipeline.given = pipeline.hooks = pipeline.kept = None
+        pipeline.keeps_windows = False
         step = plan.segmentation_step or pipeline.segmentation_step
         pipeline.segmenter.step = step * pipeline.segmenter.duration
         yield pipeline
@@ -148,10 +156,11 @@ def preload(models_name: str, plan: DevicePlan) -> None:
 
 def apply(
     pipeline: "ExactSpeakerDiarization", samples: NDArray[np.float32], parameters: Parameters, progress: Progress
-) -> tuple[tuple[Turn, ...], tuple[Turn, ...], SpeechScores]:
-    """Run a prepared pipeline and read off turns, those with one speaker at a time, and scores.
+) -> tuple[tuple[Turn, ...], tuple[Turn, ...], SpeechScores, NDArray[np.float64]]:
+    """Run a prepared pipeline and read off turns, those with one speaker at a time, scores and centroids.
 
-    The last window is filled up with silence, in which the networks may go on speaking: turns end with the samples.
+    The last window is filled up with silence, in which the networks may go on speaking: turns end with the samples. The
+    (speakers, dimension) centroids are those of whoever speaks.
     """
     import torch  # noqa: PLC0415
 
@@ -174,13 +183,18 @@ def apply(
     )
     scores, end = pipeline.speech_scores, len(samples) / SAMPLE_RATE
 
-    def turns_of(annotation: Any) -> list[Turn]:  # noqa: ANN401  # pyannote ships no types
-        tracks = annotation.itertracks(yield_label=True)
-        heard = end_at((Turn(part.start, part.end, str(speaker)) for part, _, speaker in tracks), end)
-        return sorted(replace(turn, mean_score=mean_score(scores, turn.start, turn.end)) for turn in heard)
+    turns = [
+        turn for turn in turns_of(output.speaker_diarization, scores, end) if turn.duration >= parameters.min_speech_sec
+    ]
+    exclusive = within(turns_of(output.exclusive_speaker_diarization, scores, end), turns)
+    return tuple(turns), tuple(exclusive), scores, output.speaker_embeddings
 
-    turns = [turn for turn in turns_of(output.speaker_diarization) if turn.duration >= parameters.min_speech_sec]
-    return tuple(turns), tuple(within(turns_of(output.exclusive_speaker_diarization), turns)), scores
+
+def turns_of(annotation: "Annotation", scores: SpeechScores, end: float) -> list[Turn]:
+    """Read off turns up to `end` seconds, in order of time."""
+    tracks = annotation.itertracks(yield_label=True)
+    heard = end_at((Turn(part.start, part.end, str(speaker)) for part, _, speaker in tracks), end)
+    return sorted(replace(turn, mean_score=mean_score(scores, turn.start, turn.end)) for turn in heard)
 
 
 def mean_score(scores: SpeechScores, start: float, end: float) -> float:

@@ -19,7 +19,7 @@ class ClusteredWindows:
     no more than a shape, the sliding window and an iterator, and is left as it is.
 
     Attributes:
-        segmentations: (windows, frames, speakers) activity.
+        segmentations: (windows, frames, speakers) activity, or `ChosenWindows`.
         hard_clusters: (windows, speakers) the cluster of each speaker of a window; below 0 for idle ones.
         sliding_window: the grid of windows.
         data: (windows, frames, clusters), of which pyannote reads the shape alone.

@@ -18,6 +18,7 @@ import numpy as np
 from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.devices.plan import DevicePlan, arithmetic_key
 from tasks.engine.inference.types import Diarization, Parameters
+from tasks.engine.inference.window_outputs import WindowOutputs
 from tasks.engine.system.atomic import atomic_path, make_folder
 from tasks.engine.system.locks import lock_for
 
@@ -87,8 +88,17 @@ class ResultStore:
         with lock_for(self.path(name)):
             yield
 
-    def get(self, name: str) -> Diarization | None:
-        """Read an entry; None where it is absent or unreadable (it is then computed again)."""
+    def windows_path(self, name: str) -> Path:
+        """Where what the networks gave for an entry's windows lies until it was checked, present or not."""
+        return self.folder / f"{name}.windows"
+
+    def get(self, name: str, *, with_windows: bool = False) -> Diarization | None:
+        """Read an entry; None where it is absent or unreadable (it is then computed again).
+
+        Args:
+            name: of the entry.
+            with_windows: also what the networks gave for every window; an entry without that is none then.
+        """
         try:
             with np.load(self.path(name), allow_pickle=False) as entry:
                 turns, exclusive = (
@@ -99,13 +109,22 @@ class ResultStore:
                 )
                 start, step = entry["grid"].tolist()
                 scores = SpeechScores(entry["scores"], start, step)
-                return Diarization(turns, scores, json.loads(str(entry["facts"])), exclusive)
+                facts = json.loads(str(entry["facts"]))
+                windows = self._windows(name) if with_windows else None
+                return Diarization(turns, scores, facts, exclusive, windows)
         except Exception:  # noqa: BLE001  # numpy and zipfile refuse a damaged entry in a dozen ways, all meaning this
             return None
+
+    def _windows(self, name: str) -> WindowOutputs:
+        with np.load(self.windows_path(name), allow_pickle=False) as entry:
+            return WindowOutputs(entry["speech"], entry["decisions"], entry["embeddings"])
 
     def put(self, name: str, result: Diarization) -> None:
         """Write an entry, whole or not at all."""
         make_folder(self.folder)
+        if (windows := result.windows) is not None:
+            with atomic_path(self.windows_path(name)) as temporary, temporary.open("wb") as file:
+                np.savez(file, speech=windows.speech, decisions=windows.decisions, embeddings=windows.embeddings)
         with atomic_path(self.path(name)) as temporary, temporary.open("wb") as file:
             np.savez(
                 file,
@@ -119,3 +138,8 @@ class ResultStore:
     def drop(self, name: str) -> None:
         """Forget an entry, so that it is computed again."""
         self.path(name).unlink(missing_ok=True)
+        self.drop_windows(name)
+
+    def drop_windows(self, name: str) -> None:
+        """Forget what the networks gave for an entry's windows: 25 MB an hour."""
+        self.windows_path(name).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.engine.core.turns import SpeechScores, Turn
 from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.inference.window_outputs import Choice, Recomputed, WindowOutputs
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -62,12 +63,19 @@ class Diarization:
         scores: speech probability per frame of the model.
         facts: device, arithmetic and engine as they were during inference; seconds spent.
         exclusive: the same with one speaker at a time, as pyannote decides who that is.
+        windows: what the networks gave for every window, where that was asked for.
     """
 
     turns: tuple[Turn, ...]
     scores: SpeechScores
     facts: dict[str, Any] = field(default_factory=dict)
     exclusive: tuple[Turn, ...] = ()
+    windows: WindowOutputs | None = field(default=None, compare=False, repr=False)
 
 
-Diarizer = Callable[[NDArray[np.float32], DevicePlan, Parameters, Progress], Diarization]
+Diarizer = Callable[..., Diarization]
+"""Called with samples, plan, parameters and progress, and `keep_windows=True` where a sample is to be held against the
+result; see `diarize`."""
+
+Recomputer = Callable[[NDArray[np.float32], DevicePlan, Parameters, Choice, Progress], Recomputed | None]
+"""Runs the networks on chosen windows; None where a model set does not work window by window."""

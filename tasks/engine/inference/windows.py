@@ -142,14 +142,11 @@ def pooling_masks(
 
 def overlap_add(speech: NDArray[np.float32], windows: SlidingWindow, frames: SlidingWindow) -> SpeechScores:
     """Average (windows, frames) speech probabilities onto the grid that decisions are made on."""
-    mean = aggregate(speech[..., None], windows, frames)
+    mean = aggregate(SlidingWindowFeature(speech[..., None], windows), frames)
     return SpeechScores(mean.astype(np.float32), frames.duration / 2, frames.step)
 
 
-def aggregate(
-    values: NDArray[Any], windows: SlidingWindow, frames: SlidingWindow, *, total: bool = False
-) -> NDArray[Any]:
+def aggregate(values: SlidingWindowFeature, frames: SlidingWindow, *, total: bool = False) -> NDArray[Any]:
     """Average (windows, frames, 1) values of overlapping windows, or sum them, onto a grid of frames: (frames,)."""
-    feature = SlidingWindowFeature(values, windows)
-    whole = Inference.aggregate(feature, frames, missing=0.0, skip_average=total)
+    whole = Inference.aggregate(values, frames, missing=0.0, skip_average=total)
     return np.asarray(whole.data[:, 0])

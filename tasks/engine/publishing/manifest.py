@@ -7,7 +7,7 @@ enough to ask of ten thousand.
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,10 @@ def _load_object(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def is_current(video: Path, output: Path | None, request_key: str) -> bool:
+def is_current(video: Path, output: Path | None, request_keys: Collection[str]) -> bool:
     """Tell whether a run of this video would only find what it once published.
 
-    Told without reading any video: the manifest must answer the same request, name this file (or one that has since
+    Told without reading any video: the manifest must answer one of the requests, name this file (or one that has since
     been moved here), come from no device that failed in its run (`fell_back`), and every file in it must be there in
     its recorded size, but for exchange copies. The video itself counts as unchanged while its size and time of change
     are the recorded ones; where only the time differs its sha256 decides. A change that keeps size and time of change
@@ -99,7 +99,7 @@ def is_current(video: Path, output: Path | None, request_key: str) -> bool:
     try:
         return (
             manifest is not None
-            and manifest["request_key"] == request_key
+            and manifest["request_key"] in request_keys
             and manifest["source"]["name"] == video.name
             and not fell_back(manifest["device"])
             and is_own(Path(manifest["video"]), video)

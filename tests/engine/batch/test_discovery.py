@@ -135,7 +135,7 @@ def test_a_place_may_be_a_video_of_any_name(tmp_path: Path) -> None:
 def test_only_videos_that_can_run_are_asked_whether_they_are_current(tmp_path: Path) -> None:
     """What has an error keeps it; a video without a manifest needs a run."""
     made(tmp_path, "clip.mp4", "clip.mkv", "other.mp4")
-    marked = list(mark_current(find_videos([tmp_path]), None, "request"))
+    marked = list(mark_current(find_videos([tmp_path]), None, {"request"}))
 
     assert [(video.error is None, video.current) for video in marked] == [(False, False), (False, False), (True, False)]
     assert marked[2] == DiscoveredVideo(tmp_path / "other.mp4")

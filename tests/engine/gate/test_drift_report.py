@@ -105,6 +105,7 @@ def test_the_keys_of_the_json_are_those_of_the_format(timeline: Make) -> None:
         "speaker_mapping",
         "localisation",
         "decisions",
+        "spot_check",
         "tolerance",
         "notes",
     ]
@@ -125,7 +126,16 @@ def test_what_was_not_compared_has_no_numbers() -> None:
     content = DriftReport(Verdict.NOT_COMPARABLE, Tolerance(), reason="Other audio.").to_dict()
 
     assert content["criteria"] == []
-    nulls = {"worst", "frames", "flipped_frames", "ties", "worst_stretch", "speaker_mapping", "localisation"}
+    nulls = {
+        "worst",
+        "frames",
+        "flipped_frames",
+        "ties",
+        "worst_stretch",
+        "speaker_mapping",
+        "localisation",
+        "spot_check",
+    }
     assert {key for key, value in content.items() if value is None} == nulls
 
 

@@ -90,8 +90,8 @@ def test_overlap_is_left_out_of_pooling_where_enough_remains() -> None:
 
 def test_overlapping_windows_are_averaged_or_summed() -> None:
     """Two windows of four frames, half overlapping: where both speak there is their mean, or their sum."""
-    values = np.array([[1.0] * 4, [3.0] * 4])[..., None]
     windows, frames = SlidingWindow(start=0, duration=4, step=2), SlidingWindow(start=0, duration=1, step=1)
+    feature = SlidingWindowFeature(np.array([[1.0] * 4, [3.0] * 4])[..., None], windows)
 
-    assert aggregate(values, windows, frames)[:6].tolist() == [1, 1, 2, 2, 3, 3]
-    assert aggregate(values, windows, frames, total=True)[:6].tolist() == [1, 1, 4, 4, 3, 3]
+    assert aggregate(feature, frames)[:6].tolist() == [1, 1, 2, 2, 3, 3]
+    assert aggregate(feature, frames, total=True)[:6].tolist() == [1, 1, 4, 4, 3, 3]

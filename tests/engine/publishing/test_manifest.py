@@ -53,7 +53,7 @@ def edit(of: Path, /, **changes: Any) -> None:
 
 def test_a_video_with_its_publication_is_current(video: Path) -> None:
     """Manifest, files and video as they were: nothing to do."""
-    assert is_current(video, None, REQUEST)
+    assert is_current(video, None, {REQUEST})
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_anything_else_needs_a_run(video: Path, spoil: Callable[[Path], Any]) ->
     """Where the manifest does not vouch for this video and this request, the run decides."""
     spoil(video)
 
-    assert not is_current(video, None, REQUEST)
+    assert not is_current(video, None, {REQUEST})
 
 
 def test_what_a_self_check_had_moved_to_the_cpu_is_current(video: Path) -> None:
@@ -101,21 +101,21 @@ def test_what_a_self_check_had_moved_to_the_cpu_is_current(video: Path) -> None:
     reason = "the self-check of fp32 on Fake GPU ended in drift"
     edit(video, device={"fallback_reason": reason, "planned": {"fallback_reason": reason}})
 
-    assert is_current(video, None, REQUEST)
+    assert is_current(video, None, {REQUEST})
 
 
 def test_a_touched_video_is_recognised_by_its_content(video: Path) -> None:
     """Another time of change alone is no reason for a run: the checksum decides."""
     os.utime(video, (1, 1))
 
-    assert is_current(video, None, REQUEST)
+    assert is_current(video, None, {REQUEST})
 
 
 def test_a_moved_folder_stays_current(video: Path) -> None:
     """The manifest names a path that is gone; name and content are the same."""
     moved = Path(shutil.move(video.parent, video.parents[1] / "archive"))
 
-    assert is_current(moved / "clip.mp4", None, REQUEST)
+    assert is_current(moved / "clip.mp4", None, {REQUEST})
 
 
 def test_manifests_are_found_in_order_and_not_in_hidden_folders(video: Path) -> None:

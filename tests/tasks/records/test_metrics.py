@@ -106,7 +106,7 @@ def test_real_networks_are_measured_stage_by_stage(tmp_path: Path, monkeypatch: 
     """Twelve seconds of speech: three windows, each stage with its time and memory, and nothing of it counted twice."""
     monkeypatch.setenv("ENABLE_AUDIO_PROFILING", "true")
     video = tmp_path / "talk.mp4"
-    sound = ["-ss", "7", "-t", "12", "-i", recording_path()]
+    sound = ["-ss", "7", "-t", "11.5", "-i", recording_path()]
     ffmpeg(*sound, *picture(seconds=12), "-c:a", "aac", "-c:v", "libx264", video)
     with use_dependencies(Dependencies()):
         audio_analysis(video, profile="cpu")

@@ -1,0 +1,227 @@
+"""The check itself: may a candidate stand on a sample of its windows, or is the whole reference needed?"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.engine.core.choices import Engine, Verdict
+from tasks.engine.core.confidence import upper_share
+from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.frames import FrameGrid
+from tasks.engine.core.timeline import Timeline, timeline_of
+from tasks.engine.core.turns import Turn, end_at
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
+from tasks.engine.gate.tolerance import Tolerance
+from tasks.engine.gate.verdict import compare
+from tasks.engine.inference.recomputation import Layout, Replay, lay_out, nearest_clusters, replay
+from tasks.engine.inference.types import Diarization, Parameters
+from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
+from tasks.engine.spot_check.neighbours import Disagreement, disagreement, repeated
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """From where on something is doubted. Chosen by what clean runs reach: docs/lab_notes/sampled_reference.md.
+
+    Attributes:
+        speech: of `Disagreement`.
+        activity: likewise.
+        moved: likewise.
+        decided: likewise.
+        voices: likewise.
+        embedding: cosine distance of a window's embedding from the reference's, where somebody is heard well.
+    """
+
+    speech: float = 0.25
+    activity: float = 0.7
+    moved: float = 0.03
+    decided: float = 0.2
+    voices: float = 0.8
+    embedding: float = 0.02
+
+
+LINES = {Engine.EXACT: Lines(), Engine.SHARED: Lines(embedding=0.9)}
+
+
+def spot_check(
+    windows: WindowOutputs,
+    table: Timeline,
+    sample: Recomputed,
+    samples: NDArray[np.float32],
+    samples_sha256: str,
+    plan: DevicePlan,
+    parameters: Parameters,
+    grid: FrameGrid,
+    seed: int,
+    exclusive: Sequence[Turn] | None = None,
+    tolerance: Tolerance | None = None,
+) -> DriftReport:
+    """Hold a candidate against a reference by sample.
+
+    Args:
+        windows: what the networks gave for every window of the candidate.
+        table: the candidate's, as it lies on disk.
+        sample: the reference's windows.
+        samples: (samples,) of the file.
+        samples_sha256: of them.
+        plan: the candidate's.
+        parameters: of both.
+        grid: the video's frames.
+        seed: the fresh number that the windows were drawn with.
+        exclusive: the candidate's turns with one speaker at a time, as they lie on disk, where they were asked for.
+        tolerance: the limits, the default ones where None.
+
+    Returns:
+        The ordinary gate's report on the sampled windows, with a `SpotCheck`. What it doubts is not thereby wrong: the
+        whole reference has to decide.
+    """
+    tolerance = tolerance or Tolerance()
+    if len(windows) != sample.windows:
+        return doubted(sample, seed, tolerance, f"the candidate has {len(windows)} windows, expected {sample.windows}")
+    again = replay(windows, samples, plan.as_reference(), parameters)
+    chosen = windows.at(sample.numbers)
+    trusted, judged = (on_frames(side, sample, again, parameters, grid) for side in (sample.outputs, chosen))
+    report = compare(trusted, judged, tolerance, parameters.speech_threshold)
+    repeated = timeline_of(again.diarization.turns, again.diarization.scores, grid)
+    repeated = replace(repeated, metadata={"source": {"samples_sha256": samples_sha256}})
+    table_report = compare(repeated, table, tolerance, parameters.speech_threshold)
+    found = disagreement(windows, again.layout)
+    lines = LINES[Engine(plan.engine)]
+    distances = embedding_distances(sample.outputs, chosen)
+    beyond = windows_beyond(sample, chosen, again, tolerance)
+    doubts = [
+        *doubt_of("the sampled windows", report),
+        *doubt_of("what follows from all windows", table_report),
+        *doubts_of_exclusive(again.diarization.exclusive, exclusive, grid),
+        *doubts_of_repetition(windows, again.layout, samples),
+        *doubts_of_neighbours(found, lines),
+        *doubts_of_embeddings(distances, sample.numbers, lines),
+    ]
+    finding = SpotCheck(
+        windows=sample.windows,
+        recomputed=tuple(sample.numbers.tolist()),
+        seed=seed,
+        largest_score_difference=float(np.abs(sample.outputs.speech - chosen.speech).max()),
+        largest_embedding_distance=float(np.nanmax(distances)) if np.isfinite(distances).any() else None,
+        differing_decisions=int((sample.outputs.decisions != chosen.decisions).any(axis=2).sum()),
+        decisions=int(chosen.speech.size),
+        beyond=int(beyond.sum()),
+        share_at_most=upper_share(len(beyond), int(beyond.sum()), CONFIDENCE),
+        confidence=CONFIDENCE,
+        neighbours=worst_of(found, lines),
+        seconds=round(sample.seconds, 3),
+        doubts=tuple(doubts),
+    )
+    return replace(report, spot_check=finding)
+
+
+def doubted(sample: Recomputed, seed: int, tolerance: Tolerance, doubt: str) -> DriftReport:
+    """Report a candidate whose windows cannot be compared with the reference's at all."""
+    finding = SpotCheck(
+        sample.windows,
+        tuple(sample.numbers.tolist()),
+        seed,
+        largest_score_difference=1.0,
+        largest_embedding_distance=None,
+        differing_decisions=0,
+        decisions=0,
+        beyond=0,
+        share_at_most=1.0,
+        confidence=CONFIDENCE,
+        neighbours={},
+        seconds=sample.seconds,
+        doubts=(doubt,),
+    )
+    return DriftReport(Verdict.NOT_COMPARABLE, tolerance, reason=doubt, spot_check=finding)
+
+
+def on_frames(
+    outputs: WindowOutputs, sample: Recomputed, again: Replay, parameters: Parameters, grid: FrameGrid
+) -> Timeline:
+    """Lay one side's sampled windows on the video's frames, with the candidate's own clusters."""
+    clusters = nearest_clusters(outputs, again.centroids)
+    laid: Diarization = lay_out(outputs, sample.numbers, clusters, again.layout, parameters)
+    return timeline_of(laid.turns, laid.scores, grid)
+
+
+def embedding_distances(reference: WindowOutputs, candidate: WindowOutputs) -> NDArray[np.float64]:
+    """Return each window's largest cosine distance between both sides' embeddings of a speaker, (windows,).
+
+    Speakers whom either side hears too little of by themselves are left out, as in clustering; NaN where none is left.
+    """
+    heard = reference.heard & candidate.heard
+    if not reference.embeddings.shape[2] or not candidate.embeddings.shape[2]:
+        return np.full(len(heard), np.nan)
+    one, two = (side.embeddings.astype(np.float64) for side in (reference, candidate))
+    norms = np.linalg.norm(one, axis=2) * np.linalg.norm(two, axis=2)
+    apart = 1 - (one * two).sum(axis=2) / np.maximum(norms, np.finfo(np.float64).tiny)
+    return np.where(heard.any(axis=1), np.where(heard, apart, -np.inf).max(axis=1), np.nan)
+
+
+def windows_beyond(sample: Recomputed, chosen: WindowOutputs, again: Replay, tolerance: Tolerance) -> NDArray[np.bool_]:
+    """Tell which sampled windows are beyond the limits: by the 99th percentile of their scores, or by whom they heard.
+
+    Returns:
+        (windows,).
+    """
+    apart = np.percentile(np.abs(sample.outputs.speech - chosen.speech), 99, axis=1, method="inverted_cdf")
+    heard = sample.outputs.heard & chosen.heard
+    clusters = (nearest_clusters(side, again.centroids) for side in (sample.outputs, chosen))
+    other = np.not_equal(*clusters) & heard
+    return np.asarray((apart > tolerance.p99_score_difference) | other.any(axis=1))
+
+
+def doubt_of(what: str, report: DriftReport) -> Iterator[str]:
+    """Say what the gate says, unless the sides agree."""
+    if report.verdict is not Verdict.COHERENT:
+        yield f"{what}: {report.sentence}"
+
+
+def doubts_of_exclusive(follows: Sequence[Turn], published: Sequence[Turn] | None, grid: FrameGrid) -> Iterator[str]:
+    """Say what the gate says of the turns with one speaker at a time, where they were asked for."""
+    if published is not None:
+        follows, published = (list(end_at(turns, grid.duration)) for turns in (follows, published))
+        report = compare(timeline_of(follows, None, grid), timeline_of(published, None, grid))
+        yield from doubt_of("what follows with one speaker at a time", report)
+
+
+def doubts_of_repetition(windows: WindowOutputs, layout: Layout, samples: NDArray[np.float32]) -> Iterator[str]:
+    """Say which windows hold what another one gave."""
+    starts = np.array([round(layout.windows[i].start * SAMPLE_RATE) for i in range(layout.count)])
+    if found := repeated(windows, starts, samples, round(layout.windows.duration * SAMPLE_RATE)):
+        yield f"repeated windows: {len(found)} hold what another gave for other sound, the first is window {found[0]}"
+
+
+def doubts_of_neighbours(found: Disagreement, lines: Lines) -> Iterator[str]:
+    """Say which window lies too far from its neighbours, by each measure."""
+    for name, worst in worst_of(found, lines).items():
+        if worst["value"] > worst["line"]:
+            place = f"window {worst['window']:.0f} differs by {worst['value']:.2f}, over {worst['line']:g}"
+            yield f"neighbouring windows, {name}: {place}"
+
+
+def doubts_of_embeddings(distances: NDArray[np.float64], numbers: NDArray[np.int64], lines: Lines) -> Iterator[str]:
+    """Say which window's embedding lies too far from the reference's."""
+    over = np.flatnonzero(np.nan_to_num(distances) > lines.embedding)
+    if len(over):
+        worst = over[np.argmax(distances[over])]
+        place = f"window {numbers[worst]} is {distances[worst]:.2f} from the reference's"
+        yield f"embeddings: {place}, over {lines.embedding:g}"
+
+
+def worst_of(found: Disagreement, lines: Lines) -> dict[str, dict[str, float]]:
+    """Return the worst window of each measure, and the line."""
+    return {
+        name: {
+            "value": float(getattr(found, name).max()),
+            "window": int(np.argmax(getattr(found, name))),
+            "line": getattr(lines, name),
+        }
+        for name in (field.name for field in fields(found))
+    }

@@ -1,0 +1,150 @@
+"""A candidate held against a sample of its windows, on a real run of the shipped recording."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from replay import PARAMETERS, Reference, plan_of
+from speech import recording
+
+from tasks.engine.core.choices import Verdict
+from tasks.engine.core.stages import Stage
+from tasks.engine.core.timeline import Timeline, timeline_of
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.inference.recomputation import replay
+from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
+from tasks.engine.spot_check.check import spot_check
+from tasks.engine.spot_check.choice import choose
+
+pytestmark = pytest.mark.slow
+
+Change = Callable[[WindowOutputs], None]
+
+
+@cache
+def reference() -> Reference:
+    """The recording, its run computed once."""
+    return Reference("recording", recording())
+
+
+@cache
+def sound() -> WindowOutputs:
+    """What the networks gave for it."""
+    outputs = reference().run.outputs
+    held = WindowOutputs.of(-np.expm1(outputs[Stage.SCORES][..., 0]), outputs[Stage.DECISIONS])
+    return replace(held, embeddings=outputs[Stage.EMBEDDINGS])
+
+
+def table_of(windows: WindowOutputs) -> Timeline:
+    """What follows from windows, on the reference's frames."""
+    result = replay(windows, recording(), plan_of(), PARAMETERS).diarization
+    table = timeline_of(result.turns, result.scores, reference().grid)
+    return replace(table, metadata=reference().timeline.metadata)
+
+
+def changed(change: Change) -> WindowOutputs:
+    """The windows after something went wrong."""
+    windows = WindowOutputs(sound().speech.copy(), sound().decisions.copy(), sound().embeddings.copy())
+    change(windows)
+    return windows
+
+
+def check(windows: WindowOutputs, table: Timeline | None = None, *, seed: int = 0) -> DriftReport:
+    """Hold windows, and the table that follows from them or another, against a sample of the sound ones."""
+    numbers = choose(len(sound()), 10, (seed,))
+    sample = Recomputed(numbers, sound().at(numbers), len(sound()), 0.0)
+    table = table or table_of(windows)
+    sha256 = reference().timeline.metadata["source"]["samples_sha256"]
+    return spot_check(windows, table, sample, recording(), sha256, plan_of(), PARAMETERS, reference().grid, seed)
+
+
+def doubts(report: DriftReport) -> str:
+    """What is doubted, in one text."""
+    assert report.spot_check is not None
+    return "; ".join(report.spot_check.doubts)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sound_candidate_is_not_doubted(seed: int) -> None:
+    """Whatever is drawn: coherent, no difference, and the bound says how much that proves."""
+    report = check(sound(), seed=seed)
+    finding = report.spot_check
+
+    assert finding is not None
+    assert report.verdict is Verdict.COHERENT
+    assert finding.doubts == ()
+    assert report.by_sample
+    assert finding.beyond == finding.differing_decisions == finding.largest_score_difference == 0
+    assert finding.recomputed == tuple(choose(len(sound()), 10, (seed,)).tolist())
+    assert 0 < finding.share_at_most < 1
+    assert f"{len(finding.recomputed)} of 21 windows computed again" in report.sentence
+
+
+def silence(windows: WindowOutputs) -> None:
+    """Nobody wrote the windows of the middle."""
+    windows.speech[8:14] = 0
+    windows.decisions[8:14] = 0
+
+
+def late(windows: WindowOutputs) -> None:
+    """Every window is the one before it."""
+    for values in (windows.speech, windows.decisions, windows.embeddings):
+        values[1:] = values[:-1].copy()
+
+
+def other_voices(windows: WindowOutputs) -> None:
+    """The speakers of every window hold each other's embeddings."""
+    windows.embeddings[:] = windows.embeddings[:, ::-1].copy()
+
+
+def all_alike(windows: WindowOutputs) -> None:
+    """Embeddings drawn to their mean: one speaker is left, by either side's embeddings of these clusters."""
+    windows.embeddings[:] = windows.embeddings.mean(axis=(0, 1))
+
+
+@pytest.mark.parametrize("change", [silence, late, other_voices, all_alike], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_went_wrong_everywhere_is_doubted(change: Change, seed: int) -> None:
+    """Whatever is drawn, although the table follows from the windows: the networks gave something else."""
+    assert doubts(check(changed(change), seed=seed))
+
+
+def test_a_table_that_does_not_follow_from_the_windows_is_doubted() -> None:
+    """Windows as sound as the reference's, and rows of something else."""
+    table = table_of(sound())
+    late_rows = replace(table, speech=np.roll(table.speech, 25), active=np.roll(table.active, 25, axis=0))
+
+    assert "what follows from all windows: drift" in doubts(check(sound(), late_rows))
+
+
+def test_a_table_of_other_audio_is_doubted() -> None:
+    """It says itself that it comes from other samples."""
+    other = replace(table_of(sound()), metadata={"source": {"samples_sha256": "0" * 64}})
+
+    assert "different audio" in doubts(check(sound(), other))
+
+
+def test_one_window_apart_from_its_neighbours_is_doubted() -> None:
+    """A window that was not drawn, and is silent amid talk: seen for nothing."""
+    numbers = set(choose(len(sound()), 10, (0,)).tolist())
+    place = next(number for number in range(3, 18) if number not in numbers and sound().speech[number].mean() > 0.8)
+    windows = changed(lambda all_of_them: all_of_them.speech.__setitem__(place, 0))
+
+    assert f"neighbouring windows, speech: window {place} differs" in doubts(check(windows))
+
+
+def test_another_number_of_windows_is_doubted() -> None:
+    """A candidate that lost a window cannot be compared, and says why."""
+    report = check(sound().at(np.arange(20)), table_of(sound()))
+
+    assert report.verdict is Verdict.NOT_COMPARABLE
+    assert doubts(report) == "the candidate has 20 windows, expected 21"
+
+
+def test_a_candidate_that_hears_nobody_is_doubted() -> None:
+    """Speech that the candidate lost altogether is doubted, although no embedding was ever computed."""
+    nobody = WindowOutputs.of(np.zeros_like(sound().speech), np.zeros_like(sound().decisions))
+
+    assert "first detection offset" in doubts(check(nobody))

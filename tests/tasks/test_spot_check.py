@@ -1,0 +1,232 @@
+"""A reference by sample: when one is wanted, what it leads to, and a whole one where it does not suffice."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scripted_runs
+from replay import Samples
+from speech import cpu_plan, recording, recording_path
+from stages import TURNS, job_of, run_of, silence, staged
+
+from flows.recipes.audio_analysis import analyse
+from profiles.settings import Configuration
+from tasks import spot_check
+from tasks.detection_rate import DetectionRate
+from tasks.engine.batch.discovery import DiscoveredVideo, mark_current
+from tasks.engine.core.choices import Reference, Verdict
+from tasks.engine.core.errors import DriftError
+from tasks.engine.dependencies import recompute
+from tasks.engine.devices.plan import DevicePlan
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
+from tasks.engine.gate.tolerance import Tolerance
+from tasks.engine.inference.diarizer import diarize
+from tasks.engine.inference.recomputation import replay
+from tasks.engine.inference.types import Diarization, Parameters, Progress
+from tasks.engine.inference.window_outputs import WindowOutputs
+from tasks.engine.models.registry import identity
+from tasks.engine.publishing.manifest import Published
+from tasks.engine.testing import ScriptedDiarizer
+from tasks.inference_job import Outcome
+from tasks.run import request_keys
+from tasks.spot_check import needs_reference, seeds_for, unsampled
+
+pytestmark = pytest.mark.usefixtures("clean_settings")
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However short the audio is, a sample is drawn."""
+    monkeypatch.setattr(spot_check, "SHORTEST_SEC", 0)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Where a video lies."""
+    return tmp_path / "clip.mp4"
+
+
+def test_short_audio_is_compared_whole(video: Path) -> None:
+    """A tenth of next to nothing saves nothing."""
+    run = run_of(video, gpu=True, reference="sampled")
+
+    assert seeds_for(run, silence(run)) == ()
+
+
+@pytest.mark.usefixtures("always")
+def test_a_fresh_number_is_drawn_beside_the_samples_hash(video: Path) -> None:
+    """The first follows from the audio, the second is another each time; nothing where no sample was asked for."""
+    run = run_of(video, gpu=True, reference="sampled")
+    samples = silence(run)
+    first, second = seeds_for(run, samples), seeds_for(run, samples)
+
+    assert first[0] == second[0] == int(samples.sha256[:16], 16)
+    assert first[1] != second[1]
+    for other in set(Reference) - {Reference.SAMPLED}:
+        assert seeds_for(run_of(video, gpu=True, reference=other), samples) == ()
+
+
+def passed(*doubts: str) -> DriftReport:
+    """A report on a sample."""
+    finding = SpotCheck(100, (0, 50, 99), 7, 0.0, None, 0, 300, 0, 0.63, 0.95, {}, doubts=doubts)
+    return DriftReport(Verdict.COHERENT, Tolerance(), spot_check=finding)
+
+
+@pytest.mark.parametrize(
+    ("rate", "checked", "needed"),
+    [
+        (DetectionRate.USUAL, None, False),
+        (DetectionRate.TOO_LOW, None, True),
+        (DetectionRate.USUAL, passed(), False),
+        (DetectionRate.USUAL, passed("window 5 differs"), True),
+        (DetectionRate.TOO_LOW, passed(), True),
+        (DetectionRate.USUAL, unsampled("no windows"), True),
+    ],
+)
+def test_when_the_whole_reference_is_needed(rate: DetectionRate, checked: DriftReport | None, *, needed: bool) -> None:
+    """Where the rate cannot be believed or a doubt is left, unless it was computed already."""
+    assert needs_reference(rate, None, checked) is needed
+
+
+def test_a_reference_that_is_there_is_not_computed_again(video: Path) -> None:
+    """Doubts or not."""
+    run = run_of(video, gpu=True)
+    outcome = Outcome(ScriptedDiarizer(TURNS)(np.zeros(80000, np.float32), run.plan, run.parameters, print), run.plan)
+
+    assert not needs_reference(DetectionRate.TOO_LOW, outcome, passed("window 5 differs"))
+
+
+@pytest.mark.usefixtures("always")
+def test_a_candidate_that_fell_back_to_the_cpu_needs_no_sample(video: Path) -> None:
+    """It is the reference's own answer."""
+    run = run_of(video, gpu=True, reference="sampled")
+    job = job_of(run, seeds=(1, 2))
+    outcome = Outcome(ScriptedDiarizer(TURNS)(job.samples(), run.plan.as_reference(), run.parameters, print), run.plan)
+    reference = replace(outcome, plan=run.plan.as_reference())
+
+    assert spot_check.spot_check(run, job, silence(run), reference, staged(run, outcome), None) is None
+
+
+@pytest.mark.usefixtures("always")
+def test_what_cannot_be_sampled_is_compared_whole(real_video: Path) -> None:
+    """A model set that does not work window by window: the whole reference decides, and the report says why."""
+    diarizer = ScriptedDiarizer(TURNS)
+    published = scripted_runs.publish(real_video, diarizer, gpu=True, reference="sampled")
+
+    assert [plan.is_reference for plan in diarizer.calls] == [False, True]
+    assert published.manifest["verdict"] == "coherent"
+    assert "does not work window by window" in str(published.manifest["spot_check"]["doubts"])
+    assert "by sample" not in published.manifest["verdict_sentence"]
+
+
+@cache
+def real_run() -> Diarization:
+    """The exact engine's run on the shipped recording, with its windows."""
+    return diarize(recording(), cpu_plan(), Parameters(), keep_windows=True)
+
+
+def card(change: Callable[[WindowOutputs], None] = lambda _: None) -> Callable[..., Diarization]:
+    """A GPU that gives what the exact engine gave, but for a change; the CPU computes. Turns follow from windows."""
+
+    def diarizer(
+        samples: Samples, plan: DevicePlan, parameters: Parameters, progress: Progress, **options: bool
+    ) -> Diarization:
+        if plan.on_cpu:
+            return diarize(samples, plan, parameters, progress, **options)
+        kept = real_run().windows
+        assert kept is not None
+        windows = WindowOutputs(kept.speech.copy(), kept.decisions.copy(), kept.embeddings.copy())
+        change(windows)
+        follows = replay(windows, samples, plan.as_reference(), parameters).diarization
+        return replace(follows, facts=real_run().facts, windows=windows)
+
+    return diarizer
+
+
+def sampled(video: Path, diarizer: Callable[..., Diarization], **settings: str) -> Published:
+    """Run the recipe with a reference by sample, real networks on the CPU."""
+    dependencies = replace(scripted_runs.dependencies(diarizer, gpu=True), recompute=recompute)
+    return analyse(video, video.parent, Configuration.resolve({"reference": "sampled", **settings}), dependencies)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+def test_a_sound_candidate_is_published_by_sample(real_video: Path) -> None:
+    """Coherent; the sentence and the manifest say how many windows were computed again; nothing is left behind."""
+    manifest = sampled(real_video, card()).manifest
+    found = manifest["spot_check"]
+
+    assert manifest["verdict"] == "coherent"
+    assert f"by sample: {len(found['recomputed'])} of 21 windows computed again" in manifest["verdict_sentence"]
+    assert found["doubts"] == []
+    assert found["largest_score_difference"] < 1e-3
+    assert list(real_video.parent.rglob("*.windows")) == []
+    drift = json.loads((real_video.parent / "speech_drift.json").read_text())
+    assert drift["spot_check"] == found
+    assert drift["criteria"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+def test_a_whole_proof_answers_later_requests_for_a_sample_but_not_the_other_way_round(real_video: Path) -> None:
+    """After a sample the whole reference is computed for whoever asks, and upgrades it; then nobody computes again."""
+    assert not sampled(real_video, card()).already
+    assert sampled(real_video, card()).already
+    upgraded = sampled(real_video, card(), reference="cpu")
+
+    assert not upgraded.already
+    assert upgraded.manifest["spot_check"] is None
+    assert sampled(real_video, card()).already
+    assert not current(real_video, "stored")
+    assert current(real_video, "sampled")
+
+
+def current(video: Path, reference: str) -> bool:
+    """Would a batch that asks for this proof leave the video alone?"""
+    keys = request_keys(Configuration.resolve({"reference": reference}), identity("offline"))
+    return next(mark_current([DiscoveredVideo(video)], None, keys)).current
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+def test_a_doubt_leads_to_the_whole_reference_which_refuses_a_drift(real_video: Path) -> None:
+    """Every other window silent: the sample doubts it, the whole reference is computed, nothing is published."""
+
+    def silence_half(windows: WindowOutputs) -> None:
+        windows.speech[::2] = 0
+        windows.decisions[::2] = 0
+
+    with pytest.raises(DriftError, match="criteria failed"):
+        sampled(real_video, card(silence_half))
+    drift = json.loads((real_video.parent / ".step4" / "refused" / "speech" / "drift.json").read_text())
+
+    assert drift["verdict"] == "drift"
+    assert drift["spot_check"]["doubts"]
+    assert any("A reference by sample was asked for; the whole one was computed" in note for note in drift["notes"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+def test_a_doubt_about_a_sound_candidate_costs_time_only(real_video: Path) -> None:
+    """A drawn window's embeddings lie apart, and the timeline is the same: the whole reference finds it coherent."""
+
+    def blur(windows: WindowOutputs) -> None:
+        windows.embeddings[0] += np.random.default_rng(3).normal(scale=0.3, size=windows.embeddings[0].shape)
+
+    manifest = sampled(real_video, card(blur)).manifest
+
+    assert manifest["spot_check"]["doubts"]
+    assert "by sample" not in manifest["verdict_sentence"]
+
+
+@pytest.fixture
+def real_video(tmp_path: Path) -> Path:
+    """Real sound in a file of its own."""
+    path = tmp_path / "speech.wav"
+    path.write_bytes(recording_path().read_bytes())
+    return path
