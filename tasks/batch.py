@@ -14,7 +14,7 @@ from tasks.engine.publishing.manifest import refusal_excess
 from tasks.orchestration.artifacts import show_table
 from tasks.orchestration.connection import server_named
 from tasks.orchestration.stage import stage
-from tasks.run import request_keys
+from tasks.requests import request_keys
 
 log = logging.getLogger("step4.batch")
 

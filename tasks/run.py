@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from profiles.settings import Configuration
-from tasks.engine.core.choices import Reference
 from tasks.engine.core.errors import StorageError
-from tasks.engine.core.speaker_bounds import NAMES as SPEAKER_SETTINGS
 from tasks.engine.core.speaker_bounds import SpeakerBounds
 from tasks.engine.core.summary import Summary
 from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan, arithmetic_key
-from tasks.engine.inference.result_store import ENGINE_VERSION, ResultStore, digest, library_versions
+from tasks.engine.inference.result_store import ResultStore, digest, library_versions
 from tasks.engine.inference.result_store import key as store_key
 from tasks.engine.inference.types import Parameters
 from tasks.engine.media.containers import Media
@@ -27,8 +25,7 @@ from tasks.engine.publishing.swap import restore
 from tasks.engine.system.atomic import PARTIAL_PATTERN, disk_in_force
 from tasks.engine.system.locks import lock_for
 from tasks.engine.system.stale_files import owner_tag, remove_stale
-
-SCHEMA_VERSION = 1
+from tasks.requests import SCHEMA_VERSION, asked_of, proofs_accepted, request_key
 
 
 @dataclass(frozen=True)
@@ -224,44 +221,6 @@ class StagedTimeline:
     summary: Summary
     metadata: Mapping[str, Any]
     exclusive: Path | None = None
-
-
-def request_key(configuration: Configuration, models: dict[str, str]) -> str:
-    """Hash what is asked of a run, whatever the video and the machine: a batch knows it before any run starts.
-
-    The device is left out: whichever computed a published timeline was held against the same reference, and the
-    machine that plans a batch is not the one that computes.
-    """
-    return digest(asked_of(configuration, models))
-
-
-def request_keys(configuration: Configuration, models: dict[str, str]) -> set[str]:
-    """Return the request keys of the publications that answer a request."""
-    return {request_key(accepted, models) for accepted in proofs_accepted(configuration)}
-
-
-def proofs_accepted(configuration: Configuration) -> tuple[Configuration, ...]:
-    """Return what may have been asked for instead: whoever accepts a proof by sample accepts a whole one."""
-    if configuration.reference is not Reference.SAMPLED:
-        return (configuration,)
-    return configuration, configuration.model_copy(update={"reference": Reference.CPU})
-
-
-def asked_of(configuration: Configuration, models: dict[str, str]) -> dict[str, Any]:
-    """Return everything that is asked of a run and decides what it publishes."""
-    return {
-        "engine": ENGINE_VERSION,
-        "schema": SCHEMA_VERSION,
-        "models": models,
-        "method": [configuration.engine, configuration.segmentation_step],
-        "precision": arithmetic_key(configuration),
-        "decisions": [configuration.speech_threshold, configuration.min_speech_ms],
-        "speakers": [getattr(configuration, name) for name in SPEAKER_SETTINGS],
-        "exclusive": configuration.exclusive,
-        "proof": [configuration.reference, configuration.on_drift],
-        "json_gzip": configuration.json_gzip,
-        "libraries": library_versions(),
-    }
 
 
 def rational(value: Fraction) -> str:

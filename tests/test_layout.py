@@ -11,7 +11,7 @@ from paths import ROOT
 
 MODULES = sorted(path for folder in ("flows", "tasks", "profiles") for path in (ROOT / folder).rglob("*.py"))
 LONGEST_MODULE = 250
-NO_STAGES = {"__init__", "cpu_fallback", "inference_job", "run"}
+NO_STAGES = {"__init__", "cpu_fallback", "inference_job", "requests", "run"}
 """What stages share: where they leave word, and what they wait for."""
 STAGES = [path for path in (ROOT / "tasks").glob("*.py") if path.stem not in NO_STAGES]
 LOGIC = (

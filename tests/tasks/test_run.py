@@ -15,7 +15,8 @@ from tasks.engine.core.errors import StorageError
 from tasks.engine.system.atomic import Disk, disk_replaced
 from tasks.engine.system.stale_files import pid_namespace
 from tasks.engine.testing import ONE_GPU
-from tasks.run import Run, rational, request_key
+from tasks.requests import request_key
+from tasks.run import Run, rational
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 

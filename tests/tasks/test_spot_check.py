@@ -33,7 +33,7 @@ from tasks.engine.models.registry import identity
 from tasks.engine.publishing.manifest import Published
 from tasks.engine.testing import ScriptedDiarizer
 from tasks.inference_job import Outcome
-from tasks.run import request_keys
+from tasks.requests import request_keys
 from tasks.spot_check import needs_reference, seeds_for, unsampled
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
