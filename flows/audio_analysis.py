@@ -8,6 +8,8 @@ from typing import Any
 from prefect import flow
 
 from flows.parameters import (
+    AcceptTruncated,
+    AudioTrack,
     Exclusive,
     MaxSpeakers,
     MinSpeakers,
@@ -37,6 +39,8 @@ def audio_analysis(
     max_speakers: MaxSpeakers = None,
     exclusive: Exclusive = None,
     refresh: Refresh = False,
+    audio_track: AudioTrack = None,
+    accept_truncated: AcceptTruncated = None,
 ) -> dict[str, Any]:
     """Analyse one video and publish its timeline, if the gate lets it.
 
@@ -52,6 +56,8 @@ def audio_analysis(
         max_speakers: most speakers.
         exclusive: also publish the turns with one speaker at a time.
         refresh: write exchange copies anew although others changed them.
+        audio_track: index, language or title of the track to analyse.
+        accept_truncated: publish a recording that was cut up to where it ends.
 
     Returns:
         The manifest.
@@ -61,4 +67,5 @@ def audio_analysis(
     """
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
     speakers = {"num_speakers": num_speakers, "min_speakers": min_speakers, "max_speakers": max_speakers}
-    return analyse_video(video, output, **chosen, **speakers, exclusive=exclusive, refresh=refresh)
+    media = {"audio_track": audio_track, "accept_truncated": accept_truncated}
+    return analyse_video(video, output, **chosen, **speakers, **media, exclusive=exclusive, refresh=refresh)

@@ -9,6 +9,8 @@ from prefect import flow
 
 from flows.audio_analysis import audio_analysis
 from flows.parameters import (
+    AcceptTruncated,
+    AudioTrack,
     Deployment,
     Exclusive,
     Folders,
@@ -38,6 +40,8 @@ def batch(
     min_speakers: MinSpeakers = None,
     max_speakers: MaxSpeakers = None,
     exclusive: Exclusive = None,
+    audio_track: AudioTrack = None,
+    accept_truncated: AcceptTruncated = None,
     in_flight: InFlight = 16,
     deployment: Deployment = DEPLOYMENT,
     here: Here = False,
@@ -55,6 +59,8 @@ def batch(
         min_speakers: fewest speakers of any video.
         max_speakers: most speakers of any video.
         exclusive: also publish the turns with one speaker at a time.
+        audio_track: index, language or title of the track to analyse, in every video.
+        accept_truncated: publish recordings that were cut up to where they end.
         in_flight: flow runs on the server at a time, waiting ones included.
         deployment: whose workers take the runs.
         here: run the videos in this process although there is a server.
@@ -80,4 +86,6 @@ def batch(
         min_speakers=min_speakers,
         max_speakers=max_speakers,
         exclusive=exclusive,
+        audio_track=audio_track,
+        accept_truncated=accept_truncated,
     )

@@ -104,6 +104,22 @@ Exclusive = Annotated[
 Refresh = Annotated[
     bool, shown("Refresh", "Write _audio.json and .rttm anew, although a later step changed them since.")
 ]
+AudioTrack = Annotated[
+    Annotated[str, Field(min_length=1)] | None,
+    shown(
+        "Audio track",
+        "Of a file with several: index as ffprobe counts, language (fr, fra) or title. Left at None: the picture's own "
+        "programme, no audio description, the default track, the first.",
+    ),
+]
+AcceptTruncated = Annotated[
+    bool | None,
+    shown(
+        "Accept truncated",
+        "Publish a recording that was cut up to where it ends, marked so. Left at None: the worker's "
+        "STEP4_ACCEPT_TRUNCATED, else such a file is refused.",
+    ),
+]
 Fresh = Annotated[bool, shown("Fresh", "Check again even where the answer is known.")]
 Automation = Annotated[str, shown("Automation", "What was triggered.")]
 Reason = Annotated[str, shown("Reason", "Why no run was started, in the server's words.")]

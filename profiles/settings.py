@@ -64,6 +64,16 @@ class Environment(LimitVariables):
     exclusive: bool = variable(
         "STEP4_EXCLUSIVE", default=False, description="Also publish the turns with one speaker at a time."
     )
+    audio_track: str | None = variable(
+        "STEP4_AUDIO_TRACK",
+        description="Audio track to analyse: index as ffprobe counts, language or title; unset: the rule's choice.",
+        min_length=1,
+    )
+    accept_truncated: bool = variable(
+        "STEP4_ACCEPT_TRUNCATED",
+        default=False,
+        description="Publish a recording that was cut up to where it ends, marked so, instead of refusing it.",
+    )
     partial_success_ok: bool = variable(
         "AUDIO_PARTIAL_SUCCESS_OK", default=False, description="A batch with some timelines and some failures is done."
     )
@@ -106,6 +116,8 @@ class Configuration(BaseModel):
     min_speakers: int | None
     max_speakers: int | None
     exclusive: bool
+    audio_track: str | None
+    accept_truncated: bool
     partial_success_ok: bool
     profiling: bool
     log_level: LogLevel
@@ -113,7 +125,7 @@ class Configuration(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """Return the parameters that make a flow resolve to this profile, proof and model set elsewhere."""
-        named = {"profile", "reference", "on_drift", "models", *NAMES, "exclusive"}
+        named = {"profile", "reference", "on_drift", "models", *NAMES, "exclusive", "audio_track", "accept_truncated"}
         return self.model_dump(mode="json", include=named)
 
     @classmethod
@@ -138,6 +150,7 @@ class Configuration(BaseModel):
         values = {name: getattr(profile, name) for name in cls.model_fields if name in Profile.model_fields}
         values |= {name: v for name in cls.model_fields if (v := getattr(environment, name, None)) is not None}
         values |= {"cpu_workers": environment.cpu_workers or None, **speakers(environment, chosen)}
+        values |= {"audio_track": environment.audio_track}
         return cls(
             **{**values, "profile": profile.name, **amp(environment, profile), **gpu(environment, profile, chosen)}
         )

@@ -32,7 +32,7 @@ from tasks.engine.publishing.manifest import find_manifests, load_manifest, requ
 from tasks.engine.publishing.names import EXCLUSIVE, MANIFEST
 from tasks.engine.system.atomic import sha256_of
 from tasks.inference_job import silent_inference
-from tasks.media import listen, probe
+from tasks.media import listen, probe_again
 from tasks.orchestration.artifacts import show_table
 from tasks.orchestration.stage import stage
 
@@ -132,7 +132,7 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
     if identity(chosen["models"]) != manifest["models"]:
         raise ModelError(f"the models {chosen['models']} are not those that {path.name} was made with: expected them")
     published = load_timeline(next(path.parent / name for name in manifest["files"] if name.endswith(".parquet")))
-    reference, alone = compute(video, Parameters.from_manifest(chosen), plan, dependencies)
+    reference, alone = compute(video, chosen, plan, dependencies)
     report = compare(reference, published, threshold=chosen["speech_threshold"])
     table = next((path.parent / name for name in manifest["files"] if name.endswith(EXCLUSIVE)), None)
     if table is None or report.verdict is not Verdict.COHERENT:
@@ -157,18 +157,19 @@ def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:
 
 
 def compute(
-    video: Path, parameters: Parameters, plan: DevicePlan, dependencies: Dependencies
+    video: Path, chosen: Mapping[str, Any], plan: DevicePlan, dependencies: Dependencies
 ) -> tuple[Timeline, Timeline]:
     """Compute the reference's timeline of a video now, and that with one speaker at a time.
 
-    Finished inferences are neither asked nor written.
+    The parameters are those of its manifest. Finished inferences are neither asked nor written.
     """
     limits = Configuration.resolve().limits
-    media = probe(video, limits)
+    media = probe_again(video, limits, chosen)
     with tempfile.TemporaryDirectory() as folder:
         samples = listen(media, Path(folder) / "samples.f32", dependencies.run_ffmpeg, limits)
         diarization = silent_inference(plan).diarization
         if samples:
+            parameters = Parameters.from_manifest(chosen)
             diarization = dependencies.diarizer(samples.load(), plan, parameters, dependencies.progress)
             require_finite(diarization)
         metadata = {"source": {"samples_sha256": samples.sha256 if samples else None}}

@@ -19,7 +19,7 @@ from tasks.engine.diagnosis.patching import Explainer
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.inference.types import Parameters
 from tasks.inference_job import Outcome, silent_inference
-from tasks.media import listen, probe
+from tasks.media import listen, probe_again
 from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.explain")
@@ -84,7 +84,7 @@ def explain_afterwards(report: DriftReport, candidate: Mapping[str, Any], video:
     except (KeyError, TypeError) as error:
         raise UsageError("--explain needs a candidate in Parquet that a run of step4 wrote: this one is not") from error
     limits = Configuration.resolve().limits
-    media = probe(video, limits)
+    media = probe_again(video, limits, chosen)
     if media.sha256 != source["sha256"]:
         raise UsageError(f"--explain {video}: the candidate was computed from {source['name']} with other content")
     parameters = Parameters.from_manifest(chosen)

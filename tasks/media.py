@@ -1,9 +1,15 @@
 """From a file to what the analysis needs of it: the grid of its video frames, and its audio as samples."""
 
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import MediaError
+from tasks.engine.inference.level import loud_rms
 from tasks.engine.media.containers import Media
 from tasks.engine.media.decode import Samples, decode
 from tasks.engine.media.limits import MediaLimits
@@ -13,17 +19,38 @@ from tasks.engine.system.environment import where
 from tasks.engine.system.sandbox import Runner
 from tasks.orchestration.stage import stage
 
+log = logging.getLogger("step4.media")
+
 DEFAULT_LIMITS = MediaLimits()
 
+SILENT_RMS = 1e-3
+"""-60 dB: a track whose loud blocks are below that may be the silent one of several."""
 
-def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
+SILENT_RATIO = 100
+"""40 dB: how much louder another track must be to be called not silent."""
+
+
+def probe(
+    video: Path,
+    limits: MediaLimits = DEFAULT_LIMITS,
+    audio_track: str | None = None,
+    *,
+    accept_truncated: bool = False,
+) -> Media:
     """Find out what a file holds, by demuxing all of it in a sandboxed process.
 
     Pictures are decoded there as a check that packets are frames, and all of them where they are not.
 
     Memory is 8 bytes per video frame and one group of pictures, whatever the file's size.
 
+    Args:
+        video: path of the file.
+        limits: what is accepted.
+        audio_track: index, language or title of the track to analyse, None for the rule's choice.
+        accept_truncated: read a recording that was cut up to where it ends.
+
     Raises:
+        UsageError: there is no such audio track.
         MediaError: missing, not a file, empty, unreadable, cut short, without audio and video, or beyond a limit.
         StorageError: the disk failed while it was read.
         EngineError: no process could be started.
@@ -39,7 +66,17 @@ def probe(video: Path, limits: MediaLimits = DEFAULT_LIMITS) -> Media:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{str(video)!r} cannot be opened ({reason}): may it be read?") from error
     limits.check("input_gib", size / GIB, video.name)
-    return examine(video.absolute(), size, limits)
+    return examine(video.absolute(), size, limits, audio_track=audio_track, accept_truncated=accept_truncated)
+
+
+def probe_again(video: Path, limits: MediaLimits, parameters: Mapping[str, Any]) -> Media:
+    """Probe as the run did whose files name these parameters; older files name fewer.
+
+    Raises:
+        UsageError, MediaError, StorageError, EngineError: as `probe`.
+    """
+    truncated = bool(parameters.get("accept_truncated"))
+    return probe(video, limits, parameters.get("audio_track"), accept_truncated=truncated)
 
 
 def listen(
@@ -65,7 +102,29 @@ def listen(
         EngineError: ffmpeg is missing.
     """
     samples = decode(media, destination, runner, limits) if media.audio else None
+    if samples:
+        samples = replace(samples, notes=(*samples.notes, *louder_tracks(media, samples, runner, limits)))
+    for note in (*media.notes, *(samples.notes if samples else ())):
+        log.warning("%s: %s", media.path.name, note)
     return samples if samples and samples.count else None
+
+
+def louder_tracks(media: Media, samples: Samples, runner: Runner, limits: MediaLimits) -> Iterator[str]:
+    """Say where the track that was decoded is silent and another is not; only then are the others decoded."""
+    chosen = media.audio.index if media.audio else None
+    others = [track for track in media.tracks if track.index != chosen and track.decodable]
+    level = loud_rms(samples.load()) if others else 1.0
+    if level >= SILENT_RMS:
+        return
+    for track in others:
+        with tempfile.TemporaryDirectory(dir=samples.path.parent) as folder:
+            try:
+                other = decode(replace(media, audio=track), Path(folder) / "other.f32", runner, limits)
+            except MediaError:
+                continue
+            louder = loud_rms(other.load())
+        if louder > max(SILENT_RATIO * level, SILENT_RMS):
+            yield f"audio track {chosen} is silent and track {track} is not: --audio-track takes another"
 
 
 probe_task = stage("probe")(probe)

@@ -2,9 +2,11 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from tasks.engine.core.choices import FAILED
 from tasks.engine.core.errors import MediaError, Step4Error
@@ -14,11 +16,13 @@ from tasks.engine.media.decode import Samples
 from tasks.engine.publishing.names import PAGE
 from tasks.engine.report.audio_clip import encode_clip
 from tasks.engine.report.page import Side, Sound, write
-from tasks.media import listen, probe
+from tasks.media import DEFAULT_LIMITS, listen, probe_again
 from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.report")
+
+NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 
 
 def page(
@@ -71,15 +75,22 @@ def sound_of(samples: Samples, report: DriftReport | None) -> Sound:
 
 
 @contextmanager
-def sound_from(recording: Path, report: DriftReport | None) -> Iterator[Sound]:
-    """Decode the sound of a video or audio file as a run would.
+def sound_from(
+    recording: Path, report: DriftReport | None, parameters: Mapping[str, Any] = NO_PARAMETERS
+) -> Iterator[Sound]:
+    """Decode the sound of a video or audio file as the run did whose timeline is shown.
+
+    Args:
+        recording: the file.
+        report: of the comparison that is shown, if any.
+        parameters: of the run.
 
     Raises:
         MediaError: the file cannot be used, or has no sound.
         StorageError, EngineError: as `extract`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        samples = listen(probe(recording), Path(folder) / "samples.f32")
+        samples = listen(probe_again(recording, DEFAULT_LIMITS, parameters), Path(folder) / "samples.f32")
         if samples is None:
             raise MediaError(f"--audio {recording} has no sound: a video or audio file with sound would be accepted.")
         yield sound_of(samples, report)

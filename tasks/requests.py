@@ -10,6 +10,9 @@ from tasks.engine.inference.result_store import ENGINE_VERSION, digest, library_
 
 SCHEMA_VERSION = 1
 
+MEDIA_VERSION = 2
+"""Raise it when other frames or other samples are read from the same file: what was published then is out of date."""
+
 
 def request_key(configuration: Configuration, models: dict[str, str]) -> str:
     """Hash what is asked of a run, whatever the video and the machine: a batch knows it before any run starts.
@@ -43,6 +46,7 @@ def asked_of(configuration: Configuration, models: dict[str, str]) -> dict[str, 
         "decisions": [configuration.speech_threshold, configuration.min_speech_ms],
         "speakers": [getattr(configuration, name) for name in SPEAKER_SETTINGS],
         "exclusive": configuration.exclusive,
+        "media": [MEDIA_VERSION, configuration.audio_track, configuration.accept_truncated],
         "proof": [configuration.reference, configuration.on_drift],
         "json_gzip": configuration.json_gzip,
         "libraries": library_versions(),

@@ -1,10 +1,9 @@
 """One run: what decides its result, and where its files lie before and after publication."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -177,23 +176,17 @@ class Run:
                 f"{self.output} takes no files ({error.strerror or error}): choose another folder with --output"
             ) from error
 
-    def metadata(self, samples_sha256: str | None) -> dict[str, Any]:
-        """Return what every published file says of its origin."""
-        media, audio = self.media, self.media.audio
+    def metadata(self, samples_sha256: str | None, notes: Iterable[str] = ()) -> dict[str, Any]:
+        """Return what every published file says of its origin.
+
+        Args:
+            samples_sha256: of the decoded sound, None where there is none.
+            notes: what people should know of it.
+        """
+        source = {**self.media.facts(), "samples_sha256": samples_sha256}
         return {
             "schema_version": SCHEMA_VERSION,
-            "source": {
-                "name": media.path.name,
-                "sha256": media.sha256,
-                "container": media.container,
-                "duration_sec": media.duration_sec,
-                "total_frames": media.grid.count,
-                "fps": rational(media.grid.fps),
-                "fps_assumed": media.fps_assumed,
-                "variable_frame_rate": media.variable_frame_rate,
-                "samples_sha256": samples_sha256,
-                "audio": asdict(audio) if audio else "no_audio_stream",
-            },
+            "source": {**source, "notes": [*self.media.notes, *notes]},
             "profile": self.configuration.profile,
             "models": self.models,
             "model_commits": dict(self.commits),
@@ -221,8 +214,3 @@ class StagedTimeline:
     summary: Summary
     metadata: Mapping[str, Any]
     exclusive: Path | None = None
-
-
-def rational(value: Fraction) -> str:
-    """Spell a fraction as `30000/1001`."""
-    return f"{value.numerator}/{value.denominator}"

@@ -41,7 +41,7 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     asked = run.speaker_bounds
     speakers = asked.facts(len(summary.speakers))
     metadata = {
-        **run.metadata(samples.sha256 if samples else None),
+        **run.metadata(samples.sha256 if samples else None, samples.notes if samples else ()),
         "device": outcome.facts(),
         "summary": summary.to_dict(),
         "speakers": speakers,

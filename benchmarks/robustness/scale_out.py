@@ -160,7 +160,7 @@ def redis(stage: Stage) -> None:
 
 def make_videos(inbox: Path) -> None:
     """24 videos of three seconds, each with another stretch of the recording that pyannote.audio ships."""
-    from tasks.engine.media.decode import executable
+    from tasks.engine.media.ffmpeg_command import executable
     from tasks.engine.media.sample import recording_path
 
     inbox.mkdir()

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, Exclusive, MaxSpeakers, MinSpeakers, ModelSet, ProfileName
+from flows.cli.options import (
+    AcceptTruncated,
+    AsJson,
+    AudioTrack,
+    Exclusive,
+    MaxSpeakers,
+    MinSpeakers,
+    ModelSet,
+    ProfileName,
+)
 from tasks.engine.core.choices import OnDrift, Reference
 
 
@@ -20,6 +29,8 @@ def batch(
     min_speakers: MinSpeakers = None,
     max_speakers: MaxSpeakers = None,
     exclusive: Exclusive = None,
+    audio_track: AudioTrack = None,
+    accept_truncated: AcceptTruncated = None,
     in_flight: Annotated[int, typer.Option(min=1, max=200, help="Runs on the server at a time.")] = 16,
     deployment: Annotated[str | None, typer.Option(metavar="FLOW/NAME", help="Whose workers take the runs.")] = None,
     here: Annotated[bool, typer.Option("--here", help="Run in this process although there is a server.")] = False,
@@ -42,6 +53,8 @@ def batch(
         "min_speakers": min_speakers,
         "max_speakers": max_speakers,
         "exclusive": exclusive,
+        "audio_track": audio_track,
+        "accept_truncated": accept_truncated,
         "in_flight": in_flight,
         "here": here,
         **({"deployment": deployment} if deployment else {}),

@@ -14,6 +14,18 @@ MinSpeakers = Annotated[int | None, typer.Option("--min-speakers", min=1, max=25
 MaxSpeakers = Annotated[int | None, typer.Option("--max-speakers", min=1, max=255, help="Most speakers.")]
 Exclusive = Annotated[bool | None, typer.Option("--exclusive", help="Also publish turns with one speaker at a time.")]
 
+AudioTrack = Annotated[
+    str | None,
+    typer.Option(
+        "--audio-track", metavar="INDEX|LANGUAGE|TITLE", help="Track to analyse, where the rule's is not the one."
+    ),
+]
+
+AcceptTruncated = Annotated[
+    bool | None,
+    typer.Option("--accept-truncated", help="Publish a recording that was cut up to where it ends, marked so."),
+]
+
 
 def frame_rate(text: str | None) -> Fraction | None:
     """Parse a frame rate from the command line: `25`, `23.976` or `24000/1001`.

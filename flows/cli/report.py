@@ -64,7 +64,7 @@ def write_page(
     if audio:
         from tasks.report import sound_from  # noqa: PLC0415
 
-        heard = sound_from(audio, drift)
+        heard = sound_from(audio, drift, candidate.metadata.get("parameters", {}))
     name, other = map(printable, names)
     trusted = Side(reference, other) if reference else None
     with heard as sound:

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, Exclusive, MaxSpeakers, MinSpeakers, ModelSet, ProfileName
+from flows.cli.options import (
+    AcceptTruncated,
+    AsJson,
+    AudioTrack,
+    Exclusive,
+    MaxSpeakers,
+    MinSpeakers,
+    ModelSet,
+    ProfileName,
+)
 from tasks.engine.core.choices import OnDrift, Reference
 
 
@@ -23,6 +32,8 @@ def run(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Write _audio.json and .rttm anew, although others changed them.")
     ] = False,
+    audio_track: AudioTrack = None,
+    accept_truncated: AcceptTruncated = None,
     as_json: AsJson = False,
 ) -> None:
     """Analyse videos and publish their timelines, in this process."""
@@ -39,5 +50,7 @@ def run(
         "max_speakers": max_speakers,
         "exclusive": exclusive,
         "refresh": refresh,
+        "audio_track": audio_track,
+        "accept_truncated": accept_truncated,
     }
     raise typer.Exit(run_all(videos, options, as_json=as_json))

@@ -115,6 +115,8 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) 
         yield "asked for", manifest["speakers"]["sentence"]
     if source["fps_assumed"]:
         yield "frames", "no picture: 25 frames a second assumed"
+    for note in source.get("notes", ()):
+        yield "note", note
     if source["audio"] == "no_audio_stream":
         yield "device", "none needed: no_audio_stream"
     else:

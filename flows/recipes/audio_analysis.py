@@ -82,7 +82,9 @@ def analyse(
     video: Path, output: Path, configuration: Configuration, dependencies: Dependencies, *, refresh: bool = False
 ) -> Published:
     """Run the recipe, with its dependencies passed in."""
-    media = probe_task(video, configuration.limits)
+    media = probe_task(
+        video, configuration.limits, configuration.audio_track, accept_truncated=configuration.accept_truncated
+    )
     facts = dependencies.device_facts()
     model_set = find(configuration.models)
     models = model_set.identity()

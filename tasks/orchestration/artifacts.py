@@ -78,7 +78,7 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
         image(picture),
         table(report.criteria) if report.criteria else "",
         f"{speech}, speakers: {speakers}. Planned on {device}: {plain(plan.reason)}.",
-        *(f"Note: {plain(note)}" for note in report.notes),
+        *(f"Note: {plain(note)}" for note in (*candidate.metadata["source"]["notes"], *report.notes)),
         drawn(report.spot_check) if report.spot_check else "",
         f"Files: `{where}`",
     ]

@@ -34,6 +34,7 @@ def test_every_parameter_has_a_title_and_help(name: str) -> None:
         {"video": "/a", "profile": ""},
         {"video": "/a", "reference": ""},
         {"video": 3},
+        {"video": "/a", "audio_track": ""},
     ],
 )
 def test_the_form_refuses_what_the_flow_would(bad: dict[str, Any]) -> None:

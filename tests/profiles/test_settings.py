@@ -57,6 +57,8 @@ def test_a_parameter_beats_the_environment_which_beats_dotenv_which_beats_the_pr
         ("STEP4_MIN_SPEAKERS", "2", "min_speakers", 2),
         ("STEP4_MAX_SPEAKERS", "2", "max_speakers", 2),
         ("STEP4_EXCLUSIVE", "true", "exclusive", True),
+        ("STEP4_AUDIO_TRACK", "fr", "audio_track", "fr"),
+        ("STEP4_ACCEPT_TRUNCATED", "1", "accept_truncated", True),
         ("ENABLE_AUDIO_PROFILING", "1", "profiling", True),
         ("AUDIO_PARTIAL_SUCCESS_OK", "true", "partial_success_ok", True),
     ],

@@ -102,7 +102,7 @@ class FakeRunner:
     stderr: bytes = b""
     raises: Callable[[list[str], float], BaseException] | None = None
 
-    def __call__(self, arguments: list[str], bounds: Bounds) -> Any:
+    def __call__(self, arguments: list[str], bounds: Bounds, _stdout: object = None) -> Any:
         """Leave the output behind as a real process would, then fail or return."""
         target = next(part for part in reversed(arguments) if part.startswith("file:"))
         Path(target.removeprefix("file:")).write_bytes(self.output)

@@ -4,7 +4,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from media_samples import clip, ffmpeg, picture
+from media_samples import burst, clip, ffmpeg, picture
 
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import MediaError
@@ -56,3 +56,37 @@ def test_a_path_that_is_not_there_says_where_it_was_looked_for(
         probe(Path(name))
     with pytest.raises(MediaError, match=rf"clip.mp4' does not exist on {platform.node()}"):
         probe(tmp_path / "clip.mp4")
+
+
+SILENCE = ["-f", "lavfi", "-i", "anullsrc=r=48000:cl=mono:d=5"]
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (SILENCE, "audio track 1 is silent and track 2 (aac) is not: --audio-track takes another"),
+        (["-f", "lavfi", "-i", "anoisesrc=amplitude=0.00001:duration=5"], "audio track 1 is silent"),
+        (burst(), ""),
+    ],
+    ids=["digital silence", "noise at -100 dB", "sound"],
+)
+def test_a_silent_track_beside_one_that_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first: list[str], said: str
+) -> None:
+    """Screen recorders put the microphone second: that is said, in the samples' notes and in the log."""
+    inputs = [*picture(), *first, *burst()]
+    ffmpeg(*inputs, "-map", "0", "-map", "1", "-map", "2", "-c:a", "aac", tmp_path / "clip.mp4")
+    with caplog.at_level("WARNING", "step4.media"):
+        samples = listen(probe(tmp_path / "clip.mp4"), tmp_path / "clip.f32")
+    assert samples
+    assert said in " ".join(samples.notes)
+    assert bool(said) == bool(samples.notes) == bool(caplog.records)
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "clip.f32"}
+
+
+def test_silence_beside_silence_is_not_worth_a_word(tmp_path: Path) -> None:
+    """Nothing better could be chosen."""
+    ffmpeg(*picture(), *SILENCE, *SILENCE, "-map", "0", "-map", "1", "-map", "2", tmp_path / "clip.mkv")
+    samples = listen(probe(tmp_path / "clip.mkv"), tmp_path / "clip.f32")
+    assert samples
+    assert samples.notes == ()

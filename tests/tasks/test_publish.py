@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from media_samples import clip, noise
+from media_samples import burst, clip, cut, ffmpeg, noise, picture
 from scripted_runs import TURNS, contents, dependencies, publish
 
 from flows.recipes.audio_analysis import analyse
 from profiles.settings import Configuration
-from tasks.engine.core.errors import UsageError
+from tasks.engine.core.errors import MediaError, UsageError
 from tasks.engine.core.turns import Turn
 from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline, read
@@ -243,3 +243,38 @@ def test_a_manifest_that_is_none_is_no_reason_not_to_publish(video: Path, conten
 
     assert not publish(video).already
     assert load_verified_manifest(path) is not None
+
+
+def test_another_track_is_another_publication(tmp_path: Path) -> None:
+    """What one track's sound gave is never found as another's; the manifest lists both, and what was asked for."""
+    inputs = [*picture(), *noise(), *burst()]
+    names = ("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fre")
+    ffmpeg(*inputs, "-map", "0", "-map", "1", "-map", "2", *names, tmp_path / "clip.mkv")
+    first = publish(tmp_path / "clip.mkv").manifest
+    other = publish(tmp_path / "clip.mkv", audio_track="fr")
+    again = publish(tmp_path / "clip.mkv", audio_track="fr")
+
+    assert (other.already, again.already) == (False, True)
+    assert first["source"]["samples_sha256"] != other.manifest["source"]["samples_sha256"]
+    assert [track["language"] for track in other.manifest["source"]["audio_tracks"]] == ["eng", "fre"]
+    assert (first["source"]["audio"]["index"], other.manifest["source"]["audio"]["index"]) == (1, 2)
+    assert other.manifest["parameters"]["audio_track"] == "fr"
+
+
+def test_a_silent_track_is_said_in_the_manifest(tmp_path: Path) -> None:
+    """Readers of the files learn what people were warned of."""
+    silence = ["-f", "lavfi", "-i", "anullsrc=r=48000:d=5"]
+    ffmpeg(*picture(), *silence, *burst(), "-map", "0", "-map", "1", "-map", "2", tmp_path / "clip.mkv")
+    (note,) = publish(tmp_path / "clip.mkv").manifest["source"]["notes"]
+    assert note.startswith("audio track 1 is silent and track 2 ")
+
+
+def test_a_cut_recording_is_published_where_that_was_asked_for(video: Path) -> None:
+    """Refused first; then published up to where it ends, and marked: nobody takes it for the whole."""
+    cut(video, 0.6)
+    with pytest.raises(MediaError, match="--accept-truncated"):
+        publish(video)
+    manifest = publish(video, accept_truncated=True).manifest
+    assert manifest["source"]["truncated"] is True
+    assert manifest["source"]["notes"][0].startswith("the recording is cut at ")
+    assert manifest["summary"]["frames"] < 125

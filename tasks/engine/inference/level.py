@@ -38,13 +38,23 @@ def gain(samples: NDArray[np.float32]) -> float:
     Args:
         samples: (samples,) mono, 16 kHz; may be memory-mapped, is read once and not written.
     """
+    loud = loud_rms(samples)
+    return TARGET_RMS / loud if loud else 1.0
+
+
+def loud_rms(samples: NDArray[np.float32]) -> float:
+    """Measure the root mean square of the samples' loud blocks; 0 for digital silence.
+
+    Args:
+        samples: as in `gain`.
+    """
     levels = np.fromiter(block_levels(samples), dtype=np.float64)
     levels = levels[np.isfinite(levels)]
     loudest = levels.max(initial=0.0)
     if loudest <= SILENCE_RMS:
-        return 1.0
+        return 0.0
     heard = levels[levels > SILENCE_RATIO * loudest]
-    return TARGET_RMS / float(np.percentile(heard, LOUD_PERCENTILE))
+    return float(np.percentile(heard, LOUD_PERCENTILE))
 
 
 def block_levels(samples: NDArray[np.float32]) -> Iterator[float]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import av
 from tasks.engine.core.errors import MediaError
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.frame_rate import audio_only_grid, frame_grid
-from tasks.engine.media.integrity import check_not_empty, check_packets, check_size
+from tasks.engine.media.integrity import check_complete, check_not_empty, check_order, missing_bytes, missing_packets
 from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.packets import StreamStats, codec_of, read_packets, select_picture, select_stream
+from tasks.engine.media.packets import StreamStats, codec_of, read_packets, select_picture
 from tasks.engine.media.pictures import VIDEO_DECODERS, decoded_times
+from tasks.engine.media.programs import read_programs
+from tasks.engine.media.tracks import DECODERS, AudioTrack, choose, notes_on, tracks_of
 from tasks.engine.system.atomic import sha256_of
 
 DEMUXERS = (
@@ -23,44 +25,12 @@ DEMUXERS = (
 )
 """Accepted containers. A list of what may be opened, because a text named .mp4 can be a playlist of other files."""
 
-DECODERS = (
-    "aac,aac_latm,ac3,eac3,alac,flac,opus,libopus,vorbis,libvorbis,mp3,mp3float,mp2,mp2float,dca,truehd,wmav2,"
-    "amrnb,amrwb,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_u8,"
-    "pcm_mulaw,pcm_alaw,pcm_bluray,pcm_dvd,pcm_s8,pcm_u16le,pcm_u24le,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,"
-    "adpcm_yamaha,g722,g726,gsm,gsm_ms,wmav1,wmapro,wmalossless,wavpack,tta,ape,mp1,mp1float,nellymoser,cook,speex,"
-    "libspeex,qdm2,sipr,ilbc"
-)
-"""Accepted audio decoders."""
-
 VIDEO_SUFFIXES = (
     ".3g2,.3gp,.asf,.avi,.dv,.f4v,.flv,.gxf,.ivf,.m2t,.m2ts,.m4v,.mk3d,.mkv,.mov,.mp4,.mpeg,.mpg,.mts,.mxf,.nut,.ogv,"
     ".rm,.rmvb,.ts,.vob,.webm,.wmv"
 )
 """How videos in the accepted containers are named. Names of audio files are left out: `clip.wav` beside `clip.mp4` is
 its sound, not a second video."""
-
-
-@dataclass(frozen=True, slots=True)
-class AudioTrack:
-    """The one audio stream that is analysed.
-
-    Attributes:
-        index: of the stream in the container, counted from 0 over streams of every kind.
-        codec: libavcodec's name.
-        sample_rate: Hz, as stored.
-        channels: how many, as stored.
-        start_offset_sec: when the audio starts, relative to the first video frame; negative when earlier.
-        duration_sec: from its first sample to its last, by its packets' timestamps.
-        largest_gap_sec: longest hole between two packets; holes are filled with silence.
-    """
-
-    index: int
-    codec: str
-    sample_rate: int
-    channels: int
-    start_offset_sec: float
-    duration_sec: float
-    largest_gap_sec: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +49,9 @@ class Media:
         audio: the track that is analysed, None where there is none.
         corrupt_packets: how many the demuxer flagged in the two streams that are used.
         modified_ns: time of the last change, nanoseconds since 1970, as it was before the content was read.
+        tracks: every audio track, the one that is analysed among them.
+        notes: what people should know of it.
+        truncated: whether it ends before it should, which was accepted.
     """
 
     path: Path
@@ -92,34 +65,71 @@ class Media:
     audio: AudioTrack | None
     corrupt_packets: int
     modified_ns: int = 0
+    tracks: tuple[AudioTrack, ...] = ()
+    notes: tuple[str, ...] = ()
+    truncated: bool = False
 
     @property
     def duration_sec(self) -> float:
         """Seconds from the first frame's start to the last frame's end."""
         return self.grid.duration
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the published files say of it."""
+        return {
+            "name": self.path.name,
+            "sha256": self.sha256,
+            "container": self.container,
+            "duration_sec": self.duration_sec,
+            "total_frames": self.grid.count,
+            "fps": f"{self.grid.fps.numerator}/{self.grid.fps.denominator}",
+            "fps_assumed": self.fps_assumed,
+            "variable_frame_rate": self.variable_frame_rate,
+            "audio": asdict(self.audio) if self.audio else "no_audio_stream",
+            "audio_tracks": [asdict(track) for track in self.tracks],
+            "truncated": self.truncated,
+        }
 
-def read(path: Path, limits: MediaLimits) -> Media:
+
+def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, accept_truncated: bool = False) -> Media:
     """Demux a whole file. For a sandboxed process: the file is untrusted input.
 
+    Args:
+        path: of the file.
+        limits: what is accepted.
+        audio_track: index, language or title of the track to analyse, None for the rule's choice.
+        accept_truncated: read a recording that was cut up to where it ends.
+
     Raises:
+        UsageError: it has no such audio track.
         MediaError: it cannot be read, holds neither audio nor video, is cut short, promises more than it holds, or is
             beyond a limit.
         StorageError: its bytes cannot be read.
     """
     path = path.absolute()
     status = path.stat()
-    check_size(path, status.st_size)
+    cut = missing_bytes(path, status.st_size)
+    check_complete(path, cut, accept_truncated=accept_truncated)
     with open_container(path) as container:
-        streams = read_packets(container, limits)
-        video = select_picture(streams)
-        used = [stats for stats in (video, select_stream(streams, "audio")) if stats]
+        streams = read_packets(container, limits, drop_corrupt=accept_truncated)
+        picture = select_picture(streams)
+        programs = read_programs(path) if container.format.name == "mpegts" else {}
+        chosen = choose(tracks_of(streams, picture, programs), audio_track, path.name)
+        used = [stats for stats in (picture, streams[chosen.index] if chosen else None) if stats]
         check_not_empty(path, streams, used)
-        check_packets(path, container, used, streams)
-        if video:
-            count_frames(path, video)
-        media = describe(path, container.format.name, used)
+        check_order(path, used)
+        cut = cut or next(missing_packets(container, used, streams), "")
+        check_complete(path, cut, accept_truncated=accept_truncated)
+        if picture:
+            count_frames(path, picture)
+        tracks = tracks_of(streams, picture, programs)  # again: only now is it known where the picture starts
+        track = next((track for track in tracks if chosen and track.index == chosen.index), None)
+        media = describe(path, container.format.name, used, track)
         check_limits(path, media, used, limits)
+    notes = notes_on(tracks, track) if audio_track is None else ()
+    if cut:
+        notes = (f"the recording is cut at {media.duration_sec:.2f} s: {cut}", *notes)
+    media = replace(media, tracks=tracks, notes=notes, truncated=bool(cut))
     return replace(media, size=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256_of(path))
 
 
@@ -151,24 +161,19 @@ def count_frames(path: Path, video: StreamStats) -> None:
         video.drop_leading(video.check.dropped)
 
 
-def describe(path: Path, container: str, used: Sequence[StreamStats]) -> Media:
+def describe(path: Path, container: str, used: Sequence[StreamStats], track: AudioTrack | None) -> Media:
     """Describe a file by the packets of the used streams; size and checksum are left empty.
 
     Raises:
-        MediaError: a codec that is unknown or not accepted.
+        MediaError: the picture's codec is unknown.
     """
     start = used[0].start
     if not all(codec_of(stats.stream) for stats in used):
-        raise MediaError(f"{path.name!r} has audio or video of an unknown codec: {DECODERS} would be accepted.")
-    codecs = [codec_of(stats.stream) for stats in used if stats.stream.type == "audio"]
-    if not set(codecs) <= set(DECODERS.split(",")):
-        raise MediaError(f"{path.name!r} has sound in {codecs[0]}, which is not accepted: {DECODERS} would be.")
-    tracks = [track_of(stats, start) for stats in used if stats.stream.type == "audio"]
-    track = tracks[0] if tracks else None
+        raise MediaError(f"{path.name!r} has a picture of an unknown codec: a common one would be accepted.")
     if used[0].stream.type == "video":
         grid, assumed = video_grid(used[0])
     else:
-        grid, assumed = audio_only_grid(tracks[0].duration_sec), True
+        grid, assumed = audio_only_grid(track.duration_sec if track else 0.0), True
     corrupt = sum(stats.corrupt for stats in used)
     return Media(path, 0, "", container, grid, grid.pts is not None, assumed, start, track, corrupt)
 
@@ -202,17 +207,3 @@ def video_grid(video: StreamStats) -> tuple[FrameGrid, bool]:
         return grid, assumed
     end = video.seconds(video.end - (video.first or 0))
     return replace(grid, end_sec=end if end > grid.pts[-1] else None), assumed
-
-
-def track_of(audio: StreamStats, video_start: float) -> AudioTrack:
-    """Describe the audio stream relative to the first video frame."""
-    codec = audio.stream.codec_context
-    return AudioTrack(
-        index=audio.stream.index,
-        codec=codec.name,
-        sample_rate=codec.sample_rate,
-        channels=codec.channels,
-        start_offset_sec=audio.start - video_start,
-        duration_sec=max(0.0, audio.seconds(audio.end) - audio.start),
-        largest_gap_sec=audio.seconds(audio.gap),
-    )

@@ -2,36 +2,32 @@
 
 import hashlib
 import re
-import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.constants import SAMPLE_RATE
-from tasks.engine.core.errors import EngineError, MediaError, Step4Error, StorageError
+from tasks.engine.core.errors import MediaError, Step4Error, StorageError
 from tasks.engine.core.finite import first_non_finite
-from tasks.engine.media.containers import DECODERS, AudioTrack, Media
+from tasks.engine.media.containers import Media
+from tasks.engine.media.downmix import mix
+from tasks.engine.media.ffmpeg_command import FILL_SEC, arguments_for, begins, executable, frames
 from tasks.engine.media.limits import MediaLimits
+from tasks.engine.media.placement import place
+from tasks.engine.media.tracks import AudioTrack
 from tasks.engine.system.atomic import atomic_path
 from tasks.engine.system.memory import iter_blocks
 from tasks.engine.system.sandbox import Bounds, ProcessResult, Runner, exit_reason
 
-FILL_SEC = 0.04
-"""Holes and overlaps from here on (one frame at 25 fps) are filled or trimmed; below, they are a clock's jitter."""
-
 DURATION_SLACK_SEC = 0.25
 """Encoder delay and padding, which the packets count and the decoder drops: at 8 kHz two packets are 0.25 s."""
-
-UNSIZED = ("wav", "w64", "aiff")
-"""Where ffmpeg calls the last packet corrupt when a program wrote to a pipe and could not fill in the size."""
-
-OFF_AIR = ("mpegts",)
-"""Where a recording begins and ends in the middle of a packet: corrupt ones are dropped, as the probe drops them."""
 
 BLOCK_SAMPLES = 1 << 20
 BYTES_PER_SEC = SAMPLE_RATE * 4
@@ -48,12 +44,14 @@ class Samples:
         count: number of samples.
         sha256: of the file, hexadecimal.
         sample_rate: Hz.
+        notes: what people should know of how they were made.
     """
 
     path: Path
     count: int
     sha256: str
     sample_rate: int = SAMPLE_RATE
+    notes: tuple[str, ...] = ()
 
     @property
     def duration_sec(self) -> float:
@@ -69,48 +67,6 @@ class Samples:
         return np.memmap(self.path, dtype="<f4", mode="r", shape=(self.count,))
 
 
-def executable() -> str:
-    """Return the path of ffmpeg: the one on PATH, else the one that imageio-ffmpeg ships.
-
-    Raises:
-        EngineError: there is neither.
-    """
-    try:
-        return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise EngineError("No ffmpeg on PATH and none from imageio-ffmpeg: one of them is needed.") from error
-
-
-def arguments_for(media: Media, track: AudioTrack, output: Path, ffmpeg_path: str) -> list[str]:
-    """Build the command line. Every part of it was tried on whole and on damaged files of each codec."""
-    demuxer = media.container.split(",")[0]
-    # Names come in last: ffmpeg-python cannot digest one that is not UTF-8, and Linux allows it.
-    names = {"<source>": f"file:{media.path}", "<sink>": f"file:{output}"}
-    source = ffmpeg.input(
-        "<source>",
-        f=demuxer,  # named, so that nothing is guessed a second time and no playlist is ever opened
-        nostdin=None,
-        hide_banner=None,
-        v="error",
-        filter_threads=1,  # one per core would take address space and no time off
-        threads=1,
-        protocol_whitelist="file",
-        codec_whitelist=DECODERS,
-        copyts=None,  # times as the container has them: ffmpeg's own zero is the earliest stream, not the picture
-        max_error_rate=0,  # the default forgives two packets in three
-        **({"fflags": "+discardcorrupt"} if demuxer in OFF_AIR else {} if demuxer in UNSIZED else {"xerror": None}),
-    )
-    filters = (
-        f"asetpts=PTS-({media.video_start:.9f})/TB,"
-        # first_pts counts samples at the *input* rate: zero is the only value that is safe.
-        f"aresample={SAMPLE_RATE}:async=1:first_pts=0:min_hard_comp={FILL_SEC}:rematrix_maxval=1,"
-        # rematrix_maxval: channels are averaged, as for integers; floats would be summed, 2.8 times too loud for 5.1.
-        "aformat=sample_fmts=flt:channel_layouts=mono"
-    )
-    sink = source[str(track.index)].output("<sink>", f="f32le", acodec="pcm_f32le", af=filters, map_metadata=-1)
-    return [names.get(part, part) for part in map(str, sink.overwrite_output().compile(cmd=ffmpeg_path))]
-
-
 def decode(media: Media, destination: Path, runner: Runner, limits: MediaLimits) -> Samples:
     """Decode the chosen track of ``media`` into ``destination``, which appears whole or not at all.
 
@@ -122,22 +78,68 @@ def decode(media: Media, destination: Path, runner: Runner, limits: MediaLimits)
     track = media.audio
     if track is None:
         raise MediaError(f"{media.path.name!r} has no audio to decode: an audio stream with packets is needed.")
-    promised = int(_expected_sec(track) * BYTES_PER_SEC)
-    bounds = limits.bounds(media.size, promised + OUTPUT_SLACK_BYTES)
-    with atomic_path(destination.absolute()) as temporary:
-        result = _run(media, arguments_for(media, track, temporary, executable()), runner, bounds)
-        complaint = _complaint(result.stderr, media.container, track.codec)
-        if result.returncode:
-            raise _failure(media, result, complaint, bounds)
+    channels = 1 if track.channels == 1 else 2
+    destination = destination.absolute()
+    with atomic_path(destination) as temporary, _removed(destination.with_name(f"{destination.name}.raw")) as raw:
+        target = temporary if channels == 1 else raw
+        complaint = _run(media, track, target, runner, limits)
+        opposite = mix(raw, temporary) if channels > 1 else 0.0
         count = temporary.stat().st_size // np.dtype("<f4").itemsize
         _check_complete(media, track, count, complaint)
         sha256 = _checksum(media, Samples(temporary, count, "").load())
-    return Samples(destination.absolute(), count, sha256)
+    return Samples(destination, count, sha256, notes=_notes(track, opposite))
 
 
-def _run(media: Media, arguments: list[str], runner: Runner, bounds: Bounds) -> ProcessResult:
+@contextmanager
+def _removed(path: Path) -> Iterator[Path]:
     try:
-        return runner(arguments, bounds)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _notes(track: AudioTrack, opposite: float) -> tuple[str, ...]:
+    if round(100 * opposite) < 1:
+        return ()
+    return (f"audio track {track.index}: {opposite:.0%} of it has opposite channels, of which the left is analysed",)
+
+
+def _run(media: Media, track: AudioTrack, output: Path, runner: Runner, limits: MediaLimits) -> str:
+    """Decode to one or two channels; return ffmpeg's complaint where it ended well all the same.
+
+    Where layout or rate change within the track ffmpeg begins anew, with silence since the picture's start: then it
+    writes what is heard alone, frame by frame, and the frames are placed by their times.
+    """
+    channels = 1 if track.channels == 1 else 2
+    promised = int(_expected_sec(track) * channels * BYTES_PER_SEC)
+    bounds = limits.bounds(media.size, promised + channels * OUTPUT_SLACK_BYTES)
+    with tempfile.TemporaryFile() as printed:
+        result = _start(media, arguments_for(media, track, output, executable()), runner, bounds, printed)
+        if begins(_rewound(printed)) <= 1:
+            return _judged(media, track, result, bounds)
+    pieces = output.with_name(f"{output.name}.pieces")
+    with tempfile.TemporaryFile() as printed, _removed(pieces):
+        arguments = arguments_for(media, track, pieces, executable(), piecewise=True)
+        complaint = _judged(media, track, _start(media, arguments, runner, bounds, printed), bounds)
+        place(pieces, frames(_rewound(printed)), channels, output, bounds.output_bytes // (4 * channels))
+    return complaint
+
+
+def _rewound(file: IO[bytes]) -> IO[bytes]:
+    file.seek(0)
+    return file
+
+
+def _judged(media: Media, track: AudioTrack, result: ProcessResult, bounds: Bounds) -> str:
+    complaint = _complaint(result.stderr, media.container, track.codec)
+    if result.returncode:
+        raise _failure(media, result, complaint, bounds)
+    return complaint
+
+
+def _start(media: Media, arguments: list[str], runner: Runner, bounds: Bounds, printed: IO[bytes]) -> ProcessResult:
+    try:
+        return runner(arguments, bounds, printed)
     except subprocess.TimeoutExpired as error:
         raise MediaError(
             f"{media.path.name!r} was not decoded within {bounds.wall_sec:.0f} s: ffmpeg was stopped."

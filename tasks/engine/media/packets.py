@@ -115,8 +115,13 @@ def is_hidden_vp8(packet: Any) -> bool:  # noqa: ANN401  # as above
     return not memoryview(packet)[0] >> 4 & 1
 
 
-def read_packets(container: Any, limits: MediaLimits) -> list[StreamStats]:  # noqa: ANN401  # as above
+def read_packets(container: Any, limits: MediaLimits, *, drop_corrupt: bool = False) -> list[StreamStats]:  # noqa: ANN401
     """Demux every packet; return the statistics of each stream, by stream index.
+
+    Args:
+        container: as PyAV opened it.
+        limits: what is accepted.
+        drop_corrupt: of every container as of MPEG-TS, leave corrupt packets of sound out.
 
     Raises:
         MediaError: more streams than the limit.
@@ -124,7 +129,8 @@ def read_packets(container: Any, limits: MediaLimits) -> list[StreamStats]:  # n
     kind = container.format.name
     limits.check("streams", len(container.streams), Path(container.name).name)
     # What libavformat makes up for AVI includes the decoder's delay in the picture's times and not in the audio's.
-    streams = [StreamStats(s, kind == "avi", kind == "mpegts" and s.type == "audio") for s in container.streams]
+    dropping = drop_corrupt or kind == "mpegts"
+    streams = [StreamStats(s, kind == "avi", dropping and s.type == "audio") for s in container.streams]
     for stats in streams:
         if stats.stream.type == "video" and not stats.stream.disposition & Disposition.attached_pic:
             stats.check = PictureCheck(stats.stream)

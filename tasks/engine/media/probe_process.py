@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 
 from tasks.engine.core.constants import PROJECT
-from tasks.engine.core.errors import MediaError, Step4Error, StorageError
+from tasks.engine.core.errors import MediaError, Step4Error, StorageError, UsageError
 from tasks.engine.core.finite import finite_float, first_non_finite
 from tasks.engine.core.frames import FrameGrid
-from tasks.engine.media.containers import AudioTrack, Media, read
+from tasks.engine.media.containers import Media, read
 from tasks.engine.media.limits import MediaLimits
+from tasks.engine.media.tracks import AudioTrack
 from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Bounds
 
-REFUSALS = {error.__name__: error for error in (MediaError, StorageError)}
+REFUSALS = {error.__name__: error for error in (MediaError, StorageError, UsageError)}
 CHILD = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from tasks.engine.media.probe_process import answer; answer(*sys.argv[2:])"
@@ -37,23 +38,36 @@ PLAIN_FIELDS = {
     "variable_frame_rate": bool,
     "fps_assumed": bool,
     "corrupt_packets": int,
+    "truncated": bool,
+}
+TRACK_FIELDS = {
+    "index": int,
+    "codec": str,
+    "sample_rate": int,
+    "channels": int,
+    "decodable": bool,
+    "own_programme": bool,
+    "special": bool,
 }
 
 
-def examine(path: Path, size: int, limits: MediaLimits) -> Media:
+def examine(path: Path, size: int, limits: MediaLimits, **options: Any) -> Media:  # noqa: ANN401  # as `read` takes them
     """Run `containers.read` in a sandboxed process.
 
     Args:
         path: absolute; a regular file.
         size: its bytes, which decide how long the process may take.
         limits: what is accepted.
+        options: what else `read` takes.
 
     Raises:
+        UsageError: as `read`.
         MediaError: as `read`; or the process crashed, hung or used too much.
         StorageError: the file could not be read.
         EngineError: the process could not be started.
     """
     arguments = [sys.executable, "-I", "-c", CHILD, str(PROJECT), str(path), json.dumps(asdict(limits))]
+    arguments.append(json.dumps(options))
     bounds = limits.bounds(size)
     with tempfile.TemporaryFile() as pipe:  # without a name: nothing to clean up, whatever happens
         try:
@@ -66,10 +80,10 @@ def examine(path: Path, size: int, limits: MediaLimits) -> Media:
         return decode(path, pipe.read())
 
 
-def answer(path: str, limits: str) -> None:
+def answer(path: str, limits: str, options: str) -> None:
     """Read a file and write the answer to stdout: the main function of the sandboxed process."""
     try:
-        message = encode(read(Path(path), MediaLimits(**json.loads(limits))))
+        message = encode(read(Path(path), MediaLimits(**json.loads(limits)), **json.loads(options)))
     except Step4Error as error:
         message = json.dumps({"refused": type(error).__name__, "reason": str(error)}).encode()
     except OSError as error:
@@ -82,6 +96,7 @@ def encode(media: Media) -> bytes:
     grid = media.grid
     facts = {field.name: getattr(media, field.name) for field in fields(Media) if field.name not in {"path", "grid"}}
     facts["audio"] = asdict(media.audio) if media.audio else None
+    facts["tracks"] = [asdict(track) for track in media.tracks]
     facts |= {"count": grid.count, "fps": [grid.fps.numerator, grid.fps.denominator], "end_sec": grid.end_sec}
     times = b"" if grid.pts is None else grid.pts.astype("<f8").tobytes()
     return json.dumps(facts).encode() + b"\n" + times
@@ -92,7 +107,7 @@ def decode(path: Path, message: bytes) -> Media:
 
     Raises:
         MediaError: the refusal that it reports, or it is not of the form of `encode`.
-        StorageError: likewise.
+        StorageError, UsageError: likewise.
     """
     header, _, body = message.partition(b"\n")
     try:
@@ -117,6 +132,8 @@ def media_from(path: Path, facts: dict[str, Any], body: bytes) -> Media:
         grid=grid_from(facts, body),
         video_start=finite_float(facts["video_start"]),
         audio=track_from(facts["audio"]) if facts["audio"] is not None else None,
+        tracks=tuple(track_from(track) for track in facts["tracks"]),
+        notes=tuple(map(str, facts["notes"])),
         **{name: facts[name] for name in PLAIN_FIELDS},
     )
 
@@ -140,20 +157,17 @@ def grid_from(facts: dict[str, Any], body: bytes) -> FrameGrid:
 
 
 def track_from(facts: dict[str, Any]) -> AudioTrack:
-    """Build the audio track.
+    """Build an audio track.
 
     Raises:
         TypeError, ValueError, KeyError: a value is not what it should be.
     """
-    return AudioTrack(
-        index=int(facts["index"]),
-        codec=str(facts["codec"]),
-        sample_rate=int(facts["sample_rate"]),
-        channels=int(facts["channels"]),
-        start_offset_sec=finite_float(facts["start_offset_sec"]),
-        duration_sec=finite_float(facts["duration_sec"]),
-        largest_gap_sec=finite_float(facts["largest_gap_sec"]),
-    )
+    if not all(type(facts[name]) is kind for name, kind in TRACK_FIELDS.items()):
+        raise TypeError("a value of another type")
+    values: dict[str, Any] = {name: facts[name] for name in TRACK_FIELDS}
+    values |= {name: finite_float(facts[name]) for name in ("start_offset_sec", "duration_sec", "largest_gap_sec")}
+    values |= {name: facts[name] and str(facts[name]) for name in ("language", "title")}
+    return AudioTrack(**values, marks=tuple(map(str, facts["marks"])))
 
 
 def crash(path: Path, result: sandbox.ProcessResult, bounds: Bounds) -> MediaError:

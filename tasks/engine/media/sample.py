@@ -44,7 +44,7 @@ def make_clips(folder: Path) -> None:
     """
     import ffmpeg  # noqa: PLC0415  # the recording itself needs no ffmpeg
 
-    from tasks.engine.media.decode import executable  # noqa: PLC0415
+    from tasks.engine.media.ffmpeg_command import executable  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
     picture = ffmpeg.input("testsrc2=size=320x180:rate=25:duration=30", f="lavfi")

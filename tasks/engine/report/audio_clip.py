@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.errors import EngineError
-from tasks.engine.media.decode import executable
+from tasks.engine.media.ffmpeg_command import executable
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.system import sandbox
 

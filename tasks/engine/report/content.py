@@ -119,6 +119,13 @@ def localization(messages: Messages, located: Localization | None) -> dict[str, 
     return {"stage": stage, "place": place, "advice": located.advice}
 
 
+def notes(candidate: Timeline, report: DriftReport | None) -> list[str]:
+    """Return what people should know: of the recording and its sound, as the file says, and of the comparison."""
+    source = candidate.metadata.get("source")
+    said = source.get("notes", ()) if isinstance(source, Mapping) else ()
+    return [*map(str, said), *(report.notes if report else ())]
+
+
 def places(messages: Messages, worst: list[Place]) -> list[dict[str, Any]]:
     """Write each place as a sentence, with the seconds to show."""
     return [

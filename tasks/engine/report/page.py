@@ -189,7 +189,7 @@ def _body(
         "decisions": [str(flips) for flips in report.flips] if report else [],
         "places": content.places(messages, places),
         "sides": [(messages(role), content.side(messages, side.timeline, side.name)) for role, side in sides],
-        "notes": report.notes if report else (),
+        "notes": content.notes(sides[0][1].timeline, report),
         "made_by": messages("made_by", version=version("step4-audio")),
     }
 

@@ -50,8 +50,8 @@ class ProcessResult(Protocol):
     stderr: bytes
 
 
-Runner = Callable[[list[str], Bounds], ProcessResult]
-"""Runs an argument list within bounds; raises ``subprocess.TimeoutExpired`` after `wall_sec`."""
+Runner = Callable[[list[str], Bounds, int | IO[bytes]], ProcessResult]
+"""Runs an argument list within bounds, its stdout in a file; raises ``subprocess.TimeoutExpired`` after `wall_sec`."""
 
 
 def run(

@@ -9,7 +9,7 @@ from turn_lists import TURNS, assert_close, turn_lists
 
 from tasks.engine.core.turns import Turn
 from tasks.engine.formats import webvtt
-from tasks.engine.media.decode import executable
+from tasks.engine.media.ffmpeg_command import executable
 
 
 @settings(deadline=None)

@@ -69,3 +69,11 @@ def test_any_name(tmp_path: Path, name: str) -> None:
     media, samples = decoded(source.rename(tmp_path / name), tmp_path)
     assert media.path.name == name
     assert samples.count > 0
+
+
+def test_what_files_say_of_a_recording(tmp_path: Path) -> None:
+    """Its rate as a rational, every track, the analysed one, and whether it is whole."""
+    facts = examined(clip(tmp_path / "clip.mkv", burst(), "", "30000/1001")).facts()
+    assert (facts["name"], facts["fps"], facts["truncated"]) == ("clip.mkv", "30000/1001", False)
+    assert facts["audio_tracks"] == [facts["audio"]]
+    assert examined(clip(tmp_path / "mute.mkv", None, "", "25", "-an")).facts()["audio"] == "no_audio_stream"

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from media_samples import (
     FFMPEG,
     FakeRunner,
     burst,
+    bytes_of,
     clip,
     decoded_times,
     ffmpeg,
+    heard,
     picture,
 )
 
@@ -84,8 +87,8 @@ def test_same_file_same_samples(tmp_path: Path, binary: str) -> None:
     assert media.sha256 == hashlib.sha256(media.path.read_bytes()).hexdigest()
     assert media.size == media.path.stat().st_size
 
-    def runner(arguments: list[str], bounds: Bounds) -> "subprocess.CompletedProcess[bytes]":
-        return sandbox.run([binary, *arguments[1:]], bounds)
+    def runner(arguments: list[str], bounds: Bounds, stdout: Any) -> "subprocess.CompletedProcess[bytes]":
+        return sandbox.run([binary, *arguments[1:]], bounds, stdout)
 
     one, two = (decoded_to(media, tmp_path / name, runner) for name in ("one.f32", "two.f32"))
     assert one.sha256 == two.sha256 == hashlib.sha256(one.path.read_bytes()).hexdigest()
@@ -121,3 +124,73 @@ def test_failure_keeps_the_older_samples(tmp_path: Path) -> None:
     with pytest.raises(MediaError):
         decoded_to(media, samples.path, FakeRunner(bytes(4)))
     assert samples.path.read_bytes() == before
+
+
+def glued(path: Path, first: list[str], second: list[str]) -> Path:
+    """A transport stream whose sound changes after 2 s: a tone from 1 to 1.5 s and one from 3 to 3.5 s."""
+    for number, options in enumerate((first, second)):
+        sound = burst(48000, seconds=2, at=(1.0, 1.5))
+        offset = ("-output_ts_offset", str(2 * number), "-muxdelay", "0")
+        ffmpeg(*picture(seconds=2), *sound, "-c:v", "mpeg2video", *options, *offset, path.with_suffix(f".{number}"))
+    return bytes_of(path.with_suffix(".ts"), b"".join(path.with_suffix(f".{n}").read_bytes() for n in (0, 1)))
+
+
+CENTRE = ["-af", "pan=5.1|FC=c0", "-f", "mpegts"]
+STEREO = ["-af", "pan=stereo|c0=c0|c1=c0", "-f", "mpegts"]
+CHANGES = {
+    "ac3, 5.1 to stereo": (["-c:a", "ac3", *CENTRE], ["-c:a", "ac3", *STEREO]),
+    "ac3, stereo to 5.1": (["-c:a", "ac3", *STEREO], ["-c:a", "ac3", *CENTRE]),
+    "eac3, 5.1 to stereo": (["-c:a", "eac3", *CENTRE], ["-c:a", "eac3", *STEREO]),
+    "aac, mono to stereo": (["-c:a", "aac", "-f", "mpegts"], ["-c:a", "aac", *STEREO]),
+    "mp2, 48 to 32 kHz": (["-c:a", "mp2", "-f", "mpegts"], ["-c:a", "mp2", "-ar", "32000", "-f", "mpegts"]),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_layout_or_rate_changes_within_the_file(tmp_path: Path, kind: str) -> None:
+    """Broadcasts change between film and adverts: every part stays at its time, and the whole as long as it is."""
+    media, samples = decoded(glued(tmp_path / "clip", *CHANGES[kind]), tmp_path)
+    assert samples.duration_sec == pytest.approx(4, abs=0.1)
+    sound = samples.load()
+    for start in (1.0, 3.0):
+        first, last = heard(sound[int((start - 0.9) * 16000) : int((start + 0.9) * 16000)])
+        assert first + start - 0.9 == pytest.approx(start, abs=0.045)
+        assert last + start - 0.9 == pytest.approx(start + 0.5, abs=0.045)
+    assert media.audio
+    assert not samples.notes
+
+
+OPPOSITE = "pan=stereo|c0=c0|c1=-1*c0"
+CANCELLING = {
+    "stereo": OPPOSITE,
+    "stereo, unequal": "pan=stereo|c0=c0|c1=-0.9*c0",
+    "5.1, front": "pan=5.1|FL=c0|FR=-1*c0",
+    "5.1, surround": "pan=5.1|BL=c0|BR=-1*c0",
+    "quad": "pan=quad|FL=c0|FR=-1*c0",
+}
+LIVE = {
+    "stereo, in phase": ("pan=stereo|c0=c0|c1=c0", 1.0),
+    "stereo, right alone": ("pan=stereo|c1=c0", 0.5),
+    "5.1, centre alone": ("pan=5.1|FC=c0", 0.2929),
+    "7.1, centre alone": ("pan=7.1|FC=c0", 0.2265),
+    "5.1, low frequencies alone": ("pan=5.1|LFE=c0", 0.0),
+}
+
+
+@pytest.mark.parametrize("codec", ["flac", "aac"])
+@pytest.mark.parametrize("layout", CANCELLING)
+def test_opposite_channels_are_heard(tmp_path: Path, layout: str, codec: str) -> None:
+    """A voice in two channels with exchanged poles does not average to nothing, and that is said."""
+    video = clip(tmp_path / "clip.mkv", None, codec, "25", "-af", CANCELLING[layout])
+    media, samples = decoded(video, tmp_path)
+    assert_heard_at(media, samples, *BURST)
+    assert "opposite" in samples.notes[0]
+
+
+@pytest.mark.parametrize("layout", LIVE)
+def test_other_channels_are_averaged_as_ever(tmp_path: Path, layout: str) -> None:
+    """Weights of every layout, by which one live channel stays what it was; low frequencies alone are no speech."""
+    pan, level = LIVE[layout]
+    _, samples = decoded(clip(tmp_path / "clip.mkv", None, "pcm_f32le", "25", "-af", pan), tmp_path)
+    assert samples.load()[33000:39000].max() == pytest.approx(0.5 * level, abs=0.002)
+    assert not samples.notes

@@ -10,9 +10,10 @@ from media_samples import clip
 
 from tasks.engine.core.errors import MediaError, StorageError
 from tasks.engine.core.frames import FrameGrid
-from tasks.engine.media.containers import AudioTrack, Media
+from tasks.engine.media.containers import Media
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.probe_process import crash, decode, encode, examine
+from tasks.engine.media.tracks import AudioTrack
 from tasks.engine.system.sandbox import Bounds
 
 PATH = Path("/videos/clip.mkv")

@@ -102,3 +102,12 @@ def test_a_side_that_states_nothing_says_so() -> None:
         "first_speech": "0:00:00.000",
         "speakers": "A 100 %",
     }
+
+
+def test_notes_on_the_recording_come_first() -> None:
+    """A cut recording is marked on its page, whether it was compared or not."""
+    plain = timeline([], 1.0)
+    noted = replace(plain, metadata={"source": {"notes": ["the recording is cut at 3.60 s"]}})
+    report = DriftReport(Verdict.COHERENT, Tolerance(), notes=("of the comparison",))
+    assert content.notes(noted, report) == ["the recording is cut at 3.60 s", "of the comparison"]
+    assert content.notes(replace(plain, metadata={}), None) == []

@@ -121,3 +121,9 @@ def test_an_audit_says_which_copies_others_rewrote(capsys: pytest.CaptureFixture
     show_audit({**report, "changed_by_others": ["/srv/clip_audio.json"]}, 1.0)
 
     assert "changed by others, its timeline is sound: /srv/clip_audio.json" in capsys.readouterr().out
+
+
+def test_what_people_should_know_of_the_sound_is_said() -> None:
+    """Each note of the manifest is a line of the summary."""
+    noted = {**MANIFEST, "source": {**MANIFEST["source"], "notes": ["one", "two"]}}
+    assert [value for label, value in summary_rows(noted, 1.0, already=False) if label == "note"] == ["one", "two"]

@@ -1,5 +1,7 @@
 """What a run shows on the server: nothing that could break the page, and progress that does not flood it."""
 
+from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -7,8 +9,14 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.runtime import flow_run
+from stages import job_of, run_of, silence
 
-from tasks.orchestration.artifacts import LARGEST_PICTURE, image, key, plain, shown_progress
+from tasks.diarize import diarize
+from tasks.engine.core.choices import Decision, Verdict
+from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.tolerance import Tolerance
+from tasks.orchestration.artifacts import LARGEST_PICTURE, image, key, markdown, plain, shown_progress
+from tasks.timeline import build_timeline
 
 
 @pytest.mark.parametrize(
@@ -50,3 +58,14 @@ def test_progress_is_told_every_ten_seconds_at_most() -> None:
         shown = client.read_artifacts(artifact_filter=mine)
 
     assert [(one.type, one.description) for one in shown] == [("progress", "candidate: segmentation 80 %")]
+
+
+@pytest.mark.usefixtures("clean_settings")
+def test_what_people_should_know_of_the_sound_is_said(tmp_path: Path) -> None:
+    """Each note of the source is a line of the page, as text."""
+    run = run_of(tmp_path / "clip.mp4")
+    staged = build_timeline(
+        run, diarize(job_of(run)), replace(silence(run), notes=("track *1* is silent",)), "candidate"
+    )
+    page = markdown(run, DriftReport(Verdict.REFERENCE, Tolerance()), staged, Decision.PUBLISH, b"")
+    assert r"Note: track \*1\* is silent" in page

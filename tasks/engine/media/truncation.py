@@ -1,0 +1,109 @@
+"""Where a file's own structure says that it should end: a recording that was killed ends before.
+
+One rule for every container: the last element (box, cluster, chunk, page) reaches beyond the file. Streams made to be
+joined anywhere, such as MPEG-TS and MP3, have no such element: where they end is their end.
+
+Sources: RIFF (Microsoft, 1991), RF64 (EBU Tech 3306), EBML (RFC 8794), ISO/IEC 14496-12, Ogg (RFC 3533), AIFF (Apple,
+1989), AU (Sun, 1992).
+"""
+
+import mmap
+from pathlib import Path
+
+SIZE_SLACK_BYTES = 64
+"""Some writers of chunks count a header twice or forget a padding byte; a real cut is longer."""
+
+UNKNOWN_RIFF_SIZE = 0xFFFFFF00
+"""Sizes from here on are written by programs that could not seek back, and mean nothing."""
+
+PLACEHOLDERS = range(0x7FFFF000, 0x80001000)
+"""Likewise: sox writes 2 GiB less a page, arecord 2 GiB, more or less the header's own bytes."""
+
+UNKNOWN_LONG_SIZE = 1 << 62
+EBML_ID, SEGMENT_ID = bytes.fromhex("1A45DFA3"), 0x18538067
+WAVE64_ID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"emsg", b"free", b"skip", b"wide", b"udta")
+PAGE_HEADER, LARGEST_PAGE = 27, 27 + 255 + 255 * 255
+
+
+def declared_size(path: Path) -> int:
+    """Return the bytes that a file has by its own structure: more than are there where it was cut, 0 if unknown.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is empty.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[:4] == EBML_ID:
+            return _elements(content)
+        if content[4:8] in BOXES:
+            return _boxes(content)
+        if content[:4] == b"OggS":
+            return _pages(content)
+        size = _chunks(content)
+        return size if size > len(content) + SIZE_SLACK_BYTES else min(size, len(content))
+
+
+def _chunks(content: mmap.mmap) -> int:
+    """Read the size that stands in front of RIFF, RF64, Wave64, AIFF and AU."""
+    kind = content[:4]
+    if kind in (b"RIFF", b"FORM"):
+        size = int.from_bytes(content[4:8], "little" if kind == b"RIFF" else "big")
+        return 0 if size >= UNKNOWN_RIFF_SIZE or size in PLACEHOLDERS else size + 8
+    if kind == b".snd":
+        size = int.from_bytes(content[8:12], "big")
+        return 0 if size >= UNKNOWN_RIFF_SIZE else int.from_bytes(content[4:8], "big") + size
+    if kind == b"RF64" or content[:16] == WAVE64_ID:
+        at, header = (20, 8) if kind == b"RF64" else (16, 0)
+        size = int.from_bytes(content[at : at + 8], "little")
+        return 0 if size >= UNKNOWN_LONG_SIZE else size + header
+    return 0
+
+
+def _boxes(content: mmap.mmap) -> int:
+    """Walk over the boxes of ISO base media; what is no box after them is somebody's own and means nothing."""
+    at = 0
+    while at < len(content):
+        size, kind, header = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8], 8
+        if size == 1:
+            size, header = int.from_bytes(content[at + 8 : at + 16], "big"), 16
+        if kind not in BOXES and at + size > len(content):
+            return 0
+        if size < header:  # 0: up to the end
+            return 0
+        at += size
+    return at
+
+
+def _elements(content: mmap.mmap) -> int:
+    """Walk over the elements of Matroska; those of unknown size, as live recordings have, are walked into."""
+    at = 0
+    while at < len(content):
+        kind, width = _number(content, at)
+        size, length = _number(content, at + width, value=True)
+        if not width or not length:
+            return 0
+        inside = at + width + length
+        unknown = size == (1 << 7 * length) - 1
+        if kind == SEGMENT_ID and not unknown:
+            return inside + size
+        at = inside if unknown else inside + size
+    return at
+
+
+def _number(content: mmap.mmap, at: int, *, value: bool = False) -> tuple[int, int]:
+    """Return a variable-length number at an offset and its bytes, without its length marker where a value is wanted."""
+    first = content[at] if at < len(content) else 0
+    length = 9 - first.bit_length() if first else 0
+    number = int.from_bytes(content[at : at + length], "big")
+    return (number & ((1 << 7 * length) - 1) if value and length else number), length
+
+
+def _pages(content: mmap.mmap) -> int:
+    """Return the end of the last page of Ogg."""
+    at = content.rfind(b"OggS\0", max(0, len(content) - 2 * LARGEST_PAGE))
+    body = at + PAGE_HEADER
+    if body > len(content):
+        return body
+    segments = content[body - 1] if at >= 0 else 0
+    return body + segments + sum(content[body : body + segments]) if at >= 0 else 0

@@ -1,0 +1,104 @@
+"""Where a file's structure says that it ends, and what becomes of a recording that was killed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from media_samples import bytes_of, clip, cut, ffmpeg, noise, picture
+
+from tasks.engine.core.errors import MediaError
+from tasks.engine.media.limits import MediaLimits
+from tasks.engine.media.probe_process import examine
+from tasks.engine.media.truncation import declared_size
+from tasks.media import listen
+
+
+def live(path: Path, picture_codec: str, codec: str) -> Path:
+    """A recording whose clusters have sizes and whose whole has none."""
+    form = "webm" if path.suffix == ".webm" else "matroska"
+    ffmpeg(*picture(), *noise(), "-c:v", picture_codec, "-c:a", codec, "-f", form, "-live", "1", path)
+    return path
+
+
+FRAGMENTS = ("-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "500000")
+RECORDINGS: dict[str, Callable[[Path], Path]] = {
+    "fragments.mp4": lambda path: clip(path, noise(), "aac", "25", "-g", "10", *FRAGMENTS),
+    "front.mp4": lambda path: clip(path, noise(), "aac", "25", "-movflags", "+faststart"),
+    "live.mkv": lambda path: live(path, "libx264", "aac"),
+    "live.webm": lambda path: live(path, "libvpx", "libopus"),
+    "clip.mkv": lambda path: clip(path, noise(), "aac"),
+    "clip.avi": lambda path: clip(path, noise(), "libmp3lame"),
+    "clip.flv": lambda path: clip(path, noise(), "aac"),
+    "clip.wav": lambda path: clip(path, noise(), "pcm_s16le"),
+    "clip.oga": lambda path: clip(path, noise(), "libvorbis"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_one_rule_for_a_recording_that_was_cut(tmp_path: Path, name: str) -> None:
+    """Refused, with the way on; where that was accepted, read up to where it ends, and marked."""
+    video = RECORDINGS[name](tmp_path / name)
+    assert declared_size(video) <= video.stat().st_size
+    cut(video, 0.7)
+    size = video.stat().st_size
+    with pytest.raises(MediaError, match=r"cut short .*--accept-truncated would publish"):
+        examine(video, size, MediaLimits())
+
+    media = examine(video, size, MediaLimits(), accept_truncated=True)
+    samples = listen(media, tmp_path / "samples.f32")
+    assert media.truncated
+    assert media.notes[0].startswith(f"the recording is cut at {media.duration_sec:.2f} s: ")
+    assert 2 < media.duration_sec < 4.5
+    assert samples
+    assert samples.duration_sec == pytest.approx(media.duration_sec, abs=0.3)
+
+
+def test_a_whole_recording_is_none_that_was_cut(tmp_path: Path) -> None:
+    """Accepting those that were changes nothing of it."""
+    video = live(tmp_path / "clip.mkv", "libx264", "aac")
+    media = examine(video, video.stat().st_size, MediaLimits(), accept_truncated=True)
+    assert (media.truncated, media.notes, media.grid.count) == (False, (), 125)
+
+
+def wav(size: int, kind: bytes = b"RIFF") -> bytes:
+    """A header with that size, and 100 bytes."""
+    return kind + size.to_bytes(4, "little") + b"WAVEfmt " + bytes(84)
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        (wav(92), 100),
+        (wav(0), 8),
+        (wav(5000), 5008),
+        (wav(130), 100),
+        (wav(0xFFFFFFFF), 0),
+        (wav(0x7FFFF024), 0),
+        (wav(0x80000024), 0),
+        (b"FORM" + (5000).to_bytes(4, "big") + bytes(92), 5008),
+        (b".snd" + (24).to_bytes(4, "big") + (5000).to_bytes(4, "big") + bytes(88), 5024),
+        (b".snd" + (24).to_bytes(4, "big") + b"\xff" * 4 + bytes(88), 0),
+        (b"RF64" + b"\xff" * 4 + b"WAVEds64" + (28).to_bytes(4, "little") + (9000).to_bytes(8, "little"), 9008),
+        (b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x20moof", 48),
+        (b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x20TAG!", 0),
+        (b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\0mdat" + bytes(99), 0),
+        (b"anything else", 0),
+    ],
+)
+def test_sizes_that_files_declare(tmp_path: Path, content: bytes, size: int) -> None:
+    """What programs write who cannot seek back means nothing, nor does what is appended to a file."""
+    assert declared_size(bytes_of(tmp_path / "clip", content)) == size
+
+
+def test_a_wav_file_from_sox_through_a_pipe(tmp_path: Path) -> None:
+    """Its sizes are 2 GiB less a page: it is whole."""
+    video = clip(tmp_path / "clip.wav", noise(seconds=1), "pcm_s16le")
+    content = bytearray(video.read_bytes())
+    content[4:8] = (0x7FFFF024).to_bytes(4, "little")
+    at = content.index(b"data") + 4
+    content[at : at + 4] = (0x7FFFF000).to_bytes(4, "little")
+    media = examine(bytes_of(video, bytes(content)), len(content), MediaLimits())
+    samples = listen(media, tmp_path / "samples.f32")
+    assert samples
+    assert samples.duration_sec == pytest.approx(1, abs=0.01)
+    assert not media.truncated
