@@ -33,7 +33,7 @@ class MediaLimits:
     wall_sec: int = _limit(1800, "s", "Seconds for the probe and for ffmpeg, each.")
     cpu_sec: int = _limit(1800, "s", "CPU seconds of either.")
     memory_mib: int = _limit(4096, "MiB", "Address space of either.")
-    decoded_gib: float = _limit(8.0, "GiB", "Most that ffmpeg may write.")
+    decoded_gib: float = _limit(12.0, "GiB", "Most that ffmpeg may write: a day of two channels is 10.3.")
 
     def check(self, limit: str, value: float, name: str) -> None:
         """Refuse a value beyond the limit of that name.
