@@ -156,7 +156,13 @@ def count_frames(path: Path, video: StreamStats) -> None:
     """
     if video.check and video.check.reason:
         with open_container(path) as container:
-            video.set_frames(decoded_times(container, video.stream.index))
+            times = decoded_times(container, video.stream.index)
+        if not times:
+            raise MediaError(
+                f"{path.name!r} has a picture of which no frame can be decoded ({video.check.reason}): one with a key "
+                "frame would be accepted."
+            )
+        video.set_frames(times)
     elif video.check and video.check.dropped:
         video.drop_leading(video.check.dropped)
 

@@ -121,12 +121,15 @@ def decoded_times(container: Any, index: int) -> list[int | None]:  # noqa: ANN4
     Of presentation and decoding times those count that ran backwards less often so far, as in libavcodec's
     guess_correct_pts, which ffprobe and ffmpeg go by: containers without presentation times have them made up.
     """
-    stream = container.streams[index]
-    packets = (packet for packet in container.demux(stream) if packet.size)
+    # Not by the list of streams: of FLV one may only be found on the way.
+    packets = (packet for packet in container.demux() if packet.stream.index == index and packet.size)
+    head = next(packets, None)
+    if head is None:
+        return []
     times: list[int | None] = []
     last: list[int | None] = [None, None]
     faults = [0, 0]
-    for frame in decoded(prepared(stream), packets):
+    for frame in decoded(prepared(head.stream), chain([head], packets)):
         for k, (own, other) in enumerate(((frame.pts, frame.dts), (frame.dts, frame.pts))):
             faults[k] += own is not None and last[k] is not None and own <= last[k]
             last[k] = other if own is None else own

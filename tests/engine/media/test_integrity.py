@@ -27,12 +27,21 @@ SRT = "1\n00:00:00,500 --> 00:00:03,000\nhello\n"
 @pytest.mark.parametrize("codec", ["aac", "ac3", "libmp3lame"])
 def test_recording_cut_by_the_receiver(tmp_path: Path, codec: str) -> None:
     """A transport stream may begin and end anywhere: that is how broadcasts are recorded."""
-    whole = clip(tmp_path / "whole.ts", noise(), codec).read_bytes()
+    whole = clip(tmp_path / "whole.ts", noise(), codec, "25", "-g", "12").read_bytes()
     for start, end in ((20_001, 10_007), (5_000, 6_001), (33_333, 9_003), (0, 50_021)):
         video = bytes_of(tmp_path / "clip.ts", whole[start:-end])
         media, samples = decoded(video, tmp_path)
         assert 40 < media.grid.count < 125
         assert samples.duration_sec == pytest.approx(media.duration_sec, abs=0.6)
+
+
+def test_a_picture_without_a_key_frame_is_refused(tmp_path: Path) -> None:
+    """A decoder shows none of it: there is nothing to give a row to, and the sentence says so."""
+    whole = clip(tmp_path / "whole.ts", noise(), "aac").read_bytes()
+    video = bytes_of(tmp_path / "clip.ts", whole[20_001:])
+
+    with pytest.raises(MediaError, match="no frame can be decoded"):
+        decoded(video, tmp_path)
 
 
 def test_piped_files_are_accepted(tmp_path: Path) -> None:
