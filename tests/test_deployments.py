@@ -158,6 +158,14 @@ def test_a_path_of_step3_arrives_as_it_was_sent(video: str) -> None:
         occurred=datetime.now(UTC),
     )
     action = RunDeployment(deployment_id=uuid4(), parameters=TRIGGERS["after-step3"][0]["parameters"])
-    triggered = SimpleNamespace(triggering_event=event, automation=None, firing=None)
+    # As much of a triggered action as its templates are shown.
+    triggered = SimpleNamespace(
+        triggering_event=event,
+        triggering_labels={},
+        automation=None,
+        firing=None,
+        all_firings=list,
+        all_events=lambda: [event],
+    )
 
     assert asyncio.run(action.render_parameters(triggered)) == {"video": video}

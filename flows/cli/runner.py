@@ -21,7 +21,7 @@ from tasks.engine.core.errors import BatchError, DriftError, EngineError, Step4E
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.core.printable import printable
 from tasks.engine.dependencies import current_dependencies, use_dependencies
-from tasks.engine.publishing.names import WORKSPACE
+from tasks.engine.publishing.names import WORKSPACE, require_publishable
 from tasks.orchestration.connection import server_named
 
 log = logging.getLogger("step4")
@@ -84,7 +84,12 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
 
 
 def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    """Run the flow, or its recipe, with progress on a console."""
+    """Run the flow, or its recipe, with progress on a console.
+
+    Raises:
+        UsageError: nothing can be published under the video's name, which a server could not even be told.
+    """
+    require_publishable(video, (options["output"] or video.parent).absolute())
     with (
         # Libraries print; stdout is for the result alone.
         redirect_stdout(sys.stderr),

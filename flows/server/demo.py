@@ -19,7 +19,19 @@ from flows.server.serve import HOST, answers, environment, free_port
 from tasks.engine.core.errors import DriftError, Step4Error
 from tasks.engine.media.sample import make_clips
 
-OPTIONS = {"output": None, "reference": None, "on_drift": None, "models": None}
+OPTIONS = {
+    "output": None,
+    "reference": None,
+    "on_drift": None,
+    "models": None,
+    "num_speakers": None,
+    "min_speakers": None,
+    "max_speakers": None,
+    "exclusive": None,
+    "refresh": False,
+    "audio_track": None,
+    "accept_truncated": None,
+}
 
 
 def demo(

@@ -7,7 +7,7 @@ from tasks.engine.core.choices import FAILED, AutocastDtype, Engine, OnDrift, Pr
 
 def test_words_are_those_of_files_and_options() -> None:
     """Files, forms and scripts hold these words: a renamed member must not change them."""
-    assert [*Reference] == ["cpu", "stored", "none"]
+    assert [*Reference] == ["cpu", "sampled", "stored", "none"]
     assert [*OnDrift] == ["fail", "substitute", "warn"]
     assert [*Engine] == ["exact", "shared"]
     assert [*Precision] == ["fp32", "mixed", "naive"]

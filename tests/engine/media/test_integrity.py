@@ -21,6 +21,8 @@ from media_samples import (
     spoil,
 )
 
+from tasks.engine.core.errors import MediaError
+
 SRT = "1\n00:00:00,500 --> 00:00:03,000\nhello\n"
 
 

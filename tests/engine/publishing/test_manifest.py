@@ -151,7 +151,11 @@ def whole(tmp_path: Path) -> Path:
     """A manifest with the two tables that every publication has."""
     for name in ("clip_timeline.parquet", "clip_turns.parquet"):
         (tmp_path / name).write_bytes(name.encode())
-    files = {path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size} for path in tmp_path.iterdir()}
+    files = {
+        path.name: {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+        for path in tmp_path.iterdir()
+        if path.is_file()
+    }
     path = tmp_path / "clip_step4.json"
     path.write_text(json.dumps({"files": files, "verdict": "coherent"}))
     return path
@@ -230,5 +234,5 @@ def test_a_copy_that_others_rewrote_or_took_makes_nothing_stale(
         if content is not None:
             (path.parent / name).write_bytes(content)
 
-    assert is_current(video, None, REQUEST)
+    assert is_current(video, None, {REQUEST})
     assert load_verified_manifest(whole) is not None
