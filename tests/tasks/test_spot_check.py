@@ -39,6 +39,9 @@ from tasks.spot_check import needs_reference, seeds_for, unsampled
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
 
+NO_WINDOWS = WindowOutputs.of(np.zeros((0, 1), np.float32), np.zeros((0, 1, 1)))
+
+
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """However short the audio is, a sample is drawn."""
@@ -107,9 +110,22 @@ def test_a_candidate_that_fell_back_to_the_cpu_needs_no_sample(video: Path) -> N
     run = run_of(video, gpu=True, reference="sampled")
     job = job_of(run, seeds=(1, 2))
     outcome = Outcome(ScriptedDiarizer(TURNS)(job.samples(), run.plan.as_reference(), run.parameters, print), run.plan)
-    reference = replace(outcome, plan=run.plan.as_reference())
+    run.store.put("kept", replace(outcome.diarization, windows=NO_WINDOWS))
+    reference = replace(outcome, plan=run.plan.as_reference(), name="kept")
 
+    assert run.store.get("kept", with_windows=True)
     assert spot_check.spot_check(run, job, silence(run), reference, staged(run, outcome), None) is None
+
+    assert run.store.get("kept")
+    assert not run.store.get("kept", with_windows=True)
+
+
+@pytest.mark.usefixtures("always")
+def test_the_references_own_device_and_precision_need_no_sample(video: Path) -> None:
+    """On a machine without a GPU there is nothing to hold the output against, and no window is kept for it."""
+    run = run_of(video, reference="sampled", profile="cpu")
+
+    assert seeds_for(run, silence(run)) == ()
 
 
 @pytest.mark.usefixtures("always")
