@@ -29,7 +29,9 @@ SHORTEST_SEC = 120
 def seeds_for(run: Run, samples: Samples) -> tuple[int, ...]:
     """Return what to draw windows with, the samples' hash and a fresh number; nothing where no sample is wanted."""
     wanted = run.configuration.reference is Reference.SAMPLED and not run.plan.is_reference
-    if not wanted or samples.duration_sec < SHORTEST_SEC:
+    # Windows of another step are not the reference's; what was doubted once is not drawn again until it is cleared up.
+    whole = run.plan.segmentation_step or run.store.is_doubted(samples.sha256)
+    if not wanted or whole or samples.duration_sec < SHORTEST_SEC:
         return ()
     return int(samples.sha256[:16], 16), secrets.randbits(64)
 
@@ -104,12 +106,14 @@ def spot_check(
         log.info("Reference %s", report.spot_check.sentence)
         for doubt in report.spot_check.doubts:
             log.warning("The whole reference is needed: %s", doubt)
+        if report.spot_check.doubts:
+            run.store.doubt(samples.sha256)
     return report
 
 
 def unsampled(why: str) -> DriftReport:
     """Report that nothing can be drawn."""
-    nothing = SpotCheck(0, (), 0, 0.0, None, 0, 0, 0, 1.0, 0.95, {}, doubts=(why,))
+    nothing = SpotCheck(0, (), 0, 0.0, None, 0, 0, 0, 1.0, 0.95, proves_grouping=False, neighbours={}, doubts=(why,))
     return DriftReport(Verdict.NOT_COMPARABLE, Tolerance(), reason=why, spot_check=nothing)
 
 
