@@ -28,7 +28,7 @@ from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.types import Parameters
 from tasks.engine.models.registry import identity
 from tasks.engine.publishing.exchange import changed_by_others, damage
-from tasks.engine.publishing.manifest import find_manifests, load_manifest, require_verified_manifest
+from tasks.engine.publishing.manifest import find_manifests, load_manifest, proved_by_sample, require_verified_manifest
 from tasks.engine.publishing.names import EXCLUSIVE, MANIFEST
 from tasks.engine.system.atomic import sha256_of
 from tasks.inference_job import silent_inference
@@ -209,7 +209,7 @@ def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
         "seed": sample.seed,
         "published": published,
         "audited": len(findings),
-        "proved_by_sample": sum(proved_by_sample(path) for path in drawn(sample)),
+        "proved_by_sample": sum(proved_by_sample(load_manifest(path) or {}) for path in drawn(sample)),
         "failed": len(failures),
         "share_at_most": round(bound, 6),
         "confidence": CONFIDENCE,
@@ -224,12 +224,6 @@ def report_of(sample: Sample, findings: list[VideoOutcome]) -> dict[str, Any]:
         "changed_by_others": [copy for finding in findings for copy in finding.changed],
         "failures": [finding.to_dict() for finding in failures],
     }
-
-
-def proved_by_sample(path: Path) -> bool:
-    """Tell whether a timeline was published on a reference by sample: nobody has held all of it against one before."""
-    check = (load_manifest(path) or {}).get("spot_check") or {}
-    return bool(check) and not check.get("doubts")
 
 
 def publish_table(report: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.formats.turn_grid import grid_of
 from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare as hold_against
 from tasks.inference_job import Outcome
@@ -55,8 +56,8 @@ def compare(
     if report.verdict is Verdict.COHERENT and candidate.exclusive and reference.exclusive:
         sides = (exclusive(trusted, reference.exclusive), exclusive(timeline, candidate.exclusive))
         report = worse(report, hold_against(*sides, threshold=threshold))
-    if checked is not None:
-        report = with_doubts(report, checked)
+    if checked and checked.spot_check and checked.spot_check.doubts:
+        report = with_doubts(report, checked.spot_check)
     if report.verdict is Verdict.COHERENT:
         offset = report.criterion("first_detection_offset_sec").value or 0.0
         log.info(log_lines.COHERENCE_PASSED, round(1000 * offset))
@@ -83,11 +84,10 @@ def worse(report: DriftReport, of_exclusive: DriftReport) -> DriftReport:
     return replace(of_exclusive, notes=(*of_exclusive.notes, note))
 
 
-def with_doubts(report: DriftReport, checked: DriftReport) -> DriftReport:
+def with_doubts(report: DriftReport, check: SpotCheck) -> DriftReport:
     """Add to the report on the whole reference why a sample of it did not suffice."""
-    doubts = checked.spot_check.doubts if checked.spot_check else ()
-    notes = (f"A reference by sample was asked for; the whole one was computed, since {doubt}" for doubt in doubts)
-    return replace(report, spot_check=checked.spot_check, notes=(*report.notes, *notes))
+    asked = "A reference by sample was asked for; the whole one was computed, since"
+    return replace(report, spot_check=check, notes=(*report.notes, *(f"{asked} {doubt}" for doubt in check.doubts)))
 
 
 def reference_reason(outcome: Outcome) -> str:

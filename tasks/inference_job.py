@@ -83,7 +83,7 @@ class InferenceJob:
     @property
     def keep_windows(self) -> bool:
         """Is what the networks give for every window wanted too?"""
-        return bool(self.seeds) and self.role == "candidate"
+        return bool(self.seeds) and self.role == "candidate" and not self.plan.is_reference
 
     def as_reference(self, reference: Reference = Reference.CPU) -> Self:
         """Return the job of the reference for this candidate, which only looks into the store where that was asked."""

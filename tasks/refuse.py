@@ -6,7 +6,7 @@ import shutil
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.errors import DriftError, StorageError
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.publishing.manifest import load_verified_manifest
+from tasks.engine.publishing.manifest import load_verified_manifest, proved_by_sample
 from tasks.engine.publishing.names import MANIFEST, PAGE
 from tasks.engine.system.atomic import disk_in_force, make_folder
 from tasks.orchestration.stage import stage
@@ -55,11 +55,12 @@ def retire_what_is_not_proved(run: Run) -> None:
     """Move an earlier publication out of readers' sight, unless it was proved and still describes the video.
 
     What the video was before describes something else; what was published unverified, or in spite of a drift, was
-    never proved, and now there is reason to doubt it.
+    never proved, and what was proved by sample never as a whole: now there is reason to doubt it.
     """
     path = run.published(MANIFEST)
     manifest = load_verified_manifest(path)
-    proved = manifest is not None and manifest["verdict"] in {Verdict.COHERENT, Verdict.REFERENCE}
+    whole = manifest is not None and not proved_by_sample(manifest)
+    proved = manifest is not None and whole and manifest["verdict"] in {Verdict.COHERENT, Verdict.REFERENCE}
     if manifest is None or (proved and manifest["source"]["sha256"] == run.media.sha256):
         return
     retired = run.refused / "previous"

@@ -28,7 +28,10 @@ SHORTEST_SEC = 120
 
 def seeds_for(run: Run, samples: Samples) -> tuple[int, ...]:
     """Return what to draw windows with, the samples' hash and a fresh number; nothing where no sample is wanted."""
-    if run.configuration.reference is not Reference.SAMPLED or samples.duration_sec < SHORTEST_SEC:
+    wanted = run.configuration.reference is Reference.SAMPLED and not run.plan.is_reference
+    # Windows of another step are not the reference's; what was doubted once is not drawn again until it is cleared up.
+    whole = run.plan.segmentation_step or run.store.is_doubted(samples.sha256)
+    if not wanted or whole or samples.duration_sec < SHORTEST_SEC:
         return ()
     return int(samples.sha256[:16], 16), secrets.randbits(64)
 
@@ -77,6 +80,8 @@ def spot_check(
         The gate's report on the sample; its `spot_check` says what needs the whole reference, if anything does. None
         where no sample was wanted or none is needed.
     """
+    if job.seeds and outcome.name:
+        run.store.drop_windows(outcome.name)  # this outcome holds them, and a run that is started again has its own
     if not job.seeds or outcome.plan.is_reference:
         return None
     windows = outcome.diarization.windows
@@ -97,18 +102,18 @@ def spot_check(
         job.seeds[-1],
         turns_parquet.read(staged.exclusive) if staged.exclusive else None,
     )
-    if outcome.name:
-        run.store.drop_windows(outcome.name)
     if report.spot_check:
         log.info("Reference %s", report.spot_check.sentence)
         for doubt in report.spot_check.doubts:
             log.warning("The whole reference is needed: %s", doubt)
+        if report.spot_check.doubts:
+            run.store.doubt(samples.sha256)
     return report
 
 
 def unsampled(why: str) -> DriftReport:
     """Report that nothing can be drawn."""
-    nothing = SpotCheck(0, (), 0, 0.0, None, 0, 0, 0, 1.0, 0.95, {}, doubts=(why,))
+    nothing = SpotCheck(0, (), 0, 0.0, None, 0, 0, 0, 1.0, 0.95, proves_grouping=False, neighbours={}, doubts=(why,))
     return DriftReport(Verdict.NOT_COMPARABLE, Tolerance(), reason=why, spot_check=nothing)
 
 

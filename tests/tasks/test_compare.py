@@ -14,6 +14,7 @@ from tasks.engine.core.choices import Decision, OnDrift, Verdict
 from tasks.engine.core.errors import StorageError
 from tasks.engine.core.turns import Turn
 from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.testing import ScriptedDiarizer
 from tasks.inference_job import Outcome, silent_inference
@@ -48,6 +49,24 @@ def run(tmp_path: Path) -> Run:
 def reference_of(run: Run) -> Outcome:
     """What the CPU says."""
     return inferred(run, role="reference", plan=run.plan.as_reference())
+
+
+def test_a_whole_reference_is_not_called_a_sample(run: Run) -> None:
+    """Computed because of a doubt it says so; for another reason, such as a low rate, it leaves the sample out."""
+    sides = (staged(run, inferred(run)), staged(run, reference_of(run), "reference"))
+
+    def compared(*doubts: str) -> DriftReport:
+        check = SpotCheck(
+            100, (0, 99), 7, 0.0, None, 0, 300, 0, 0.63, 0.95, proves_grouping=True, neighbours={}, doubts=doubts
+        )
+        return compare(inferred(run), *sides, 0.5, DriftReport(Verdict.COHERENT, Tolerance(), spot_check=check))
+
+    doubted = compared("window 5 differs")
+
+    assert compared().spot_check is None
+    assert doubted.spot_check is not None
+    assert "by sample" not in doubted.sentence
+    assert any("the whole one was computed, since window 5 differs" in note for note in doubted.notes)
 
 
 def test_every_verdict_has_its_decisions() -> None:

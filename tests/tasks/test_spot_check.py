@@ -1,6 +1,7 @@
 """A reference by sample: when one is wanted, what it leads to, and a whole one where it does not suffice."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -39,6 +40,9 @@ from tasks.spot_check import needs_reference, seeds_for, unsampled
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
 
+NO_WINDOWS = WindowOutputs.of(np.zeros((0, 1), np.float32), np.zeros((0, 1, 1)))
+
+
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """However short the audio is, a sample is drawn."""
@@ -73,7 +77,9 @@ def test_a_fresh_number_is_drawn_beside_the_samples_hash(video: Path) -> None:
 
 def passed(*doubts: str) -> DriftReport:
     """A report on a sample."""
-    finding = SpotCheck(100, (0, 50, 99), 7, 0.0, None, 0, 300, 0, 0.63, 0.95, {}, doubts=doubts)
+    finding = SpotCheck(
+        100, (0, 50, 99), 7, 0.0, None, 0, 300, 0, 0.63, 0.95, proves_grouping=True, neighbours={}, doubts=doubts
+    )
     return DriftReport(Verdict.COHERENT, Tolerance(), spot_check=finding)
 
 
@@ -107,9 +113,42 @@ def test_a_candidate_that_fell_back_to_the_cpu_needs_no_sample(video: Path) -> N
     run = run_of(video, gpu=True, reference="sampled")
     job = job_of(run, seeds=(1, 2))
     outcome = Outcome(ScriptedDiarizer(TURNS)(job.samples(), run.plan.as_reference(), run.parameters, print), run.plan)
-    reference = replace(outcome, plan=run.plan.as_reference())
+    run.store.put("kept", replace(outcome.diarization, windows=NO_WINDOWS))
+    reference = replace(outcome, plan=run.plan.as_reference(), name="kept")
 
+    assert run.store.get("kept", with_windows=True)
     assert spot_check.spot_check(run, job, silence(run), reference, staged(run, outcome), None) is None
+
+    assert run.store.get("kept")
+    assert not run.store.get("kept", with_windows=True)
+
+
+@pytest.mark.usefixtures("always")
+def test_the_references_own_device_and_precision_need_no_sample(video: Path) -> None:
+    """On a machine without a GPU there is nothing to hold the output against, and no window is kept for it."""
+    run = run_of(video, reference="sampled", profile="cpu")
+
+    assert seeds_for(run, silence(run)) == ()
+
+
+@pytest.mark.usefixtures("always")
+def test_a_doubt_is_remembered_until_a_whole_reference_agrees(video: Path) -> None:
+    """Whoever starts a doubted run again is given no other draw."""
+    run = run_of(video, gpu=True, reference="sampled")
+    samples = silence(run)
+    run.store.doubt(samples.sha256)
+
+    assert seeds_for(run, samples) == ()
+    run.store.clear_doubt(samples.sha256)
+    assert seeds_for(run, samples)
+
+
+@pytest.mark.usefixtures("always")
+def test_windows_of_another_step_are_not_the_references(video: Path) -> None:
+    """Where another step was chosen the whole reference is computed from the start."""
+    run = run_of(video, gpu=True, reference="sampled", segmentation_step=0.2)
+
+    assert seeds_for(run, silence(run)) == ()
 
 
 @pytest.mark.usefixtures("always")
@@ -206,8 +245,47 @@ def test_a_doubt_leads_to_the_whole_reference_which_refuses_a_drift(real_video: 
     drift = json.loads((real_video.parent / ".step4" / "refused" / "speech" / "drift.json").read_text())
 
     assert drift["verdict"] == "drift"
+    assert list(real_video.parent.rglob("*.doubted"))
     assert drift["spot_check"]["doubts"]
     assert any("A reference by sample was asked for; the whole one was computed" in note for note in drift["notes"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+def test_a_drift_found_as_a_whole_takes_back_what_was_published_by_sample(real_video: Path) -> None:
+    """A sample may miss what the whole reference sees: its publication was never proved as a whole."""
+    sampled(real_video, card())
+    manifest = real_video.parent / "speech_step4.json"
+    assert manifest.exists()
+
+    def silence_most(windows: WindowOutputs) -> None:
+        windows.decisions[4:] = 0
+        windows.speech[4:] = 0
+
+    shutil.rmtree(real_video.parent / ".step4")
+    with pytest.raises(DriftError):
+        sampled(real_video, card(silence_most), reference="cpu")
+
+    assert not manifest.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("threshold", ["0", "0.3", "0.9"])
+def test_other_speech_thresholds_are_checked_too(
+    real_video: Path, threshold: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sound candidate is published by sample whatever counts as speech."""
+    monkeypatch.setenv("SPEECH_DETECTION_THRESHOLD", threshold)
+
+    assert sampled(real_video, real_card).manifest["spot_check"]["doubts"] == []
+
+
+def real_card(
+    samples: Samples, plan: DevicePlan, parameters: Parameters, progress: Progress, **options: bool
+) -> Diarization:
+    """A GPU that computes as the CPU does."""
+    return diarize(samples, plan.as_reference(), parameters, progress, **options)
 
 
 @pytest.mark.slow
@@ -219,6 +297,8 @@ def test_a_doubt_about_a_sound_candidate_costs_time_only(real_video: Path) -> No
         windows.embeddings[0] += np.random.default_rng(3).normal(scale=0.3, size=windows.embeddings[0].shape)
 
     manifest = sampled(real_video, card(blur)).manifest
+
+    assert not list(real_video.parent.rglob("*.doubted"))
 
     assert manifest["spot_check"]["doubts"]
     assert "by sample" not in manifest["verdict_sentence"]

@@ -123,6 +123,8 @@ class SpotCheck:
         beyond: windows beyond the limits.
         share_at_most: upper confidence bound on the share of such windows among all, 0 to 1.
         confidence: of the bound.
+        proves_grouping: whether equal embeddings also prove who is one speaker: not those of the shared engine, which
+            approximates them, and whose own grouping both sides of the sample are laid out with.
         neighbours: by what it is measured: the worst window's difference from its neighbours, its place and the line.
         seconds: that computing them again took.
         doubts: why the whole reference is needed, a sentence each; empty where the sample suffices.
@@ -138,6 +140,7 @@ class SpotCheck:
     beyond: int
     share_at_most: float
     confidence: float
+    proves_grouping: bool
     neighbours: dict[str, dict[str, float]]
     seconds: float = 0.0
     doubts: tuple[str, ...] = ()
@@ -145,12 +148,9 @@ class SpotCheck:
     @property
     def sentence(self) -> str:
         """One line for a log or a terminal."""
-        count = (
-            f"{len(self.recomputed)} of {self.windows} windows computed again, {self.beyond} of them beyond the limits"
-        )
-        return (
-            f"by sample: {count}, so with {self.confidence:.0%} confidence at most {self.share_at_most:.1%} of all are"
-        )
+        found = f"{len(self.recomputed)} of {self.windows} windows computed again, {self.beyond} beyond the limits"
+        bound = f"with {self.confidence:.0%} confidence at most {self.share_at_most:.1%} of all are"
+        return f"by sample: {found}; {bound}{'' if self.proves_grouping else '; who is one speaker is not proved'}"
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types."""

@@ -115,7 +115,10 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         pipeline.keeps_windows = False
         step = plan.segmentation_step or pipeline.segmentation_step
         pipeline.segmenter.step = step * pipeline.segmenter.duration
-        yield pipeline
+        try:
+            yield pipeline
+        finally:
+            pipeline.given = pipeline.kept = None  # it is kept for the next run, and these are of hours of audio
 
 
 _LOADING = Lock()

@@ -88,7 +88,7 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
         if len(busy) < windows:
             embeddings[~talk] = self.frame_encoder.idle_embedding(self.arithmetic).cpu().numpy()
         for numbers, output in self._embedded(file, masks, busy):
-            require_finite(output, Stage.EMBEDDINGS, numbers.tolist(), self.windows)
+            require_finite(output, Stage.EMBEDDINGS, self.places(numbers.tolist()), self.windows)
             embeddings[numbers] = output.float().cpu().numpy()
             if hook is not None:
                 hook("embeddings", None, completed=int(np.searchsorted(busy, numbers[-1])) + 1, total=len(busy))

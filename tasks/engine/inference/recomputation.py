@@ -24,7 +24,7 @@ from tasks.engine.inference.level import gain
 from tasks.engine.inference.reconstruction import ClusteredWindows, to_annotation, to_diarization
 from tasks.engine.inference.types import Diarization, Parameters, Progress
 from tasks.engine.inference.window_outputs import Choice, Recomputed, WindowOutputs
-from tasks.engine.inference.windows import aggregate, nearest_instead, overrule
+from tasks.engine.inference.windows import STOCK_THRESHOLD, aggregate, nearest_instead, overrule
 
 IDLE = -2
 """pyannote's number of the cluster of a speaker who says nothing in a window."""
@@ -178,13 +178,13 @@ def lay_out(
     )
     active = outputs.decisions.astype(np.float32)
     voices = np.rint(aggregate(some(active.sum(axis=2, keepdims=True)), frames))[:, None].astype(np.uint8)
-    added = overrule(voices, scores.values, parameters.speech_threshold)
+    # As the engine has it: where nobody is found at all there is nobody to give more speech to.
+    threshold = parameters.speech_threshold
+    added = overrule(voices, scores.values, threshold if active.any() else max(threshold, STOCK_THRESHOLD))
     if not voices.any():
         return Diarization((), scores)
     grid = SlidingWindow(start=windows.start, duration=frames.duration, step=frames.step)
-    discrete = to_diarization(
-        ClusteredWindows(some(active), clusters.astype(np.int8)), SlidingWindowFeature(voices, grid)
-    )
+    discrete = to_diarization(ClusteredWindows(some(active), clusters), SlidingWindowFeature(voices, grid))
     if added.any():
         discrete.data = nearest_instead(discrete.data, added[: len(discrete.data)])
     end = scores.start + len(scores.values) * scores.step

@@ -25,7 +25,7 @@ class ClusteredWindows:
         data: (windows, frames, clusters), of which pyannote reads the shape alone.
     """
 
-    def __init__(self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.int8]) -> None:
+    def __init__(self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.signedinteger]) -> None:
         self.segmentations, self.hard_clusters = segmentations, hard_clusters
         self.sliding_window = segmentations.sliding_window
         shape = (*segmentations.data.shape[:2], int(hard_clusters.max()) + 1)

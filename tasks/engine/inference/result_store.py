@@ -140,6 +140,22 @@ class ResultStore:
         self.path(name).unlink(missing_ok=True)
         self.drop_windows(name)
 
+    def doubt(self, samples_sha256: str) -> None:
+        """Remember that a sample raised a doubt about what was computed from these samples."""
+        make_folder(self.folder)
+        self._doubted(samples_sha256).touch()
+
+    def is_doubted(self, samples_sha256: str) -> bool:
+        """Tell whether a doubt was raised that no whole reference has cleared up."""
+        return self._doubted(samples_sha256).exists()
+
+    def clear_doubt(self, samples_sha256: str) -> None:
+        """Forget a doubt: a whole reference agreed."""
+        self._doubted(samples_sha256).unlink(missing_ok=True)
+
+    def _doubted(self, samples_sha256: str) -> Path:
+        return self.folder / f"{samples_sha256}.doubted"
+
     def drop_windows(self, name: str) -> None:
         """Forget what the networks gave for an entry's windows: 25 MB an hour."""
         self.windows_path(name).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """Windows through the networks, batch by batch, and who is active in each: what every engine of ours begins with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import sub
@@ -128,8 +128,12 @@ class WindowedSpeakerDiarization(AdaptedSpeakerDiarization):
         numbers: range = getattr(self._at, "windows", range(0))
         if self.hooks:
             output = torch.from_numpy(self.hooks.part(stage, numbers.start, output.float().cpu().numpy())).to(output)
-        require_finite(output, stage, numbers, self.windows)
+        require_finite(output, stage, self.places(numbers), self.windows)
         return output
+
+    def places(self, numbers: Iterable[int]) -> list[int]:
+        """Return the places in the file of windows by their number among those that are computed."""
+        return list(numbers) if self.chosen is None else [int(self.chosen[number]) for number in numbers]
 
     def _passes(
         self, work: Callable[[range, Tensor], Result], waveform: Tensor, starts: list[int], size: int, length: int = 0

@@ -35,6 +35,12 @@ class Published:
     already: bool = False
 
 
+def proved_by_sample(manifest: Mapping[str, Any]) -> bool:
+    """Tell whether a publication rests on a reference by sample: nobody has held all of it against one."""
+    check = manifest.get("spot_check") or {}
+    return bool(check) and not check.get("doubts")
+
+
 def manifest_path(video: Path, output: Path | None) -> Path:
     """Name the manifest of a video, present or not; ``output`` is None for beside the video."""
     return (output or video.parent) / f"{video.stem}{MANIFEST}"

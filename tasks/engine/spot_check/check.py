@@ -42,7 +42,7 @@ class Lines:
     activity: float = 0.7
     moved: float = 0.03
     decided: float = 0.2
-    voices: float = 0.8
+    voices: float = 0.75
     embedding: float = 0.02
 
 
@@ -86,10 +86,13 @@ def spot_check(
         return doubted(sample, seed, tolerance, f"the candidate has {len(windows)} windows, expected {sample.windows}")
     again = replay(windows, samples, plan.as_reference(), parameters)
     chosen = windows.at(sample.numbers)
-    trusted, judged = (on_frames(side, sample, again, parameters, grid) for side in (sample.outputs, chosen))
+    source = {"source": {"samples_sha256": samples_sha256}}
+    trusted, judged = (
+        replace(on_frames(side, sample, again, parameters, grid), metadata=source) for side in (sample.outputs, chosen)
+    )
     report = compare(trusted, judged, tolerance, parameters.speech_threshold)
     repeated = timeline_of(again.diarization.turns, again.diarization.scores, grid)
-    repeated = replace(repeated, metadata={"source": {"samples_sha256": samples_sha256}})
+    repeated = replace(repeated, metadata=source)
     table_report = compare(repeated, table, tolerance, parameters.speech_threshold)
     found = disagreement(windows, again.layout)
     lines = LINES[Engine(plan.engine)]
@@ -98,6 +101,7 @@ def spot_check(
     doubts = [
         *doubt_of("the sampled windows", report),
         *doubt_of("what follows from all windows", table_report),
+        *doubts_of_windows(beyond, sample.numbers, plan),
         *doubts_of_exclusive(again.diarization.exclusive, exclusive, grid),
         *doubts_of_repetition(windows, again.layout, samples),
         *doubts_of_neighbours(found, lines),
@@ -114,6 +118,7 @@ def spot_check(
         beyond=int(beyond.sum()),
         share_at_most=upper_share(len(beyond), int(beyond.sum()), CONFIDENCE),
         confidence=CONFIDENCE,
+        proves_grouping=plan.engine != Engine.SHARED,
         neighbours=worst_of(found, lines),
         seconds=round(sample.seconds, 3),
         doubts=tuple(doubts),
@@ -134,6 +139,7 @@ def doubted(sample: Recomputed, seed: int, tolerance: Tolerance, doubt: str) -> 
         beyond=0,
         share_at_most=1.0,
         confidence=CONFIDENCE,
+        proves_grouping=False,
         neighbours={},
         seconds=sample.seconds,
         doubts=(doubt,),
@@ -181,6 +187,12 @@ def doubt_of(what: str, report: DriftReport) -> Iterator[str]:
     """Say what the gate says, unless the sides agree."""
     if report.verdict is not Verdict.COHERENT:
         yield f"{what}: {report.sentence}"
+
+
+def doubts_of_windows(beyond: NDArray[np.bool_], numbers: NDArray[np.int64], plan: DevicePlan) -> Iterator[str]:
+    """Say which drawn windows are beyond the limits: of the exact engine none may be, the shared one approximates."""
+    if plan.engine != Engine.SHARED and beyond.any():
+        yield f"drawn windows: {beyond.sum()} beyond the limits, the first is window {numbers[np.argmax(beyond)]}"
 
 
 def doubts_of_exclusive(follows: Sequence[Turn], published: Sequence[Turn] | None, grid: FrameGrid) -> Iterator[str]:

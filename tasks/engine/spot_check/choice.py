@@ -23,8 +23,9 @@ def choose(windows: int, overlap: int, seeds: tuple[int, ...]) -> NDArray[np.int
         (chosen,) places in the file, ascending; the first and the last window are among them.
     """
     smallest = max(1, round(NEAREST * overlap))
-    gaps = np.random.default_rng(seeds).integers(
-        smallest, max(smallest, overlap), windows // smallest + 1, endpoint=True
-    )
-    places = np.append(0, np.cumsum(gaps))
-    return np.unique(np.append(places[places < windows], windows - 1)).astype(np.int64)
+    generator = np.random.default_rng(seeds)
+    gaps = generator.integers(smallest, max(smallest, overlap), windows // smallest + 2, endpoint=True)
+    # Begun before the file, so that every window is drawn about as often: from 0 on, the second one never would be.
+    places = np.cumsum(gaps) - generator.integers(1, overlap, endpoint=True)
+    inside = places[(places >= 0) & (places < windows)]
+    return np.unique(np.concatenate([[0], inside, [windows - 1]])).astype(np.int64)

@@ -28,8 +28,8 @@ class Disagreement:
             to 1: what stands at another window's place fits there.
         decided: (windows,) share of its frames in which its decisions and its own speech probability, at one half, do
             not say the same of whether anybody speaks.
-        voices: (windows,) cosine distance of its embeddings from the nearer neighbour's of the same person, the worst
-            speaker; 0 where nobody is heard well enough in both.
+        voices: (windows,) cosine distance of its embeddings from those of the same person in the windows that overlap
+            it, their median, the worst speaker; 0 where nobody is heard well enough on both sides.
     """
 
     speech: NDArray[np.float64]
@@ -96,30 +96,41 @@ def from_others(values: NDArray[np.generic], firsts: NDArray[np.int64], shift: i
 
 
 def from_the_same_voice(outputs: WindowOutputs, firsts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return each window's cosine distance from the nearer neighbour: (windows,)."""
+    """Measure each window's embeddings against those of the same person in all windows that overlap it.
+
+    The median over those windows: a batch of wrong ones in a row is still in the minority around each.
+
+    Returns:
+        (windows,) cosine distance of the worst speaker; 0 where nobody is heard well enough on both sides.
+    """
+    windows, speakers, dimension = outputs.embeddings.shape
+    apart = np.zeros((windows, speakers))
+    if not dimension:
+        return np.zeros(windows)
     vectors = outputs.embeddings / np.maximum(np.linalg.norm(outputs.embeddings, axis=2, keepdims=True), 1e-12)
-    heard = outputs.heard
-    pairs = [
-        between(outputs.decisions, vectors, heard, i, int(firsts[i + 1] - firsts[i])) for i in range(len(firsts) - 1)
-    ]
-    before = np.append(np.nan, pairs)
-    after = np.append(pairs, np.nan)
-    return np.asarray(np.nan_to_num(np.fmin(before, after)))
+    active, heard = outputs.decisions.astype(np.float32), outputs.heard
+    around: list[list[list[float]]] = [[[] for _ in range(speakers)] for _ in range(windows)]
+    for i in range(windows):
+        for j in range(i + 1, windows):
+            shift = int(firsts[j] - firsts[i])
+            if shift >= active.shape[1]:
+                break
+            for one, two in same_person(active[i, shift:], active[j, : active.shape[1] - shift], heard[i], heard[j]):
+                distance = 1 - float(vectors[i, one] @ vectors[j, two])
+                around[i][one].append(distance)
+                around[j][two].append(distance)
+    for i, j in np.argwhere(heard):
+        apart[i, j] = np.median(around[i][j]) if around[i][j] else 0
+    return np.asarray(apart.max(axis=1))
 
 
-def between(
-    decisions: NDArray[np.uint8], vectors: NDArray[np.float32], heard: NDArray[np.bool_], first: int, shift: int
-) -> float:
-    """Return the largest cosine distance between embeddings of one person in a window and the next; NaN for nobody."""
-    width = decisions.shape[1] - shift
-    if width <= 0 or not vectors.shape[2]:
-        return np.nan
-    one, two = decisions[first, shift:].astype(np.int32), decisions[first + 1, :width].astype(np.int32)
-    joint = one.T @ two
+def same_person(
+    one: NDArray[np.float32], two: NDArray[np.float32], heard_one: NDArray[np.bool_], heard_two: NDArray[np.bool_]
+) -> list[tuple[int, int]]:
+    """Pair the local speakers of two windows who talk at the same time, in the (frames, speakers) that both see."""
     rarer = np.minimum(one.sum(axis=0)[:, None], two.sum(axis=0))
-    same = (joint > JOINT * rarer) & heard[first][:, None] & heard[first + 1]
-    apart = 1 - vectors[first] @ vectors[first + 1].T
-    return float(apart[same].max(initial=-1.0)) if same.any() else np.nan
+    same = (one.T @ two > JOINT * rarer) & (rarer > 0) & heard_one[:, None] & heard_two
+    return [(int(i), int(j)) for i, j in np.argwhere(same)]
 
 
 def repeated(outputs: WindowOutputs, starts: NDArray[np.int64], samples: NDArray[np.float32], length: int) -> list[int]:

@@ -32,6 +32,18 @@ def test_no_batch_size_hides_a_place(batch: int) -> None:
     assert places == set(range(batch))
 
 
+@pytest.mark.parametrize("windows", [111, 591])
+def test_every_window_may_be_drawn(windows: int) -> None:
+    """None is left out by the way that gaps fall: each about as often as the others, and both ends always."""
+    draws = 4000
+    times = np.bincount(np.concatenate([choose(windows, 10, (seed,)) for seed in range(draws)]), minlength=windows)
+    inner = times[1:-1] / draws
+
+    assert times[0] == times[-1] == draws
+    assert inner.min() > 0.5 / 10
+    assert inner.max() < 2 / 10
+
+
 def test_seeds_decide() -> None:
     """Equal seeds draw equal windows, another fresh number draws others."""
     assert choose(3591, 10, (1, 2)).tolist() == choose(3591, 10, (1, 2)).tolist()
