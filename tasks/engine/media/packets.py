@@ -10,7 +10,7 @@ from typing import Any
 from av.stream import Disposition
 
 from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.pictures import PictureCheck
+from tasks.engine.media.pictures import PictureCheck, demuxed
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ def read_packets(container: Any, limits: MediaLimits, *, drop_corrupt: bool = Fa
     for stats in streams:
         if stats.stream.type == "video" and not stats.stream.disposition & Disposition.attached_pic:
             stats.check = PictureCheck(stats.stream)
-    for packet in container.demux():
+    for packet in demuxed(container):
         # An empty packet is PyAV's way of saying that a stream has ended; streams may still appear in a broadcast.
         if packet.size and packet.stream_index < len(streams):
             streams[packet.stream_index].add(packet)

@@ -5,6 +5,7 @@ pictures, of groups at doubling distances, and of the last one.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 from typing import Any
 
@@ -122,7 +123,7 @@ def decoded_times(container: Any, index: int) -> list[int | None]:  # noqa: ANN4
     guess_correct_pts, which ffprobe and ffmpeg go by: containers without presentation times have them made up.
     """
     # Not by the list of streams: of FLV one may only be found on the way.
-    packets = (packet for packet in container.demux() if packet.stream.index == index and packet.size)
+    packets = (packet for packet in demuxed(container) if packet.stream_index == index and packet.size)
     head = next(packets, None)
     if head is None:
         return []
@@ -136,6 +137,12 @@ def decoded_times(container: Any, index: int) -> list[int | None]:  # noqa: ANN4
         presented = frame.dts is None or (frame.pts is not None and faults[0] <= faults[1])
         times.append(frame.pts if presented else frame.dts)
     return times
+
+
+def demuxed(container: Any) -> Iterator[Any]:  # noqa: ANN401  # as above
+    """Yield a container's packets. At the end PyAV names every stream, and fails at one that appeared on the way."""
+    with suppress(IndexError):
+        yield from container.demux()
 
 
 def prepared(stream: Any) -> Any:  # noqa: ANN401  # as above
