@@ -166,22 +166,34 @@ def zeros(windows: WindowOutputs, places: Broken, _rng: Rng) -> WindowOutputs:
 
 
 def copied(windows: WindowOutputs, places: Broken, rng: Rng) -> WindowOutputs:
-    """Each is another window of the file."""
+    """Each is another window of the file, computed anew: not the same bits."""
     other = rng.permutation(len(windows))[: len(places)]
-    return with_places(windows, places, windows.speech[other], windows.decisions[other], windows.embeddings[other])
+    return rounded(with_places(windows, places, *of(windows, other)), places, rng)
+
+
+def of(windows: WindowOutputs, numbers: Broken) -> tuple[Values, Values, Values]:
+    """The three outputs of some windows."""
+    return windows.speech[numbers], windows.decisions[numbers], windows.embeddings[numbers]
+
+
+def rounded(windows: WindowOutputs, places: Broken, rng: Rng) -> WindowOutputs:
+    """Move outputs by as little as another batch would, so that no bits repeat: what stale buffers do is another fault."""
+    for values, scale in ((windows.speech, 1e-5), (windows.embeddings, 1e-4)):
+        values[places] += rng.normal(scale=scale, size=values[places].shape).astype(np.float32)
+    return windows
 
 
 def first_of(windows: WindowOutputs, places: Broken, _rng: Rng) -> WindowOutputs:
-    """Each is the last sound one before it."""
+    """Each is the last sound one before it, bit for bit: a stale buffer."""
     sound = np.setdiff1d(np.arange(len(windows)), places)
     before = sound[np.maximum(np.searchsorted(sound, places) - 1, 0)]
-    return with_places(windows, places, windows.speech[before], windows.decisions[before], windows.embeddings[before])
+    return with_places(windows, places, *of(windows, before))
 
 
 def voices(windows: WindowOutputs, places: Broken, rng: Rng) -> WindowOutputs:
-    """The embeddings alone are those of another window."""
+    """The embeddings alone are those of another window, computed anew."""
     other = rng.permutation(len(windows))[: len(places)]
-    return with_places(windows, places, None, None, windows.embeddings[other])
+    return rounded(with_places(windows, places, None, None, windows.embeddings[other]), places, rng)
 
 
 def with_places(
