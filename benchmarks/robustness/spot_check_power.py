@@ -177,7 +177,7 @@ def of(windows: WindowOutputs, numbers: Broken) -> tuple[Values, Values, Values]
 
 
 def rounded(windows: WindowOutputs, places: Broken, rng: Rng) -> WindowOutputs:
-    """Move outputs by as little as another batch would, so that no bits repeat: what stale buffers do is another fault."""
+    """Move outputs by as little as another batch would: no bits repeat, as those of a stale buffer do."""
     for values, scale in ((windows.speech, 1e-5), (windows.embeddings, 1e-4)):
         values[places] += rng.normal(scale=scale, size=values[places].shape).astype(np.float32)
     return windows
