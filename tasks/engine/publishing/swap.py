@@ -5,6 +5,7 @@ manifest is moved first and the new one last, so that a reader finds the old set
 are kept aside until then, and are restored when anything fails, or at the next start when the process was killed.
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -30,7 +31,7 @@ def swap(files: Mapping[Path, Path], obsolete: Iterable[Path], aside: Path) -> N
     make_folder(aside)
     try:
         for path in reversed(public):
-            if path.exists():
+            if os.path.exists(path):  # noqa: PTH110  # a name that is too long is not there; Path.exists raises
                 disk.replace(path, aside / path.name)
         for staged, path in files.items():
             disk.replace(staged, path)
