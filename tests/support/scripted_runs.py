@@ -21,6 +21,13 @@ from tasks.engine.testing import (
 
 TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 
+OTHER = (Turn(0.2, 4.0, "SPEAKER_00"),)
+
+
+def drifting() -> ScriptedDiarizer:
+    """A GPU that hears other turns than the CPU."""
+    return ScriptedDiarizer(TURNS, candidate=OTHER)
+
 
 def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
     """Everything real but the networks and the card."""

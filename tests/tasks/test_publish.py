@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from media_samples import burst, clip, cut, ffmpeg, noise, picture
-from scripted_runs import TURNS, contents, dependencies, publish
+from scripted_runs import TURNS, contents, dependencies, drifting, publish
 
 from flows.recipes.audio_analysis import analyse
 from profiles.settings import Configuration
@@ -24,18 +24,11 @@ from tasks.engine.testing import ScriptedDiarizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
-OTHER = (Turn(0.2, 4.0, "SPEAKER_00"),)
-
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     """A clip in a folder of its own."""
     return clip(tmp_path / "clip.mkv")
-
-
-def drifting() -> ScriptedDiarizer:
-    """A GPU that hears other turns than the CPU."""
-    return ScriptedDiarizer(TURNS, candidate=OTHER)
 
 
 def test_the_same_request_finds_its_own_publication(video: Path) -> None:

@@ -6,26 +6,17 @@ from pathlib import Path
 
 import pytest
 from media_samples import clip, noise
-from scripted_runs import TURNS, contents, publish
+from scripted_runs import contents, drifting, publish
 
 from tasks.engine.core.errors import DriftError
-from tasks.engine.core.turns import Turn
-from tasks.engine.testing import ScriptedDiarizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
-
-OTHER = (Turn(0.2, 4.0, "SPEAKER_00"),)
 
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     """A clip in a folder of its own."""
     return clip(tmp_path / "clip.mkv")
-
-
-def drifting() -> ScriptedDiarizer:
-    """A GPU that hears other turns than the CPU."""
-    return ScriptedDiarizer(TURNS, candidate=OTHER)
 
 
 def test_a_drift_publishes_nothing_and_keeps_both_sides(video: Path) -> None:
