@@ -7,8 +7,9 @@ import warnings
 def configure_libraries() -> None:
     """Switch telemetry off, have checkpoints loaded as data only, and silence three known warnings.
 
-    The packages that import these libraries, `tasks.engine.models` and `tasks.engine.inference`, call it as they are
-    imported themselves: huggingface_hub reads its variables on import, and pyannote.audio fills in its own there.
+    The packages that import these libraries, `tasks.engine.models`, `tasks.engine.inference` and
+    `tasks.engine.diagnosis`, call it as they are imported themselves: huggingface_hub reads its variables on import,
+    and pyannote.audio fills in its own there.
     Whatever needs no network, such as a comparison of files, sets nothing.
     """
     # pyannote.audio reports durations and speaker counts to its makers unless told not to.

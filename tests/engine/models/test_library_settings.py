@@ -1,6 +1,7 @@
 """Telemetry off and checkpoints as data only, before the libraries are imported; nothing where they are not."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -59,6 +60,15 @@ def test_libraries_find_their_settings_when_they_are_imported(module: str) -> No
     """Whichever module comes first: no telemetry, no token of its own accord, no pickled code."""
     assert f"('pyannote.audio', {SAFE})" in watched(module)
     assert f"('huggingface_hub', {SAFE})" in watched(module)
+
+
+def test_every_package_that_imports_these_libraries_tells_them_first() -> None:
+    """A module of pyannote's or the hub's stands only in packages whose `__init__` calls `configure_libraries`."""
+    importing = re.compile(r"^(?:from|import) (?:pyannote\.audio|huggingface_hub)", re.MULTILINE)
+    packages = {path.parent for path in (ROOT / "tasks").rglob("*.py") if importing.search(path.read_text())}
+
+    assert packages
+    assert [str(one) for one in packages if "configure_libraries()" not in (one / "__init__.py").read_text()] == []
 
 
 @pytest.mark.parametrize("module", ["flows.cli.main", "flows.cli.compare", "tasks.engine.gate.verdict"])
