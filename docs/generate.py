@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
+from flows.cli.examples import EXAMPLES
 from flows.cli.main import app
 from profiles.profile import Profile, all_profiles
 from profiles.settings import Environment
@@ -54,14 +55,19 @@ def cell(value: object) -> str:
 def commands() -> Iterator[str]:
     """Every command with its arguments and options."""
     yield "# Commands"
-    yield "Exit codes and errors: [reference](reference.md#errors). `--help` says the same in a terminal."
+    yield (
+        "Exit codes and errors: [reference](reference.md#errors). `--help` says the same in a terminal, `--version` "
+        "which version this is, and `step4 --install-completion` makes the shell complete commands, options, profiles."
+    )
     for name, command in named_commands():
         function: Any = command.callback
         yield f"## step4 {name}"
         yield inspect.cleandoc(function.__doc__)
         hints = get_type_hints(function, include_extras=True)
         known = inspect.signature(function).parameters
-        yield table("argument or option,default,meaning", (parameter(one, hints[name]) for name, one in known.items()))
+        rows = (parameter(one, hints[option]) for option, one in known.items())
+        yield table("argument or option,default,meaning", rows)
+        yield "\n".join(("```sh", *EXAMPLES[name], "```"))
 
 
 def named_commands() -> Iterator[tuple[str, Any]]:
@@ -76,12 +82,14 @@ def parameter(one: inspect.Parameter, hint: Any) -> tuple[str, str, str]:
     """Name, default and meaning of an argument or option."""
     kind, *about = get_args(hint) if get_args(hint) and get_origin(hint) is Annotated else (hint,)
     known = next(note for note in about if isinstance(note, ArgumentInfo | OptionInfo))
-    default = "needed" if one.default is one.empty else "" if one.default in (None, False) else f"`{one.default}`"
+    stated = known.show_default if isinstance(known.show_default, str) else None
+    default = stated or ("" if one.default in (None, False) else f"`{one.default}`")
+    default = "needed" if one.default is one.empty else default
     if isinstance(known, ArgumentInfo):
         return f"`{known.metavar or one.name.upper()}`", default, known.help or ""
     # In an annotation typer keeps the first of an option's names where a default would stand.
-    stated = [name for name in (known.default, *(known.param_decls or ())) if isinstance(name, str)]
-    names = ", ".join(f"`{name}`" for name in stated or [f"--{one.name.replace('_', '-')}"])
+    declared = [name for name in (known.default, *(known.param_decls or ())) if isinstance(name, str)]
+    names = ", ".join(f"`{name}`" for name in declared or [f"--{one.name.replace('_', '-')}"])
     shown = known.metavar or value_of(kind)
     return f"{names} `{shown}`" if shown else names, default, known.help or ""
 

@@ -7,32 +7,40 @@ import typer
 
 from flows.cli.options import (
     AcceptTruncated,
+    AgainstReference,
     AsJson,
     AudioTrack,
     Exclusive,
     MaxSpeakers,
     MinSpeakers,
     ModelSet,
+    NumSpeakers,
+    OnDrifting,
+    Output,
     ProfileName,
 )
-from tasks.engine.core.choices import OnDrift, Reference
 
 
 def batch(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders; everything below is included.")],
     profile: ProfileName = None,
-    output: Annotated[Path | None, typer.Option(help="Folder to publish in; default: beside each video.")] = None,
-    reference: Annotated[Reference | None, typer.Option(help="What the outputs are held against.")] = None,
-    on_drift: Annotated[OnDrift | None, typer.Option(help="Fail, publish the reference, or publish and warn.")] = None,
+    output: Output = None,
+    reference: AgainstReference = None,
+    on_drift: OnDrifting = None,
     models: ModelSet = None,
-    num_speakers: Annotated[int | None, typer.Option(min=1, max=255, help="Number of speakers, if all alike.")] = None,
+    num_speakers: NumSpeakers = None,
     min_speakers: MinSpeakers = None,
     max_speakers: MaxSpeakers = None,
     exclusive: Exclusive = None,
     audio_track: AudioTrack = None,
     accept_truncated: AcceptTruncated = None,
     in_flight: Annotated[int, typer.Option(min=1, max=200, help="Runs on the server at a time.")] = 16,
-    deployment: Annotated[str | None, typer.Option(metavar="FLOW/NAME", help="Whose workers take the runs.")] = None,
+    deployment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FLOW/NAME", help="Whose workers take the runs.", show_default="step4-audio-analysis/manual"
+        ),
+    ] = None,
     here: Annotated[bool, typer.Option("--here", help="Run in this process although there is a server.")] = False,
     as_json: AsJson = False,
 ) -> None:

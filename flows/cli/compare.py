@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import AsJson, frame_rate
+from flows.cli.options import AsJson, FrameRate, frame_rate
 from flows.cli.report import write_page
 from tasks.engine.core.errors import DriftError
 
@@ -16,7 +16,7 @@ def compare(
     limits: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a limit; may be repeated.")
     ] = None,
-    fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
+    fps: FrameRate = None,
     explain: Annotated[
         Path | None, typer.Option(metavar="VIDEO", help="On drift, compute again and name the stage that diverged.")
     ] = None,

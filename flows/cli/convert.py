@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import frame_rate
+from flows.cli.options import FrameRate, frame_rate
 
 
 class Format(StrEnum):
@@ -23,7 +23,7 @@ class Format(StrEnum):
 def export(
     timeline: Annotated[Path, typer.Argument(help="Timeline (Parquet, _audio.json) or turns (RTTM, CSV…).")],
     to: Annotated[Format, typer.Option("--to", help="Format to write.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; default: stdout.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.", show_default="stdout")] = None,
     exclusive: Annotated[
         bool, typer.Option("--exclusive", help="One speaker at a time; of a run with --exclusive.")
     ] = False,
@@ -36,10 +36,12 @@ def export(
 
 def import_(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="_audio.json, RTTM, JSON, CSV, WebVTT, Audacity.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Default: NAME_timeline.parquet.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write.", show_default="NAME_timeline.parquet")
+    ] = None,
+    fps: FrameRate = None,
     frames: Annotated[
-        int | None, typer.Option(min=1, max=1 << 25, help="Frames of the video; by default to the last turn.")
+        int | None, typer.Option(min=1, max=1 << 25, help="Frames of the video.", show_default="up to the last turn")
     ] = None,
 ) -> None:
     """Turn an _audio.json of any known shape, or a file of turns, into a timeline in Parquet."""

@@ -4,8 +4,9 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from flows.cli.batch import batch
 from flows.cli.compare import compare
 from flows.cli.console import print_json
 from flows.cli.convert import export, import_
+from flows.cli.examples import epilog
 from flows.cli.log_setup import quiet_prefect
 from flows.cli.machine import config, profiles, selfcheck
 from flows.cli.models import models
@@ -27,22 +29,31 @@ app = typer.Typer(
     name="step4",
     help="Speaker timelines of videos, published only when their device agrees with the reference.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command()(run)
-app.command()(batch)
-app.command()(audit)
-app.command()(compare)
-app.command()(export)
-app.command(name="import")(import_)
-app.command()(report)
-app.command()(selfcheck)
-app.command()(config)
-app.command()(profiles)
+COMMANDS = (run, batch, audit, compare, export, import_, report, selfcheck, config, profiles)
+for command in COMMANDS:
+    name = command.__name__.rstrip("_")
+    app.command(name=name, epilog=epilog(name))(command)
 app.add_typer(models, name="models")
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and end, where that was asked for."""
+    if asked:
+        typer.echo(f"step4 {version('step4-audio')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Speaker timelines of videos, published only when their device agrees with the reference."""
 
 
 def main(arguments: list[str] | None = None) -> None:

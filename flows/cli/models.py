@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.examples import epilog
 from flows.cli.options import AsJson, ProfileName
 
 models = typer.Typer(help="Model sets: list, fetch, verify, show.", no_args_is_help=True)
 
 SetName = Annotated[
     str | None,
-    typer.Argument(metavar="[offline|HUB-ID|DIR]", help="Which set; the one in force where none is named."),
+    typer.Argument(metavar="[offline|HUB-ID|DIR]", help="Which set.", show_default="the one in force"),
 ]
 
 
-@models.command(name="list")
+@models.command(name="list", epilog=epilog("models list"))
 def list_(profile: ProfileName = None, as_json: AsJson = False) -> None:
     """List the model sets on this machine; nothing is fetched."""
     from tasks.engine.models.inventory import sets_here  # noqa: PLC0415
@@ -31,7 +32,7 @@ def list_(profile: ProfileName = None, as_json: AsJson = False) -> None:
     show_table(rows, {"name": "set", "state": "state", "origin": "from, and at which commit"})
 
 
-@models.command()
+@models.command(epilog=epilog("models fetch"))
 def fetch(
     name: SetName = None,
     to: Annotated[
@@ -46,7 +47,7 @@ def fetch(
     show_table(for_people(contents(fetch_set(chosen(name, profile), to))), {**VERIFIED, "path": "path"})
 
 
-@models.command()
+@models.command(epilog=epilog("models verify"))
 def verify(name: SetName = None, profile: ProfileName = None, as_json: AsJson = False) -> None:
     """Hold every file that a set loads against what is known of it; exit code 5 where one is another or missing."""
     rows = contents_here(name, profile)
@@ -56,7 +57,7 @@ def verify(name: SetName = None, profile: ProfileName = None, as_json: AsJson = 
         show_table(for_people(rows), VERIFIED)
 
 
-@models.command()
+@models.command(epilog=epilog("models show"))
 def show(name: SetName = None, profile: ProfileName = None, as_json: AsJson = False) -> None:
     """Show what a set is made of: files, sha256, commits, licences; exit code 5 as of `verify`."""
     rows = contents_here(name, profile)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.options import frame_rate
+from flows.cli.options import FrameRate, frame_rate
 
 if TYPE_CHECKING:
     from tasks.engine.core.timeline import Timeline
@@ -28,8 +28,8 @@ def report(
     audio: Annotated[
         Path | None, typer.Option(help="Video or audio file: adds its waveform, and its sound, 20 minutes at most.")
     ] = None,
-    lang: Annotated[Language | None, typer.Option(help="Language of the page; default: the browser's.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Frame rate of files that state none; 25 by default.")] = None,
+    lang: Annotated[Language | None, typer.Option(help="Language of the page.", show_default="the browser's")] = None,
+    fps: FrameRate = None,
 ) -> None:
     """Write a page to look at: who speaks when, and where two timelines differ."""
     from tasks.engine.formats.detect import load, load_pair  # noqa: PLC0415

@@ -7,25 +7,28 @@ import typer
 
 from flows.cli.options import (
     AcceptTruncated,
+    AgainstReference,
     AsJson,
     AudioTrack,
     Exclusive,
     MaxSpeakers,
     MinSpeakers,
     ModelSet,
+    NumSpeakers,
+    OnDrifting,
+    Output,
     ProfileName,
 )
-from tasks.engine.core.choices import OnDrift, Reference
 
 
 def run(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Videos or audio files.")],
     profile: ProfileName = None,
-    output: Annotated[Path | None, typer.Option(help="Folder to publish in; default: beside each video.")] = None,
-    reference: Annotated[Reference | None, typer.Option(help="What the output is held against.")] = None,
-    on_drift: Annotated[OnDrift | None, typer.Option(help="Fail, publish the reference, or publish and warn.")] = None,
+    output: Output = None,
+    reference: AgainstReference = None,
+    on_drift: OnDrifting = None,
     models: ModelSet = None,
-    num_speakers: Annotated[int | None, typer.Option(min=1, max=255, help="Number of speakers, where known.")] = None,
+    num_speakers: NumSpeakers = None,
     min_speakers: MinSpeakers = None,
     max_speakers: MaxSpeakers = None,
     exclusive: Exclusive = None,

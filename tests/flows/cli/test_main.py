@@ -1,8 +1,10 @@
 """The command line: what each command prints, and the exit codes that scripts rely on."""
 
 import json
+import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,37 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     """`--help` of a command tells what it does."""
     assert step4(name, "--help") == 0
     assert "Usage" in capsys.readouterr().out
+
+
+def test_help_says_what_is_taken_where_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Defaults that come from a setting or a rule are named, and examples stand below."""
+    assert step4("run", "--help") == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+    for stated in ("beside each video", "AUDIO_PROFILE, else gpu_fp32", "STEP4_ON_DRIFT, else fail"):
+        assert f"[default: ({stated})]" in shown
+    assert "step4 run clip.mp4 --profile cpu --num-speakers 2" in shown
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints one line and ends with 0."""
+    assert step4("--version") == 0
+    assert capsys.readouterr().out == f"step4 {version('step4-audio')}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("step4 ex", "export"), ("step4 run --on-d", "--on-drift"), ("step4 run --profile gpu_f", "gpu_fp32")],
+)
+def test_the_shell_completes(typed: str, offered: str) -> None:
+    """Commands, options and names of profiles, as the script of `--install-completion` asks for them."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    program = Path(sys.executable).with_name("step4")
+    environment = {**os.environ, **words, "_STEP4_COMPLETE": "complete_bash"}
+
+    done = subprocess.run([program], env=environment, capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == [offered]
 
 
 @pytest.mark.parametrize("arguments", [("run", "x.mp4", "--on-drift", "ignore", "--json"), ("compare", "a", "--json")])
