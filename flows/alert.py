@@ -6,9 +6,10 @@ and in the server's log, where nobody looks. The deployment `alert` waits for th
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Failed
 
 from flows.parameters import Automation, Reason
+from tasks.engine.core.errors import UsageError
+from tasks.orchestration.failed_state import failed_state
 
 
 @flow(name="step4-alert", flow_run_name="{automation} started no run", persist_result=False)
@@ -21,7 +22,7 @@ def alert(automation: Automation, reason: Reason) -> State[None]:
     """
     message = f"{automation} started no run: {in_words(reason)}"
     get_run_logger().error(message)
-    return Failed(message=message)
+    return failed_state(UsageError(message), message)
 
 
 def in_words(reason: str) -> str:

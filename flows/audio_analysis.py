@@ -23,6 +23,7 @@ from flows.parameters import (
     Video,
 )
 from flows.recipes.audio_analysis import analyse_video
+from tasks.orchestration.failed_state import with_failed_state
 from tasks.orchestration.run_names import run_name
 
 
@@ -68,4 +69,5 @@ def audio_analysis(
     chosen = {"profile": profile, "reference": reference, "on_drift": on_drift, "models": models}
     speakers = {"num_speakers": num_speakers, "min_speakers": min_speakers, "max_speakers": max_speakers}
     media = {"audio_track": audio_track, "accept_truncated": accept_truncated}
-    return analyse_video(video, output, **chosen, **speakers, **media, exclusive=exclusive, refresh=refresh)
+    analyse = with_failed_state(analyse_video)
+    return analyse(video, output, **chosen, **speakers, **media, exclusive=exclusive, refresh=refresh)

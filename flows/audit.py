@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.parameters import Folders, Sample, Seed
 from flows.recipes.audit import audit_folders
+from tasks.orchestration.failed_state import with_failed_state
 
 
 @flow(name="step4-audit", persist_result=False, validate_parameters=True)
@@ -30,4 +31,4 @@ def audit(
     Raises:
         BatchError: a timeline drifted, was changed, or could not be examined.
     """
-    return audit_folders(folders, sample, seed)
+    return with_failed_state(audit_folders)(folders, sample, seed)

@@ -26,6 +26,7 @@ from flows.parameters import (
     Reference,
 )
 from flows.recipes.batch import DEPLOYMENT, run_batch
+from tasks.orchestration.failed_state import with_failed_state
 
 
 @flow(name="step4-batch", persist_result=False, validate_parameters=True)
@@ -71,7 +72,7 @@ def batch(
     Raises:
         BatchError: videos failed; each had its turn.
     """
-    return run_batch(
+    return with_failed_state(run_batch)(
         folders,
         output,
         in_flight=in_flight,

@@ -9,6 +9,7 @@ from prefect import flow
 
 from flows.parameters import Fresh, Models, ProfileName
 from flows.recipes.selfcheck import check_machine
+from tasks.orchestration.failed_state import with_failed_state
 
 
 @flow(name="step4-selfcheck", persist_result=False)
@@ -23,4 +24,4 @@ def selfcheck(profile: ProfileName = None, models: Models = None, fresh: Fresh =
     Returns:
         One answer per plan tried, the profile's own first, the one that will be used last.
     """
-    return check_machine(profile=profile, models=models, fresh=fresh)
+    return with_failed_state(check_machine)(profile=profile, models=models, fresh=fresh)

@@ -23,6 +23,7 @@ from tasks.engine.core.printable import printable
 from tasks.engine.dependencies import current_dependencies, use_dependencies
 from tasks.engine.publishing.names import WORKSPACE, require_publishable
 from tasks.orchestration.connection import server_named
+from tasks.orchestration.server import require_server
 
 log = logging.getLogger("step4")
 
@@ -32,9 +33,11 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
 
     Raises:
         UsageError: an option or a setting is wrong; no video was touched.
+        ServiceError: the server that was named does not answer; likewise.
     """
     level = Configuration.resolve({"profile": options["profile"]}).log_level
     require_distinct(videos, options["output"])
+    require_server()
     log_to_stderr(level)
     runs = [run_one(video.absolute(), options, quiet=as_json) for video in videos]
     code: int = max(run["exit_code"] for run in runs)
@@ -113,7 +116,9 @@ def recipe_or_flow(module: str, recipe: str) -> Callable[..., Any]:
 
 def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
     """Run the self-check flow and show its answers; 3 where the profile's own plan diverged, 5 where it failed."""
-    log_to_stderr(Configuration.resolve({"profile": options["profile"]}).log_level)
+    level = Configuration.resolve({"profile": options["profile"]}).log_level
+    require_server()
+    log_to_stderr(level)
     with redirect_stdout(sys.stderr):
         answers = recipe_or_flow("selfcheck", "check_machine")(**options)
     if as_json:
@@ -130,7 +135,7 @@ def run_batch(options: Mapping[str, Any], *, as_json: bool) -> int:
     Raises:
         UsageError: an option, a setting or a folder is wrong; no video was touched.
     """
-    return run_and_show(recipe_or_flow("batch", "run_batch"), options, show_batch, as_json=as_json)
+    return run_and_show(("batch", "run_batch"), options, show_batch, as_json=as_json)
 
 
 def run_audit(options: Mapping[str, Any], *, as_json: bool) -> int:
@@ -139,20 +144,29 @@ def run_audit(options: Mapping[str, Any], *, as_json: bool) -> int:
     Raises:
         UsageError: a setting or a folder is wrong.
     """
-    return run_and_show(recipe_or_flow("audit", "audit_folders"), options, show_audit, as_json=as_json)
+    return run_and_show(("audit", "audit_folders"), options, show_audit, as_json=as_json)
 
 
 def run_and_show(
-    flow: Callable[..., Any],
+    flow: tuple[str, str],
     options: Mapping[str, Any],
     show: Callable[[Mapping[str, Any], float], None],
     *,
     as_json: bool,
 ) -> int:
-    """Run a flow that reports on many files; a report with failures is shown like any other."""
-    log_to_stderr(Configuration.resolve({"profile": options.get("profile")}).log_level)
+    """Run a flow that reports on many files; a report with failures is shown like any other.
+
+    Args:
+        flow: what `recipe_or_flow` takes.
+        options: of the flow.
+        show: prints the report and how long it took.
+        as_json: print it as JSON instead.
+    """
+    level = Configuration.resolve({"profile": options.get("profile")}).log_level
+    require_server()
+    log_to_stderr(level)
     started = time.perf_counter()
-    report = run_quietly(flow, options)
+    report = run_quietly(recipe_or_flow(*flow), options)
     if as_json:
         print_json(report)
     else:

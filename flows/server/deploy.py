@@ -19,6 +19,7 @@ from prefect.workers.process import ProcessWorker
 
 from tasks.engine.core.errors import Step4Error, UsageError
 from tasks.engine.system.environment import machine_settings
+from tasks.orchestration.server import require_server
 
 ROOT = Path(__file__).parents[2]
 POOLS = {
@@ -84,6 +85,7 @@ def deploy(gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on 
     """Put pools, GPU limit, deployments and automations onto the server that PREFECT_API_URL names."""
     os.environ.setdefault("STEP4_HOME", str(ROOT))
     os.environ.setdefault("STEP4_INBOX", str(ROOT / "inbox"))
+    require_server()
     # The nightly batch and the audit look through it: where it is missing they fail.
     Path(os.environ["STEP4_INBOX"]).mkdir(parents=True, exist_ok=True)
     make_pools()

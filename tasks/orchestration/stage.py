@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 from tasks.orchestration.connection import in_flow_run
+from tasks.orchestration.failed_state import result_of, with_failed_state
 
 if TYPE_CHECKING:
     from prefect.tasks import Task
@@ -43,7 +44,7 @@ class Stage(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the stage: as a task inside a flow run, else as the function that it is."""
         if in_flow_run():
-            return self.task(*args, **kwargs)
+            return result_of(self.task(*args, **kwargs))
         try:
             return self.function(*args, **kwargs)
         except Exception as error:
@@ -68,13 +69,13 @@ class Stage(Generic[P, R]):
         from prefect.cache_policies import NO_CACHE  # noqa: PLC0415
 
         if self.retry is None:
-            return task(name=self.name, cache_policy=NO_CACHE)(self.function)
+            return task(name=self.name, cache_policy=NO_CACHE)(with_failed_state(self.function))
 
         def retries(_task: Any, run: Any, state: Any) -> bool:  # noqa: ANN401  # Prefect's task, task run and state
             return run.id in self.second_attempts and state.is_failed()
 
         options = {"name": self.name, "retries": 1, "retry_condition_fn": retries, "cache_policy": NO_CACHE}
-        return task(**options)(self._attempt)  # type: ignore[call-overload, no-any-return]
+        return task(**options)(with_failed_state(self._attempt))  # type: ignore[call-overload, no-any-return]
 
     def _attempt(self, argument: Any) -> R:  # noqa: ANN401  # the stage's own
         """Make one attempt of a task run; what it raises may leave an argument for a second one."""

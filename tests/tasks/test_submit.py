@@ -114,8 +114,8 @@ def test_never_more_runs_than_asked_for_are_under_way(inbox: Path, deployment: s
 def test_failures_carry_the_exit_code_of_the_error_and_the_run(inbox: Path, deployment: str) -> None:
     """The state's message tells what was raised in the other process; a person's cancellation is a failure too."""
     ends = {
-        "0.mp4": Failed(message="Flow run encountered an exception: DriftError: drift: 1 of 9 criteria failed."),
-        "1.mp4": Failed(message="Flow run encountered an exception: MediaError: cut short"),
+        "0.mp4": Failed(message="drift: 1 of 9 criteria failed. (exit code 3)"),
+        "1.mp4": Failed(message="cut short (exit code 4)"),
         "2.mp4": Cancelled(),
         "3.mp4": Completed(),
     }
@@ -150,7 +150,7 @@ def test_a_crashed_run_is_tried_again_twice(inbox: Path, deployment: str) -> Non
 
 def test_runs_under_way_are_found_again_and_failed_ones_get_a_new_attempt(inbox: Path, deployment: str) -> None:
     """A batch started again adopts what an earlier one handed over, and a video that failed is tried once more."""
-    with worker(deployment, lambda _: Failed(message="Flow run encountered an exception: MediaError: busy")):
+    with worker(deployment, lambda _: Failed(message="busy (exit code 4)")):
         assert len(handed(inbox, deployment).failures) == 5
     before = {run.id for run in runs_of(deployment)}
     # What a killed batch leaves behind: runs that are handed over and have not ended.

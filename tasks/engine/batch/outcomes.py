@@ -7,20 +7,21 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tasks.engine.core import errors
 from tasks.engine.core.errors import (
     BatchError,
     DriftError,
     EngineError,
     MediaError,
+    ServiceError,
     Step4Error,
     StorageError,
     UsageError,
 )
 from tasks.engine.core.printable import printable
 
-SEVERITY = [error.exit_code for error in (DriftError, EngineError, MediaError, StorageError, Step4Error, UsageError)]
-"""Exit codes, the worst first: a timeline that is wrong, a device, a video, a disk, a bug, a request."""
+KINDS = (DriftError, EngineError, MediaError, StorageError, ServiceError, Step4Error, UsageError)
+SEVERITY = [error.exit_code for error in KINDS]
+"""Exit codes, the worst first: a timeline that is wrong, a device, a video, a disk, a server, a bug, a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +124,11 @@ def failed(video: str, error: Exception, excess: float = 0.0) -> VideoOutcome:
 
 
 def failed_elsewhere(video: str, message: str, excess: float = 0.0, run: str | None = None) -> VideoOutcome:
-    """Make the outcome of a video whose run failed in another process: only the state's message is known."""
-    named = re.search(r"\b(\w+Error): (.*)", message, flags=re.DOTALL)
-    kind = getattr(errors, named[1], None) if named else None
-    if named is None or kind is None:
+    """Make the outcome of a video whose run failed in another process: only the state's message is known.
+
+    It ends in `(exit code 4)`, unless the run ended in a way that nobody foresaw.
+    """
+    named = re.fullmatch(r"(.*) \(exit code (\d+)\)", message, flags=re.DOTALL)
+    if named is None:
         return VideoOutcome(video, Step4Error.exit_code, message, run=run)
-    return VideoOutcome(video, kind.exit_code, named[2], excess=excess, run=run)
+    return VideoOutcome(video, int(named[2]), named[1], excess=excess, run=run)

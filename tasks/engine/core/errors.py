@@ -10,7 +10,7 @@
     │   └── NonFiniteError          5   NaN or Inf came out of a stage
     ├── StorageError                6   an output could not be written or read back
     ├── BatchError                  its worst video's   some videos of a batch failed
-    └── ServiceError                1   the Prefect server, or the network to it, failed
+    └── ServiceError                7   the Prefect server, or the network to it, failed
 
 Each carries one sentence that says what was found and what would be accepted, and is logged at one level: WARNING
 where the input or the request is to blame, ERROR where the machine is, CRITICAL where results cannot be trusted.
@@ -90,3 +90,5 @@ class BatchError(Step4Error):
 
 class ServiceError(Step4Error):
     """What the run reports to failed: the Prefect server, its database, or the network between."""
+
+    exit_code = 7

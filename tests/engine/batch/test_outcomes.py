@@ -83,14 +83,14 @@ def test_a_report_is_json() -> None:
 @pytest.mark.parametrize(
     ("message", "code", "sentence"),
     [
-        ("Flow run encountered an exception: DriftError: drift: 1 of 9.", 3, "drift: 1 of 9."),
-        ("Flow run encountered an exception: DeviceError: out of memory", 5, "out of memory"),
+        ("drift: 1 of 9. (exit code 3)", 3, "drift: 1 of 9."),
+        ("out of memory (exit code 5)", 5, "out of memory"),
         ("Flow run encountered an exception: ZeroDivisionError: x", 1, "ZeroDivisionError: x"),
         ("Flow run was cancelled.", 1, "Flow run was cancelled."),
     ],
 )
 def test_a_failure_elsewhere_is_read_from_the_states_message(message: str, code: int, sentence: str) -> None:
-    """The exception's name gives the exit code, its text the sentence; anything else is an unexpected error."""
+    """The exit code stands behind the sentence; anything else is an unexpected error."""
     outcome = failed_elsewhere("clip.mp4", message)
 
     assert outcome.exit_code == code

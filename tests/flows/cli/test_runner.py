@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import step4 as in_this_process
 from media_samples import clip
 from paths import ROOT, SUPPORT
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.engine.formats.detect import load_timeline
 
@@ -81,3 +83,18 @@ def test_a_batch_an_audit_and_a_selfcheck_need_no_prefect(video: Path, tmp_path:
     assert (batch["exit_code"], batch["videos"], batch["published"]) == (0, 1, {"reference": 1})
     assert (audit["exit_code"], audit["audited"]) == (0, 1)
     assert [check["outcome"] for check in checks] == ["passed"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("clean_settings")
+@pytest.mark.parametrize("command", ["run", "batch", "audit"])
+def test_a_server_that_is_down_is_one_line_before_any_work(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 7 and one sentence, whatever is asked."""
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert in_this_process(command, tmp_path) == 7
+
+    captured = capfd.readouterr()
+    assert captured.err.startswith("step4: no Prefect server answers at PREFECT_API_URL = http://127.0.0.1:9/api")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
