@@ -1,18 +1,19 @@
 """Flow parameters as the form in the Prefect UI shows them: title, help, bounds, choices. Their order is the flow's.
 
-The server holds what is sent against this schema before a run exists. Choices of profiles are read when a flow is
-deployed: deploy again after adding a file to profiles/.
+The server holds what is sent against this schema before a run exists. No field takes "this or nothing", which the UI
+shows as a switch of types: a choice begins at `as configured`, a text at nothing, a number at 0. Choices of profiles
+are read when a flow is deployed: deploy again after adding a file to profiles/.
 """
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from profiles.profile import all_profiles
+from profiles.profile import Profile, all_profiles
 from tasks.engine.core import choices
+from tasks.engine.core.choices import AS_CONFIGURED
 
 
 def shown(title: str, description: str, schema: Mapping[str, Any] | None = None, **bounds: Any) -> Any:  # noqa: ANN401  # a field
@@ -24,15 +25,30 @@ def shown(title: str, description: str, schema: Mapping[str, Any] | None = None,
     Args:
         title: above the field.
         description: below the title.
-        schema: bounds of the form alone, where Python has its own: a path has no length.
+        schema: of the form alone, where Python has its own: a path has no length.
         bounds: of the form and of Python.
     """
     return Field(json_schema_extra={"title": title, "description": description, **(schema or {})}, **bounds)
 
 
-def inlined(vocabulary: type[StrEnum]) -> WithJsonSchema:
-    """List the accepted values in the field itself, where the form needs to follow no reference."""
-    return WithJsonSchema({"type": "string", "enum": list(vocabulary)})
+def chosen(title: str, description: str, explained: Mapping[str, str], otherwise: str) -> Any:  # noqa: ANN401  # a field
+    """Describe a choice that begins at what the worker is set to.
+
+    Args:
+        title: above the field.
+        description: what is chosen; "" where the title says it.
+        explained: every choice beside the first, with what it does; "" where another's words are its own.
+        otherwise: where the first choice finds its answer.
+    """
+    lines = (f"{name}: {what}" for name, what in {AS_CONFIGURED: otherwise, **explained}.items() if what)
+    # The UI shows no line breaks.
+    text = " • ".join((*filter(None, [description]), *lines))
+    return shown(title, text, {"enum": [AS_CONFIGURED, *explained], "default": AS_CONFIGURED})
+
+
+def unless_left_alone(value: object) -> object:
+    """Take what a form sends for a field that nobody touched for no answer."""
+    return None if value in {AS_CONFIGURED, "", 0} and not isinstance(value, bool) else value
 
 
 def not_empty(path: object) -> object:
@@ -46,86 +62,146 @@ def not_empty(path: object) -> object:
     return path
 
 
-def profile_names() -> list[JsonValue]:
-    """Return every name and alias that a profile answers to, those of your own files included."""
-    return [name for profile in all_profiles().values() for name in (profile.name, *profile.aliases)]
+def explained_profiles(profiles: Iterable[Profile]) -> dict[str, str]:
+    """Return every name and alias that a profile answers to with its description, unsafe ones last and called so."""
+    explained: dict[str, str] = {}
+    for profile in sorted(profiles, key=lambda one: one.unsafe):
+        what = profile.description.removesuffix(".")
+        explained |= {profile.name: f"UNSAFE, for trials only. {what}" if profile.unsafe else what}
+        explained |= dict.fromkeys(profile.aliases, f"another name of {profile.name}")
+    return explained
 
 
-SomePath = Annotated[Path, BeforeValidator(not_empty), Field(json_schema_extra={"minLength": 1})]
+def explained(vocabulary: Iterable[choices.Explained]) -> dict[str, str]:
+    """Return every choice with what it does."""
+    return {choice.value: choice.explanation for choice in vocabulary}
+
+
+TEXT = WithJsonSchema({"type": "string"})
+WHOLE_NUMBER = WithJsonSchema({"type": "integer"})
+ABSOLUTE = WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
+"""A worker's working folder is not the sender's: a relative path would name something else, or nothing."""
+UNTOUCHED = BeforeValidator(unless_left_alone)
+EMPTY = {"default": ""}
+UP_TO_255 = {"default": 0, "minimum": 0, "maximum": 255}
+YES_OR_NO = {"yes": "", "no": ""}
+
+Count = Annotated[int, Field(ge=1, le=255)]
+AbsolutePath = Annotated[Path, BeforeValidator(not_empty), ABSOLUTE]
 Video = Annotated[
-    Annotated[Path, BeforeValidator(not_empty)],
-    shown("Video", "Path of the file to analyse, as the worker sees it: video, or audio alone.", {"minLength": 1}),
+    AbsolutePath, shown("Video", "Whole path of the file to analyse, as the worker sees it: video, or audio alone.")
 ]
 ProfileName = Annotated[
-    Annotated[str, Field(json_schema_extra={"enum": profile_names()})] | None,
-    shown("Profile", "Device, precision and batch choices. Left at None: the worker's AUDIO_PROFILE, else gpu_fp32."),
+    str | None,
+    UNTOUCHED,
+    TEXT,
+    chosen(
+        "Profile",
+        "Device, precision and batch choices.",
+        explained_profiles(all_profiles().values()),
+        "the worker's AUDIO_PROFILE, else gpu_fp32",
+    ),
 ]
-Output = Annotated[SomePath | None, shown("Output folder", "Where to publish. Left at None: beside the video.")]
-Reference = Annotated[
-    Annotated[choices.Reference, inlined(choices.Reference)] | None,
+Output = Annotated[
+    Path | None,
+    UNTOUCHED,
+    TEXT,
     shown(
+        "Output folder",
+        "Whole path of the folder to publish in. Left empty: beside the video.",
+        {**EMPTY, "pattern": "^(/|$)"},
+    ),
+]
+Reference = Annotated[
+    choices.Reference | None,
+    UNTOUCHED,
+    TEXT,
+    chosen(
         "Reference",
-        "What the output is held against. cpu: compute it, or take it from an earlier run; sampled: compute a tenth of "
-        "it, and all where that raises a doubt; stored: only from an earlier run; none: publish unverified. "
-        "Left at None: the worker's STEP4_REFERENCE, else the profile's, cpu.",
+        "What the output is held against.",
+        explained(choices.Reference),
+        "the worker's STEP4_REFERENCE, else the profile's, cpu",
     ),
 ]
 OnDrift = Annotated[
-    Annotated[choices.OnDrift, inlined(choices.OnDrift)] | None,
-    shown(
-        "On drift",
-        "fail: publish nothing and fail the run; substitute: publish the reference; warn: publish, marked as drift. "
-        "Left at None: the worker's STEP4_ON_DRIFT, else fail.",
-    ),
+    choices.OnDrift | None,
+    UNTOUCHED,
+    TEXT,
+    chosen("On drift", "", explained(choices.OnDrift), "the worker's STEP4_ON_DRIFT, else fail"),
 ]
 Models = Annotated[
-    Annotated[str, Field(min_length=1)] | None,
+    str | None,
+    UNTOUCHED,
+    TEXT,
     shown(
         "Models",
-        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. Left at None: the profile's.",
+        "offline, a hub id such as pyannote/speaker-diarization-3.1, or a folder. Left empty: the worker's "
+        "STEP4_MODELS, else the profile's, offline.",
+        EMPTY,
     ),
 ]
 NumSpeakers = Annotated[
-    int | None, shown("Speakers", "How many people speak, where that is known: 1 to 255.", ge=1, le=255)
+    Count | None,
+    UNTOUCHED,
+    WHOLE_NUMBER,
+    shown("Speakers", "How many people speak, 1 to 255. 0: not known.", UP_TO_255),
 ]
 MinSpeakers = Annotated[
-    int | None, shown("Fewest speakers", "Find at least so many: 1 to 255. Nothing beside Speakers.", ge=1, le=255)
+    Count | None,
+    UNTOUCHED,
+    WHOLE_NUMBER,
+    shown("Fewest speakers", "Find at least so many, 1 to 255. 0: nothing is asked.", UP_TO_255),
 ]
 MaxSpeakers = Annotated[
-    int | None, shown("Most speakers", "Find at most so many: 1 to 255. Nothing beside Speakers.", ge=1, le=255)
+    Count | None,
+    UNTOUCHED,
+    WHOLE_NUMBER,
+    shown("Most speakers", "Find at most so many, 1 to 255. 0: nothing is asked.", UP_TO_255),
 ]
 Exclusive = Annotated[
     bool | None,
-    shown(
+    UNTOUCHED,
+    TEXT,
+    chosen(
         "One speaker at a time",
-        "Also publish the turns with one speaker at a time. Left at None: the worker's STEP4_EXCLUSIVE, else no.",
+        "Also publish the turns with one speaker at a time.",
+        YES_OR_NO,
+        "the worker's STEP4_EXCLUSIVE, else no",
     ),
 ]
 Refresh = Annotated[
     bool, shown("Refresh", "Write _audio.json and .rttm anew, although a later step changed them since.")
 ]
 AudioTrack = Annotated[
-    Annotated[str, Field(min_length=1)] | None,
+    str | None,
+    UNTOUCHED,
+    TEXT,
     shown(
         "Audio track",
-        "Of a file with several: index as ffprobe counts, language (fr, fra) or title. Left at None: the picture's own "
+        "Of a file with several: index as ffprobe counts, language (fr, fra) or title. Left empty: the picture's own "
         "programme, no audio description, the default track, the first.",
+        EMPTY,
     ),
 ]
 AcceptTruncated = Annotated[
     bool | None,
-    shown(
+    UNTOUCHED,
+    TEXT,
+    chosen(
         "Accept truncated",
-        "Publish a recording that was cut up to where it ends, marked so. Left at None: the worker's "
-        "STEP4_ACCEPT_TRUNCATED, else such a file is refused.",
+        "Publish a recording that was cut up to where it ends, marked so.",
+        YES_OR_NO,
+        "the worker's STEP4_ACCEPT_TRUNCATED, else such a file is refused",
     ),
 ]
 Fresh = Annotated[bool, shown("Fresh", "Check again even where the answer is known.")]
 Automation = Annotated[str, shown("Automation", "What was triggered.")]
 Reason = Annotated[str, shown("Reason", "Why no run was started, in the server's words.")]
 Folders = Annotated[
-    list[SomePath],
-    shown("Folders", "Where to look, everything below included, as the worker sees it.", {"minItems": 1}),
+    list[AbsolutePath],
+    shown(
+        "Folders", "Whole paths of where to look, everything below included, as the worker sees it.", {"minItems": 1}
+    ),
 ]
 InFlight = Annotated[
     int, shown("Runs in flight", "Flow runs on the server at a time, waiting ones included: 1 to 200.", ge=1, le=200)
@@ -133,4 +209,9 @@ InFlight = Annotated[
 Deployment = Annotated[str, shown("Deployment", "Whose workers take the runs, as flow/deployment.", min_length=1)]
 Here = Annotated[bool, shown("Here", "Run the videos in the batch's own process, one after the other.")]
 Sample = Annotated[int, shown("Sample", "How many timelines to draw, spread over devices and profiles.", ge=1)]
-Seed = Annotated[int | None, shown("Seed", "Repeats an earlier draw. Left at None: today's date.")]
+Seed = Annotated[
+    int | None,
+    UNTOUCHED,
+    WHOLE_NUMBER,
+    shown("Seed", "Repeats an earlier draw. 0: today's date.", {"default": 0}),
+]

@@ -43,6 +43,11 @@ class Profile(BaseModel):
     reference: Reference = Field(default=Reference.CPU, description="What the output is held against.")
     models: str = Field(default="offline", description="offline, a hub id, or a folder.")
 
+    @property
+    def unsafe(self) -> bool:
+        """Tell whether it computes as the incident did: for trials, never for production."""
+        return self.precision is Precision.NAIVE
+
 
 def all_profiles() -> dict[str, Profile]:
     """Return every profile by name, the default first.

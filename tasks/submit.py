@@ -58,8 +58,9 @@ class Submission:
         return Path(folder) if folder else None
 
     def with_parameters(self, output: Path | None, settings: Mapping[str, Any]) -> Self:
-        """Return the same with the parameters of its runs, in a form that JSON can say."""
-        return replace(self, parameters={**settings, "output": str(output.absolute()) if output else None})
+        """Return the same with the parameters of its runs, as a form would send them: what is not said is left out."""
+        said = {**settings, "output": str(output.absolute()) if output else None}
+        return replace(self, parameters={name: as_sent(value) for name, value in said.items() if value is not None})
 
     def identity(self, video: Path) -> str:
         """Names the work in idempotency keys: the file as it is now, and everything that is asked of the run.
@@ -70,6 +71,11 @@ class Submission:
         stat = video.stat()
         asked = dict(sorted(self.parameters.items()))
         return digest([self.deployment, str(video), stat.st_size, stat.st_mtime_ns, asked])
+
+
+def as_sent(value: Any) -> Any:  # noqa: ANN401  # a parameter
+    """Return a parameter's value as the deployment's form knows it: a setting is yes, no, or left to the worker."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 @dataclass(slots=True)

@@ -84,7 +84,8 @@ def deploy_flows() -> None:
 def deploy(gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on this machine.")] = 1) -> None:
     """Put pools, GPU limit, deployments and automations onto the server that PREFECT_API_URL names."""
     os.environ.setdefault("STEP4_HOME", str(ROOT))
-    os.environ.setdefault("STEP4_INBOX", str(ROOT / "inbox"))
+    # A whole path, wherever a worker stands.
+    os.environ["STEP4_INBOX"] = str(Path(os.environ.get("STEP4_INBOX") or ROOT / "inbox").absolute())
     require_server()
     # The nightly batch and the audit look through it: where it is missing they fail.
     Path(os.environ["STEP4_INBOX"]).mkdir(parents=True, exist_ok=True)

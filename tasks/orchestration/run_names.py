@@ -4,6 +4,7 @@ from pathlib import Path
 from uuid import UUID
 
 from profiles.settings import Configuration
+from tasks.engine.core.choices import AS_CONFIGURED
 from tasks.orchestration.connection import best_effort, connected
 
 
@@ -13,7 +14,8 @@ def run_name() -> str:
 
     parameters = flow_run.parameters
     video, profile = parameters.get("video"), parameters.get("profile")
-    return f"{Path(str(video)).stem} · {profile or Configuration.resolve().profile}"
+    configured = profile in {None, AS_CONFIGURED}
+    return f"{Path(str(video)).stem} · {Configuration.resolve().profile if configured else profile}"
 
 
 def name_run(stem: str, profile: str, ending: str) -> None:

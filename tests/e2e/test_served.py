@@ -44,12 +44,12 @@ def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dic
 
 
 def test_a_path_that_names_no_video_is_a_failed_run(served: Served) -> None:
-    """Any string starts a run, since only the worker can look: the run fails, and says what it did not find."""
-    served.hand_over("nowhere", video="no video at all")
-    run = served.finished("after-step3", video="no video at all")
+    """Any whole path starts a run, since only the worker can look: the run fails, and says what it did not find."""
+    served.hand_over("nowhere", video="/no/video/at all")
+    run = served.finished("after-step3", video="/no/video/at all")
 
     assert run["state_type"] == "FAILED"
-    assert "no video at all" in run["state"]["message"]
+    assert "/no/video/at all" in run["state"]["message"]
 
 
 def test_drift_ends_failed_with_the_criteria_in_its_artifacts(served: Served, tmp_path: Path) -> None:
@@ -85,7 +85,14 @@ def test_the_cron_schedule_creates_its_runs(served: Served) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{}, {"video": "/a.mp4", "profile": "gpu"}, {"video": "/a.mp4", "num_speakers": 0}, {"video": 3}]
+    "bad",
+    [
+        {},
+        {"video": "/a.mp4", "profile": "gpu"},
+        {"video": "/a.mp4", "num_speakers": 256},
+        {"video": 3},
+        {"video": "a.mp4"},
+    ],
 )
 def test_the_server_refuses_what_the_form_would(served: Served, bad: dict[str, object]) -> None:
     """Before a run exists."""

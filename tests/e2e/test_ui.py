@@ -47,7 +47,7 @@ def test_an_operator_starts_a_video_and_sees_its_picture(page: Page, served: Ser
     """Deployment, form, Completed, artifacts, picture: nothing but the mouse and the keyboard."""
     video = speech(tmp_path / "interview.mkv")
     open_form(page, served)
-    expect(page.get_by_text("Path of the file to analyse")).to_be_visible()
+    expect(page.get_by_text("Whole path of the file to analyse")).to_be_visible()
     page.locator(".schema-form-property-string textarea").first.fill(str(video))
     keep(page, "form")
     page.get_by_role("button", name="Submit").click()

@@ -16,6 +16,7 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
+from profiles.settings import Configuration
 from tasks.engine.batch.discovery import find_videos
 from tasks.engine.batch.outcomes import BatchTotals
 from tasks.engine.core.errors import UsageError
@@ -183,6 +184,28 @@ def test_a_changed_video_is_other_work(inbox: Path) -> None:
     keys |= {Submission("a/b").identity(video), Submission("a/c").identity(video)}
 
     assert len(keys) == 4
+
+
+def test_runs_are_asked_for_as_a_form_would() -> None:
+    """The deployment's form knows yes and no, and nothing that is null."""
+    settings = {"profile": "cpu", "exclusive": False, "accept_truncated": True, "audio_track": None}
+    sent = Submission("a/b").with_parameters(Path("/out"), settings).parameters
+
+    assert sent == {"profile": "cpu", "exclusive": "no", "accept_truncated": "yes", "output": "/out"}
+
+
+def test_a_batchs_runs_are_such_as_the_form_takes() -> None:
+    """Whatever a batch resolved, the server takes it for a run of `manual`."""
+    from prefect.utilities.callables import parameter_schema
+    from prefect.utilities.schema_tools.validation import validate
+
+    from flows.audio_analysis import audio_analysis
+
+    asked = Configuration.resolve({"exclusive": True}, env_file=None).asked()
+    sent = Submission("a/b").with_parameters(None, asked).parameters
+    schema = parameter_schema(audio_analysis).model_dump()
+
+    assert validate({"video": "/a.mp4", **sent}, schema, raise_on_error=True) == []
 
 
 def test_a_deployment_that_is_not_there_is_a_wrong_request(inbox: Path) -> None:

@@ -1,30 +1,45 @@
 """Closed vocabularies, each declared once: settings, form, command line and files share them."""
 
 from enum import Enum, StrEnum, auto
+from typing import Self
+
+AS_CONFIGURED = "as configured"
+"""What a form sends for a choice that is left to the worker's settings."""
 
 
-class Reference(StrEnum):
+class Explained(StrEnum):
+    """Choices that say to people what each does.
+
+    Attributes:
+        explanation: one sentence without its subject and its full stop.
+    """
+
+    _value_: str
+    explanation: str
+
+    def __new__(cls, value: str, explanation: str) -> Self:
+        """Make a member of its value and what it does."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.explanation = explanation
+        return member
+
+
+class Reference(Explained):
     """What the output is held against before it is published."""
 
-    CPU = "cpu"
-    """Compute it, or take it from an earlier run."""
-    SAMPLED = "sampled"
-    """Compute a tenth of it, drawn at random; all of it where that raises a doubt, or the audio is short."""
-    STORED = "stored"
-    """Take it from an earlier run, or fail."""
-    NONE = "none"
-    """Publish unverified."""
+    CPU = "cpu", "compute it, or take it from an earlier run"
+    SAMPLED = "sampled", "compute a tenth of it, and all where that raises a doubt or the audio is short"
+    STORED = "stored", "take it from an earlier run, or fail"
+    NONE = "none", "publish unverified"
 
 
-class OnDrift(StrEnum):
+class OnDrift(Explained):
     """What happens when candidate and reference disagree."""
 
-    FAIL = "fail"
-    """Publish nothing and fail the run."""
-    SUBSTITUTE = "substitute"
-    """Publish the reference."""
-    WARN = "warn"
-    """Publish the candidate, marked as drift."""
+    FAIL = "fail", "publish nothing and fail the run"
+    SUBSTITUTE = "substitute", "publish the reference"
+    WARN = "warn", "publish the candidate, marked as drift"
 
 
 class Engine(StrEnum):

@@ -2,7 +2,9 @@
 
 import json
 
-from tasks.engine.core.choices import FAILED, AutocastDtype, Engine, OnDrift, Precision, Reference, Verdict
+import pytest
+
+from tasks.engine.core.choices import FAILED, AutocastDtype, Engine, Explained, OnDrift, Precision, Reference, Verdict
 
 
 def test_words_are_those_of_files_and_options() -> None:
@@ -15,6 +17,14 @@ def test_words_are_those_of_files_and_options() -> None:
     assert json.dumps([*Verdict]) == json.dumps(
         ["coherent", "drift", "not_comparable", "reference_not_repeatable", "reference", "unverified"]
     )
+
+
+@pytest.mark.parametrize("choice", [*Reference, *OnDrift])
+def test_what_people_choose_explains_itself(choice: Explained) -> None:
+    """Form and docs take the explanation from the choice, which is still its own word."""
+    assert choice == type(choice)(choice.value) == str(choice)
+    assert choice.explanation[0].islower()
+    assert not choice.explanation.endswith(".")
 
 
 def test_a_failed_verdict_is_one_that_compared_and_did_not_agree() -> None:

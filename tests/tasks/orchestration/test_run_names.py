@@ -24,8 +24,8 @@ def names_of(video: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize(("profile", "shown"), [(None, "gpu_fp32"), ("cpu_only", "cpu")])
-def test_a_run_ends_with_its_verdict_in_its_name(tmp_path: Path, profile: str | None, shown: str) -> None:
+@pytest.mark.parametrize(("profile", "shown"), [("as configured", "gpu_fp32"), ("cpu_only", "cpu")])
+def test_a_run_ends_with_its_verdict_in_its_name(tmp_path: Path, profile: str, shown: str) -> None:
     """`clip · gpu_fp32 · reference`: a list of runs shows how each ended, an alias by the profile's own name."""
     from flows.audio_analysis import audio_analysis
 
