@@ -87,13 +87,15 @@ def left_alone(run: Run, manifest: Mapping[str, Any] | None) -> list[Path]:
 
 
 def require_own_names(run: Run, manifest: Mapping[str, Any] | None) -> None:
-    """Refuse to overwrite the files of another video of the same stem.
+    """Refuse to overwrite the files of another video of the same stem; a copy of the same file is no other.
 
     Raises:
         UsageError: with the name of the other video.
     """
     other = Path(str((manifest or {}).get("video", run.media.path)))
-    if other != run.media.path and other.exists():
+    source = (manifest or {}).get("source", {})
+    is_copy = (source.get("name"), source.get("sha256")) == (run.media.path.name, run.media.sha256)
+    if other != run.media.path and other.exists() and not is_copy:
         raise UsageError(
             f"{run.published(MANIFEST).name} in {run.output} was published for {other}: "
             f"for {run.media.path} choose another output folder, or remove that manifest if the files were copied here"

@@ -73,6 +73,14 @@ def test_the_names_of_another_video_are_not_taken(video: Path) -> None:
     assert not publish(other).already
 
 
+def test_a_copied_archive_is_published_already(video: Path) -> None:
+    """Video and publication were copied, the original is still there: nothing is computed, nothing refused."""
+    publish(video)
+    copied = Path(shutil.copytree(video.parent, video.parents[1] / "copied_archive"))
+
+    assert publish(copied / video.name, ScriptedDiarizer(TURNS)).already
+
+
 def test_a_substitute_is_published_as_the_reference(video: Path) -> None:
     """Never as a comparison that passed; the page of the drift is published with it."""
     manifest = publish(video, drifting(), gpu=True, on_drift="substitute").manifest

@@ -94,11 +94,12 @@ def _load_object(path: Path) -> dict[str, Any] | None:
 def is_current(video: Path, output: Path | None, request_keys: Collection[str]) -> bool:
     """Tell whether a run of this video would only find what it once published.
 
-    Told without reading any video: the manifest must answer one of the requests, name this file (or one that has since
-    been moved here), come from no device that failed in its run (`fell_back`), and every file in it must be there in
-    its recorded size, but for exchange copies. The video itself counts as unchanged while its size and time of change
-    are the recorded ones; where only the time differs its sha256 decides. A change that keeps size and time of change
-    is not seen here, only by a run, which reads everything.
+    Told without reading any video where it can be: the manifest must answer one of the requests, name this file (or one
+    that was moved or copied here), come from no device that failed in its run (`fell_back`), and every file in it must
+    be there in its recorded size, but for exchange copies. The video itself counts as unchanged while its size and time
+    of change are the recorded ones; where only the time differs, or where the file that the manifest names is still
+    elsewhere, its sha256 decides. A change that keeps size and time of change is not seen here, only by a run, which
+    reads everything.
     """
     path = manifest_path(video, output)
     manifest = load_manifest(path)
@@ -108,7 +109,6 @@ def is_current(video: Path, output: Path | None, request_keys: Collection[str]) 
             and manifest["request_key"] in request_keys
             and manifest["source"]["name"] == video.name
             and not fell_back(manifest["device"])
-            and is_own(Path(manifest["video"]), video)
             and all(has_size(path.parent / name, entry["bytes"]) for name, entry in manifest["files"].items())
             and is_unchanged(video, manifest)
         )
@@ -134,11 +134,6 @@ def fell_back(device: Mapping[str, Any]) -> bool:
     return bool(reason) and reason != device.get("planned", {}).get("fallback_reason")
 
 
-def is_own(named: Path, video: Path) -> bool:
-    """Tell whether a manifest that names one path speaks of the video at another: not while both exist."""
-    return named == video or not named.exists()
-
-
 def is_unchanged(video: Path, manifest: Mapping[str, Any]) -> bool:
     """Tell whether a video is what it was when its timeline was published.
 
@@ -148,7 +143,11 @@ def is_unchanged(video: Path, manifest: Mapping[str, Any]) -> bool:
     current, recorded = video.stat(), manifest["video_stat"]
     if current.st_size != recorded["bytes"]:
         return False
-    return bool(current.st_mtime_ns == recorded["mtime_ns"] or sha256_of(video) == manifest["source"]["sha256"])
+    named = Path(manifest["video"])
+    of_another = named != video and named.exists()  # or of the original of this copy: the content tells
+    if not of_another and current.st_mtime_ns == recorded["mtime_ns"]:
+        return True
+    return sha256_of(video) == str(manifest["source"]["sha256"])
 
 
 def refusal_excess(video: Path, output: Path | None) -> float:

@@ -71,7 +71,7 @@ def test_a_video_with_its_publication_is_current(video: Path) -> None:
         lambda video: edit(video, device={"fallback_reason": "lost", "planned": {"fallback_reason": None}}),
         lambda video: edit(video, device=None),
         lambda video: edit(video, source={"name": "clip.mkv", "sha256": sha256_of(video)}),
-        lambda video: edit(video, video=str(Path(__file__))),
+        lambda video: edit(video, video=__file__, source={"name": "clip.mp4", "sha256": "0" * 64}),
     ],
     ids=[
         "no manifest",
@@ -116,6 +116,15 @@ def test_a_moved_folder_stays_current(video: Path) -> None:
     moved = Path(shutil.move(video.parent, video.parents[1] / "archive"))
 
     assert is_current(moved / "clip.mp4", None, {REQUEST})
+
+
+def test_an_archive_that_was_copied_whole_is_current(video: Path) -> None:
+    """The original is still there: the same name and content, told by sha256, is the same video."""
+    copied = Path(shutil.copytree(video.parent, video.parents[1] / "copy"))
+
+    assert is_current(copied / "clip.mp4", None, {REQUEST})
+    (copied / "clip.mp4").write_bytes(b"MOVING PICTURES")
+    assert not is_current(copied / "clip.mp4", None, {REQUEST})
 
 
 def test_manifests_are_found_in_order_and_not_in_hidden_folders(video: Path) -> None:

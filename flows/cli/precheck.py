@@ -1,0 +1,48 @@
+"""Mistakes that are seen at once: answered before torch, pyannote and the rest of the engine are loaded."""
+
+import os
+from pathlib import Path
+
+from tasks.engine.core.errors import MediaError, ModelError, StorageError, UsageError
+from tasks.engine.core.printable import printable
+from tasks.engine.models.registry import offline_set, models_folder
+from tasks.engine.system.environment import where
+
+
+def require_video(video: Path) -> None:
+    """Refuse what is no file.
+
+    Raises:
+        UsageError: a folder, with the command that takes one.
+        MediaError: not there, or no file.
+    """
+    named = f"'{printable(video)}'"
+    if os.path.isdir(video):  # noqa: PTH112  # unlike Path.is_dir, it never raises
+        raise UsageError(f"{named} is a folder: `step4 batch` publishes a timeline for every video below a folder")
+    if not os.path.isfile(video):  # noqa: PTH113  # likewise
+        problem = "is not a file" if os.path.lexists(video) else "does not exist"
+        raise MediaError(f"{named} {problem}{where(video)}: a video or audio file would be accepted.")
+
+
+def require_writable(output: Path) -> None:
+    """Refuse an output folder in which, or above which, nothing can be made.
+
+    Raises:
+        StorageError: with the option that names another.
+    """
+    there = next(filter(os.path.lexists, (output, *output.parents)))
+    if not there.is_dir():
+        raise StorageError(f"{output} takes no files ({there} is not a folder): choose another folder with --output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StorageError(f"{output} takes no files ({there} is read-only): choose another folder with --output")
+
+
+def require_offline_models(models: str) -> None:
+    """Refuse to begin where a file of the offline set is missing; other sets are looked for by the run.
+
+    Raises:
+        ModelError: with the first that is missing, and how to get it.
+    """
+    if models == "offline":
+        for file in offline_set(models_folder()).files:
+            file.require()
