@@ -3,10 +3,29 @@
 import os
 from pathlib import Path
 
-from tasks.engine.core.errors import MediaError, ModelError, StorageError, UsageError
+from tasks.engine.core.errors import MediaError, StorageError, UsageError
 from tasks.engine.core.printable import printable
-from tasks.engine.models.registry import offline_set, models_folder
+from tasks.engine.models.checksums import require_present
+from tasks.engine.models.registry import models_folder, offline_set
 from tasks.engine.system.environment import where
+
+
+def require_possible(video: Path, output: Path, models: str) -> None:
+    """Refuse a run that cannot end well.
+
+    Args:
+        video: absolute.
+        output: folder to publish in, absolute.
+        models: the set that the run would load.
+
+    Raises:
+        UsageError, MediaError: there is no such file.
+        StorageError: nothing can be written where it would publish.
+        ModelError: the offline set is in force and not whole.
+    """
+    require_video(video)
+    require_writable(output)
+    require_offline_models(models)
 
 
 def require_video(video: Path) -> None:
@@ -34,7 +53,7 @@ def require_writable(output: Path) -> None:
     if not there.is_dir():
         raise StorageError(f"{output} takes no files ({there} is not a folder): choose another folder with --output")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise StorageError(f"{output} takes no files ({there} is read-only): choose another folder with --output")
+        raise StorageError(f"{output} takes no files ({there} may not be written to): choose another folder with --output")
 
 
 def require_offline_models(models: str) -> None:
@@ -45,4 +64,4 @@ def require_offline_models(models: str) -> None:
     """
     if models == "offline":
         for file in offline_set(models_folder()).files:
-            file.require()
+            require_present(file.path)

@@ -13,8 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.cli.closing_summary import show_runs
 from flows.cli.console import print_json, progress, screen
 from flows.cli.log_setup import log_to_stderr
+from flows.cli.precheck import require_offline_models, require_possible
 from flows.cli.summaries import show_audit, show_batch, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
 from tasks.engine.core.errors import BatchError, DriftError, EngineError, Step4Error, UsageError
@@ -43,6 +45,8 @@ def run_all(videos: Sequence[Path], options: Mapping[str, Any], *, as_json: bool
     code: int = max(run["exit_code"] for run in runs)
     if as_json:
         print_json({"exit_code": code, "runs": runs})
+    elif len(runs) > 1:
+        show_runs(runs)
     return code
 
 
@@ -90,9 +94,9 @@ def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[
     """Run the flow, or its recipe, with progress on a console.
 
     Raises:
-        UsageError: nothing can be published under the video's name, which a server could not even be told.
+        Step4Error: a mistake that is seen at once, before the engine is loaded.
     """
-    require_publishable(video, (options["output"] or video.parent).absolute())
+    refuse_at_once(video, options)
     with (
         # Libraries print; stdout is for the result alone.
         redirect_stdout(sys.stderr),
@@ -100,6 +104,28 @@ def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[
         use_dependencies(replace(current_dependencies(), progress=report)),
     ):
         return dict(recipe_or_flow("audio_analysis", "analyse_video")(video, **options))
+
+
+def refuse_at_once(video: Path, options: Mapping[str, Any]) -> None:
+    """Answer the mistakes that need no engine to be seen, and record them as a run would.
+
+    Raises:
+        Step4Error: the run cannot end well.
+    """
+    output = (options["output"] or video.parent).absolute()
+    require_publishable(video, output)  # a server could not even be told of another name
+    try:
+        require_possible(video, output, models_of(options))
+    except Step4Error:
+        from tasks.records.diagnostics import failures_recorded  # noqa: PLC0415  # loads what a run is
+
+        with failures_recorded(video):
+            raise
+
+
+def models_of(options: Mapping[str, Any]) -> str:
+    """Return the model set in force."""
+    return Configuration.resolve({name: options[name] for name in ("profile", "models")}).models
 
 
 def recipe_or_flow(module: str, recipe: str) -> Callable[..., Any]:
@@ -134,7 +160,12 @@ def run_batch(options: Mapping[str, Any], *, as_json: bool) -> int:
 
     Raises:
         UsageError: an option, a setting or a folder is wrong; no video was touched.
+        ModelError: models are missing.
     """
+    from tasks.engine.batch.discovery import require_places  # noqa: PLC0415
+
+    require_places(options["folders"])
+    require_offline_models(models_of(options))
     return run_and_show(("batch", "run_batch"), options, show_batch, as_json=as_json)
 
 

@@ -98,16 +98,25 @@ def listed_sums(folder: Path) -> dict[str, str] | None:
     return {line[66:].removeprefix("./"): line[:64].lower() for line in lines if line.strip()}
 
 
+def require_present(path: Path) -> None:
+    """Refuse a model file that is not there.
+
+    Raises:
+        ModelError: with how to get it.
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"model {path} is missing: run `step4 models fetch`, or set STEP4_MODELS_DIR to where the models are"
+        )
+
+
 def checked_sha256(path: Path, expected: str) -> str:
     """Return the file's sha256, if it is the expected one.
 
     Raises:
         ModelError: the file is absent or different.
     """
-    if not path.is_file():
-        raise ModelError(
-            f"model {path} is missing: run `step4 models fetch`, or set STEP4_MODELS_DIR to where the models are"
-        )
+    require_present(path)
     actual = sha256_of(path)
     if actual != expected:
         raise ModelError(
