@@ -21,6 +21,7 @@ from flows.cli.machine import config, profiles, selfcheck
 from flows.cli.models import models
 from flows.cli.report import report
 from flows.cli.run import run
+from profiles.variables import misspelt_variables
 from tasks.engine.core.errors import Step4Error, UsageError
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.core.printable import printable
@@ -54,6 +55,8 @@ def options(
     ] = False,
 ) -> None:
     """Speaker timelines of videos, published only when their device agrees with the reference."""
+    for sentence in misspelt_variables():
+        typer.echo(f"step4: warning: {sentence}", err=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -50,10 +50,10 @@ def require_writable(output: Path) -> None:
         StorageError: with the option that names another.
     """
     there = next(filter(os.path.lexists, (output, *output.parents)))
-    if not there.is_dir():
-        raise StorageError(f"{output} takes no files ({there} is not a folder): choose another folder with --output")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise StorageError(f"{output} takes no files ({there} may not be written to): choose another folder with --output")
+    writable = os.access(there, os.W_OK | os.X_OK)
+    problem = "is not a folder" if not there.is_dir() else "" if writable else "may not be written to"
+    if problem:
+        raise StorageError(f"{output} takes no files ({there} {problem}): choose another folder with --output")
 
 
 def require_offline_models(models: str) -> None:

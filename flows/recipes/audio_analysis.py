@@ -37,6 +37,7 @@ from tasks.orchestration.gpu_slot import in_gpu_slot
 from tasks.publish import find_published_task, publish_task
 from tasks.records.diagnostics import failures_recorded
 from tasks.records.metrics import profiled
+from tasks.records.run_log import run_logged
 from tasks.refuse import refuse_task
 from tasks.report import page_task
 from tasks.run import Run
@@ -67,7 +68,7 @@ def analyse_video(
         DriftError: candidate and reference disagree; nothing was published.
         Step4Error: anything else that went wrong, in one sentence.
     """
-    with failures_recorded(video):
+    with run_logged(video), failures_recorded(video):
         configuration = Configuration.resolve(chosen)
         log_at(configuration.log_level)
         dependencies = with_progress(in_gpu_slot(current_dependencies()))

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from profiles.variables import misspelt_variables
+
 log = logging.getLogger("step4.server")
 
 API_URL = "PREFECT_API_URL"
@@ -61,9 +63,14 @@ def mentions_api_url(file: Path) -> bool:
 
 
 def log_at(level: str) -> None:
-    """Let the stages' log lines reach the server from this level on, as they reach the terminal in `step4 run`."""
+    """Let the stages' log lines reach the server from this level on, as they reach the terminal in `step4 run`.
+
+    The first of them say which variables are misspelt: nobody sees the terminal of a worker.
+    """
     if connected():
         logging.getLogger("step4").setLevel(level)
+        for sentence in misspelt_variables():
+            log.warning("%s", sentence)
 
 
 @contextmanager

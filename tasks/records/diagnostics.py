@@ -23,7 +23,7 @@ INCONSISTENCIES = Path("debug") / "audio_inconsistencies.log"
 
 
 def folder() -> Path:
-    """Return where diagnostics lie: STEP4_DIAGNOSTICS_DIR, else the working folder."""
+    """Return where diagnostics lie: STEP4_DIAGNOSTICS_DIR, else the user's state folder."""
     return machine_settings().diagnostics_dir
 
 

@@ -3,7 +3,7 @@
 import platform
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_state_path
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -32,7 +32,7 @@ class MachineSettings(BaseSettings):
         description="Where answers of self-checks are kept.",
     )
     diagnostics_dir: Path = Field(
-        default=Path(),
+        default_factory=lambda: user_state_path("step4"),
         validation_alias="STEP4_DIAGNOSTICS_DIR",
         description="Where debug/, logs/ and profiling/ are written.",
     )

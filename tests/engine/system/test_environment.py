@@ -38,6 +38,15 @@ def test_the_cache_lies_where_the_system_keeps_caches(monkeypatch: pytest.Monkey
     assert machine_settings().cache_dir == tmp_path / "step4"
 
 
+def test_diagnostics_are_not_left_wherever_one_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The user's state folder, which XDG_STATE_HOME moves; `.` in the variable is the working folder, as before."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    assert machine_settings().diagnostics_dir == tmp_path / "step4"
+    monkeypatch.setenv("STEP4_DIAGNOSTICS_DIR", ".")
+    assert machine_settings().diagnostics_dir == Path()
+
+
 @pytest.mark.parametrize("name", TOKEN_VARIABLES)
 def test_each_name_of_the_token_is_known(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first of them that is set counts."""

@@ -112,6 +112,19 @@ def test_the_shell_completes(typed: str, offered: str) -> None:
     assert done.stdout.split() == [offered]
 
 
+def test_a_misspelt_variable_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On stderr, with the nearest name; the command goes on."""
+    monkeypatch.setenv("AUDIO_PROFILES", "cpu")
+
+    assert step4("profiles", "--json") == 0
+    shown = capsys.readouterr()
+    assert shown.err.startswith("step4: warning: the variable AUDIO_PROFILES is no setting")
+    assert shown.err.endswith("is AUDIO_PROFILE meant?\n")
+    assert json.loads(shown.out)
+
+
 @pytest.mark.parametrize("arguments", [("run", "x.mp4", "--on-drift", "ignore", "--json"), ("compare", "a", "--json")])
 def test_a_usage_error_is_json_too(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """A program that asked for JSON gets an object whatever is wrong."""
