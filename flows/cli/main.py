@@ -12,6 +12,7 @@ import typer
 
 from flows.cli.audit import audit
 from flows.cli.batch import batch
+from flows.cli.command import INTERRUPTED, say_interrupted
 from flows.cli.compare import compare
 from flows.cli.console import print_json
 from flows.cli.convert import export, import_
@@ -71,10 +72,12 @@ def main(arguments: list[str] | None = None) -> None:
     except Step4Error as error:
         code = complain(error, as_json="--json" in arguments)
     except (KeyboardInterrupt, typer.Abort):
-        code = 130
+        code = INTERRUPTED
     except Exception as error:  # noqa: BLE001  # whatever it is, the exit code must say that something failed
         known, as_json = map_exception(error), "--json" in arguments
         code = complain(known, as_json=as_json) if known else unexpected(error, as_json=as_json)
+    if code == INTERRUPTED:  # typer tells of it by this code, too
+        say_interrupted(as_json="--json" in arguments)
     sys.exit(code or 0)
 
 

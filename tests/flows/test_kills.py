@@ -46,7 +46,7 @@ def test_stopped_inside_inference_ends_cleanly(bench: Bench, tmp_path: Path, how
     """Exit code 130, and the folder holds what it held before: no staging, no temporary file, nothing published."""
     video = clip(tmp_path / "clip.wav")
     ready = tmp_path / "ready"
-    command = [sys.executable, "-m", "stopped_run", str(video), str(ready)]
+    command = [sys.executable, "-m", "stopped_run", str(ready), "endless", "run", str(video)]
     environment = {**os.environ, "PREFECT_API_URL": bench.api}
     with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         while not ready.exists():

@@ -14,6 +14,10 @@ from tasks.orchestration.stage import stage
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
     """What Prefect logs of runs, tracebacks included."""
+    from prefect.logging.configuration import setup_logging
+
+    # Once: doing it for the first time takes all handlers away.
+    setup_logging()
     told: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: told.append(logging.Formatter().format(record))  # type: ignore[method-assign]

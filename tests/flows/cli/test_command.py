@@ -1,0 +1,97 @@
+"""Ctrl-C in a terminal: exit code 130 at the first press, at every stage of every long command, and one line."""
+
+import os
+import pty
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from media_samples import clip
+from paths import ROOT, SUPPORT
+from scripted_runs import publish
+
+from flows.cli.command import SENTENCE
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
+
+PATIENCE_SEC = 120
+
+
+@pytest.fixture(scope="module")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five seconds with sound."""
+    return clip(tmp_path_factory.mktemp("master") / "clip.mp4")
+
+
+@pytest.fixture
+def video(master: Path, tmp_path: Path) -> Path:
+    """A copy in a folder of its own."""
+    (tmp_path / "videos").mkdir()
+    return Path(shutil.copy(master, tmp_path / "videos"))
+
+
+def interrupted(folder: Path, begun: Path, *arguments: str | Path) -> tuple[int, str]:
+    """Press Ctrl-C once in a terminal that Python runs in, when a file is there; exit code, and what it shows."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PYTHONPATH": os.pathsep.join((str(ROOT), str(SUPPORT))), "TERM": "xterm"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execve(sys.executable, [sys.executable, *map(str, arguments)], environment)  # noqa: S606
+    until, shown, pressed = time.monotonic() + PATIENCE_SEC, b"", False
+    os.set_blocking(terminal, False)
+    while True:
+        if begun.exists() and not pressed:
+            os.write(terminal, b"\x03")
+            pressed = True
+        try:
+            shown += os.read(terminal, 65536)
+        except BlockingIOError:
+            time.sleep(0.02)
+        except OSError:  # the terminal's last process has ended
+            break
+        if time.monotonic() > until:
+            psutil.Process(pid).kill()
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("how", "command"),
+    [
+        ("endless", "run"),
+        ("endless", "batch"),
+        ("endless", "audit"),
+        ("endless", "selfcheck"),
+        ("in_c", "run"),
+        ("deaf", "batch"),
+        ("on_cpu_beside", "run"),
+    ],
+)
+def test_ctrl_c_ends_every_command(how: str, command: str, video: Path, tmp_path: Path) -> None:
+    """Networks that can be interrupted, that are in C code, that take it for an error, that compute in a thread."""
+    if command == "audit":
+        publish(video)
+    places = [] if command == "selfcheck" else [video.parent if command != "run" else video]
+    begun = tmp_path / "begun"
+
+    code, shown = interrupted(tmp_path, begun, "-m", "stopped_run", begun, how, command, *places)
+
+    assert code == 130, shown
+    assert shown.count(f"step4: {SENTENCE}") == 1, shown
+    assert "Traceback" not in shown
+    assert shown.rpartition("^C")[2].count("\n") <= 2, shown  # progress that is taken away, and the line
+
+
+def test_ctrl_c_while_the_command_loads_is_the_same(tmp_path: Path) -> None:
+    """Half of a second that nobody sees: the modules of the command line are imported."""
+    (tmp_path / "typer.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(1000)\n")
+    start = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from flows.cli.command import command; command()"
+
+    code, shown = interrupted(tmp_path, tmp_path / "begun", "-c", start)
+
+    assert (code, "Traceback" in shown, shown.count(SENTENCE)) == (130, False, 1), shown
