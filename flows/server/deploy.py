@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -52,13 +52,26 @@ def make_gpu_limit(gpus: int) -> None:
 
 
 def make_automations(file: Path = ROOT / "automations.yaml") -> None:
-    """Create what the file says, or bring it up to date."""
+    """Create what the file says, or bring it up to date where it differs.
+
+    A server forgets what an automation was watching when its trigger is written, even as it was: runs that died before
+    would be watched by nobody.
+    """
     with get_client(sync_client=True) as client:
         for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["automations"]:
             automation = AutomationCore.model_validate(entry)
-            for old in client.read_automations_by_name(automation.name):
-                client.delete_automation(old.id)
-            client.create_automation(automation)
+            there = client.read_automations_by_name(automation.name)
+            for superfluous in there[1:]:
+                client.delete_automation(superfluous.id)
+            if not there:
+                client.create_automation(automation)
+            elif content(there[0]) != content(automation):
+                client.update_automation(there[0].id, automation)
+
+
+def content(automation: AutomationCore) -> dict[str, Any]:
+    """Return what an automation says, without what a server adds."""
+    return automation.model_dump(mode="json", include=set(AutomationCore.model_fields) - {"owner_resource"})
 
 
 def deploy_flows() -> None:

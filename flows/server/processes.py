@@ -17,12 +17,27 @@ PREFECT = (sys.executable, "-m", "prefect")
 
 
 @contextmanager
-def child(name: str, arguments: tuple[str, ...], logs: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a `prefect` process in a session of its own; end it with everything it started when the block ends."""
+def child(
+    name: str, arguments: tuple[str, ...], logs: Path, inherited: tuple[int, ...] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a `prefect` process in a session of its own; end it with everything it started when the block ends.
+
+    Args:
+        name: of its log.
+        arguments: of `prefect`.
+        logs: folder of the log.
+        inherited: descriptors that stay open in it.
+    """
     with (logs / f"{name}.log").open("ab") as log:
         command = [*PREFECT, *arguments]
         process = subprocess.Popen(  # noqa: S603  # our own list
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=inherited,
         )
     try:
         yield process

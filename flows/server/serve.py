@@ -1,6 +1,6 @@
 """`make serve`: a Prefect server, everything deployed, and workers, on this machine alone, until Ctrl-C.
 
-server (127.0.0.1, SQLite in .prefect/) → deploy → workers → self-check → wait → stop all of it
+server (127.0.0.1, SQLite in .prefect/) → end dead runs → deploy → workers → self-check → wait → stop all of it
 """
 
 import os
@@ -20,6 +20,7 @@ import typer
 from dotenv import dotenv_values
 
 from flows.server.processes import ROOT, child
+from flows.server.sole import sole
 from tasks.engine.core.errors import Step4Error, UsageError
 
 HOST = "127.0.0.1"
@@ -41,9 +42,11 @@ def serve(
     logs.mkdir(parents=True, exist_ok=True)
     inbox.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
-        children = {"server": running.enter_context(child("server", ("server", "start"), logs))}
+        lock = running.enter_context(sole(home.absolute(), f"http://{HOST}:{port}"))
+        children = {"server": running.enter_context(child("server", ("server", "start"), logs, (lock,)))}
         if not answers(f"http://{HOST}:{port}/api/health", children["server"], stop):
             return
+        end_dead_runs()
         deploy(gpus)
         for pool, kind, limit in (("step4-gpu", os.environ["STEP4_WORKER"], gpus), ("step4-cpu", "process", 8)):
             options = ("--pool", pool, "--type", kind, "--limit", str(limit), "--name", pool)
@@ -79,6 +82,14 @@ def deploy(gpus: int) -> None:
     deployment.make_gpu_limit(gpus)
     deployment.deploy_flows()
     deployment.make_automations()
+
+
+def end_dead_runs() -> None:
+    """Say of runs that a server before this one was stopped in that they ended."""
+    from flows.server import dead_runs  # noqa: PLC0415  # Prefect reads its settings when it is imported
+
+    if ended := dead_runs.end_dead_runs():
+        typer.echo(f"{ended} run(s) of an earlier server had no process any more: crashed, or cancelled.")
 
 
 def start_selfcheck() -> None:

@@ -1,8 +1,11 @@
 """`make deploy`: what it puts onto a server, once and again."""
 
 import platform
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from deployments import AUTOMATIONS, DEPLOYMENTS
 from prefect.client.orchestration import get_client
 
@@ -41,3 +44,24 @@ def test_deploying_again_changes_what_is_there(monkeypatch: pytest.MonkeyPatch) 
     assert {name: pools[name] for name in POOLS} == {name: ("process", said) for name, said in POOLS.items()}
     assert limit.limit == 2
     assert set(found.values()) == {1}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_an_automation_keeps_what_it_watches(tmp_path: Path) -> None:
+    """The same trigger while nothing has changed, the same automation where something has, and one of each name."""
+    same, other = tmp_path / "same.yaml", tmp_path / "other.yaml"
+    entry = {**AUTOMATIONS[0], "name": "watching"}
+    same.write_text(yaml.safe_dump({"automations": [entry]}))
+    other.write_text(yaml.safe_dump({"automations": [{**entry, "description": "New."}]}))
+
+    def made(file: Path) -> dict[str, Any]:
+        make_automations(file)
+        with get_client(sync_client=True) as client:
+            (found,) = client.read_automations_by_name("watching")
+            answer: dict[str, Any] = client.request("GET", "/automations/{id}", path_params={"id": found.id}).json()
+        return answer
+
+    first, again, changed = made(same), made(same), made(other)
+    assert (again["id"], again["trigger"]["id"]) == (first["id"], first["trigger"]["id"])
+    assert (changed["id"], changed["description"]) == (first["id"], "New.")
