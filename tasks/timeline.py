@@ -15,6 +15,9 @@ from tasks.run import Run, StagedTimeline
 
 log = logging.getLogger("step4.timeline")
 
+REFERENCE_PROFILE = "cpu"
+"""What computes every reference, whatever the profile that it judges."""
+
 
 def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: str) -> StagedTimeline:
     """Write `timeline.parquet` and `turns.parquet` into a folder of the run's staging area, batch by batch.
@@ -42,6 +45,7 @@ def build_timeline(run: Run, outcome: Outcome, samples: Samples | None, name: st
     speakers = asked.facts(len(summary.speakers))
     metadata = {
         **run.metadata(samples.sha256 if samples else None, samples.notes if samples else ()),
+        **({"profile": REFERENCE_PROFILE} if name == "reference" else {}),
         "device": outcome.facts(),
         "summary": summary.to_dict(),
         "speakers": speakers,

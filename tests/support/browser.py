@@ -36,14 +36,14 @@ def browser() -> Iterator["Browser"]:
 class Visit:
     """A page that was opened, what it complained of, and what it asked of the network."""
 
-    def __init__(self, browser: "Browser", path: Path, **options: Any) -> None:
+    def __init__(self, browser: "Browser", path: Path, fragment: str = "", **options: Any) -> None:
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page: Page = browser.new_context(offline=True, **options).new_page()
         self.page.on("console", lambda said: self.complaints.append(said.text) if said.type != "log" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+        self.page.goto(path.as_uri() + fragment)
         self.page.wait_for_selector(":root[data-ready]", state="attached", timeout=60_000)
 
     @property

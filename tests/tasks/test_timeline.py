@@ -49,6 +49,16 @@ def test_the_table_says_where_it_comes_from(run: Run) -> None:
     assert {"source", "models", "parameters", "versions"} <= set(metadata)
 
 
+def test_the_reference_is_named_with_its_own_profile(run: Run) -> None:
+    """Whatever profile it judges, `cpu` computes it; the candidate's is the one that was asked for."""
+    profiles = {
+        name: load_timeline(staged(run, inferred(run), name).timeline).metadata["profile"]
+        for name in ("candidate", "reference")
+    }
+
+    assert profiles == {"candidate": "gpu_fp32", "reference": "cpu"}
+
+
 def test_a_video_without_sound_has_every_frame_and_no_speech(run: Run) -> None:
     """Silence is a timeline too; there are no samples to name."""
     silent = replace(run, media=replace(run.media, audio=None))

@@ -37,7 +37,12 @@ def write(path: Path, turns: Iterable[Turn], file_id: str) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    atomic_write_text(path, "".join(_line(turn, file_id) for turn in sorted(turns)))
+    atomic_write_text(path, text(turns, file_id))
+
+
+def text(turns: Iterable[Turn], file_id: str) -> str:
+    """Return what `write` puts into a file."""
+    return "".join(_line(turn, file_id) for turn in sorted(turns))
 
 
 def read(path: Path) -> list[Turn]:

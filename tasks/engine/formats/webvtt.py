@@ -31,7 +31,12 @@ def write(path: Path, turns: Iterable[Turn]) -> None:
     Raises:
         StorageError: the file could not be written.
     """
-    atomic_write_text(path, "\n".join([SIGNATURE + "\n", *map(_cue, sorted(turns))]))
+    atomic_write_text(path, text(turns))
+
+
+def text(turns: Iterable[Turn]) -> str:
+    """Return what `write` puts into a file."""
+    return "\n".join([SIGNATURE + "\n", *map(_cue, sorted(turns))])
 
 
 def read(path: Path) -> list[Turn]:

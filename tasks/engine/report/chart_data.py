@@ -138,6 +138,11 @@ def envelope(samples: NDArray[np.float32], sample_rate: int) -> dict[str, Any]:
     return {"step": bucket / sample_rate, "peak": peak, "low": packed(scaled[0]), "high": packed(scaled[1])}
 
 
+def packed_text(text: str) -> str:
+    """Compress a text for the browser."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")
+
+
 def packed(values: NDArray[Any]) -> str:
     """Compress for the browser: deflate, then base64."""
     return base64.b64encode(zlib.compress(values.tobytes(), 9)).decode("ascii")

@@ -28,7 +28,9 @@ MIN_VIEW_SEC = 0.2
 """Shortest view."""
 
 
-def chart_item(duration: float, view: tuple[float, float], names: list[str], threshold: float, *, wave: bool) -> Any:  # noqa: ANN401  # Bokeh's JSON
+def chart_item(
+    duration: float, view: tuple[float, float], names: list[str], threshold: float, *, wave: bool, compared: bool
+) -> Any:  # noqa: ANN401  # Bokeh's JSON
     """Lay out the charts of one page, as an item for `Bokeh.embed.embed_item`.
 
     Args:
@@ -37,6 +39,7 @@ def chart_item(duration: float, view: tuple[float, float], names: list[str], thr
         names: of the lanes, top first.
         threshold: speech score of the decision, 0 to 1.
         wave: whether there is a waveform.
+        compared: whether the overview marks what differs, or where there is one timeline who speaks.
     """
     time_range = Range1d(
         start=view[0], end=view[1], bounds=(0, duration), min_interval=min(MIN_VIEW_SEC, duration), name="view"
@@ -47,7 +50,9 @@ def chart_item(duration: float, view: tuple[float, float], names: list[str], thr
     for chart in zoomed:
         chart.add_layout(cursor)
         chart.add_tools(CrosshairTool(overlay=crosshair))
-    return json_item(column(_overview(duration), *zoomed, sizing_mode="stretch_width", spacing=2))
+    return json_item(
+        column(_overview(duration, FLIP if compared else CANDIDATE), *zoomed, sizing_mode="stretch_width", spacing=2)
+    )
 
 
 def _blank(name: str, height: int, x_range: Range1d, y_range: tuple[float, float]) -> figure:
@@ -68,6 +73,7 @@ def _blank(name: str, height: int, x_range: Range1d, y_range: tuple[float, float
         output_backend="canvas",
     )
     chart.grid.grid_line_alpha = 0.25
+    chart.axis.major_label_text_font_size = "13px"
     return chart
 
 
@@ -89,11 +95,11 @@ def _bars(chart: figure, name: str, color: str, *, alpha: float = 1.0) -> None:
     chart.quad(source=source, fill_color=color, fill_alpha=alpha, line_color=None)
 
 
-def _overview(duration: float) -> figure:
+def _overview(duration: float, color: str) -> figure:
     chart = _blank("overview", 64, Range1d(start=0, end=duration), (0, 1))
     chart.yaxis.visible = False
     chart.ygrid.visible = False
-    _bars(chart, "overview", FLIP)
+    _bars(chart, "overview", color)
     _bars(chart, "window", CANDIDATE, alpha=0.18)
     return chart
 

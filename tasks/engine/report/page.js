@@ -19,6 +19,7 @@
     const rest = decimal(Math.round(seconds * 1000) / 1000 - whole, 3).slice(1);
     return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}${rest}`;
   };
+  const timecode = (seconds) => clock(seconds).replace(",", ".");
   const legend = () => [
     ["background:#0072B2", "", data.compared ? text("candidate") : text("timeline")],
     ...(data.compared ? [
@@ -33,6 +34,9 @@
     at("language").textContent = text("language");
     at("language").lang = root.lang === "fr" ? "en" : "fr";
     at("charts").setAttribute("aria-label", text("picture"));
+    at("turns_region").setAttribute("aria-label", text("turns"));
+    const helped = ["help", ...(data.places.length ? ["help_differences"] : []), ...(data.sound ? ["help_sound"] : [])];
+    at("help").textContent = `${helped.map((key) => text(key)).join(", ")}.`;
     at("legend").replaceChildren(...legend().map(([style, kind, words]) => {
       const line = document.createElement("li");
       const swatch = document.createElement("i");
@@ -51,6 +55,7 @@
     root.lang = root.lang === "fr" ? "en" : "fr";
     speak();
     tell();
+    list();
   });
 
   // --- data ---
@@ -206,7 +211,8 @@
   const drawOverview = () => {
     const cells = 400;
     const share = new Float64Array(cells);
-    for (const [first, stop] of [...data.flips, ...data.others]) {
+    const marked = data.compared ? [...data.flips, ...data.others] : data.lanes.flatMap((lane) => lane.c);
+    for (const [first, stop] of marked) {
       for (let cell = Math.floor(first / data.frames * cells); cell < cells; cell += 1) {
         const [begin, end] = [cell * data.frames / cells, (cell + 1) * data.frames / cells];
         if (begin >= stop) break;
@@ -230,6 +236,8 @@
     for (const chart of charts) {
       const seconds = chart.name === "chart_overview" ? data.duration : view.end - view.start;
       chart.below[0].formatter = ticks[Number(seconds > 20)];
+      // As many labels as there is room for: on a phone four, on a desk ten.
+      chart.below[0].ticker.desired_num_ticks = Math.max(2, Math.min(10, Math.floor(at("charts").clientWidth / 90)));
     }
   };
   let waiting = false;
@@ -239,6 +247,7 @@
     requestAnimationFrame(() => { waiting = false; label(); draw(); });
   };
   view.change.connect(later);
+  addEventListener("resize", later);
 
   // --- colours ---
 
@@ -279,7 +288,7 @@
   };
   const pan = (part) => show(view.start + part * (view.end - view.start), view.end + part * (view.end - view.start));
   const whole = () => show(0, data.duration);
-  const worst = () => (data.places.length ? show(...data.places[0]) : whole());
+  const worst = () => show(...data.places[0]);
   const all = [...data.flips, ...data.others].sort((one, other) => one[0] - other[0]);
   const next = () => {
     const from = chosen === null ? frameAt(view.start) - 1 : chosen;
@@ -308,6 +317,11 @@
     const parts = [where, saying("candidate"), ...(data.compared ? [saying("reference")] : []), ...(differs ? [differs] : [])];
     at("readout").textContent = parts.join(" · ");
   };
+  // An address of this instant: to be kept, or sent to somebody. Not while it plays: browsers limit how often it changes.
+  const remember = () => {
+    const playing = data.sound && !at("sound").paused;
+    if (!playing) history.replaceState(null, "", `#t=${timeOf(chosen).toFixed(3)}`);
+  };
   const choose = (frame, follow = false) => {
     chosen = Math.max(0, Math.min(data.frames - 1, frame));
     const seconds = timeOf(chosen);
@@ -316,8 +330,39 @@
       const width = view.end - view.start;
       show(seconds - width / 3, seconds + 2 * width / 3);
     }
+    at("copy").hidden = false;
+    mark();
+    remember();
     tell();
   };
+  // `#t=62.5`, `#t=1:02.5` and `#t=60,90` (a view), as media fragments are written.
+  const seconds = (stated) => stated.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
+  const jump = () => {
+    const stated = /^#t=([\d:.]+)(?:,([\d:.]+))?$/.exec(location.hash);
+    if (!stated || !data.frames) return;
+    const [start, end] = [seconds(stated[1]), stated[2] && seconds(stated[2])];
+    if (!(start <= data.duration)) return;
+    if (end > start) show(start, end);
+    else if (view.end - view.start > 60) show(start - 10, start + 20);
+    choose(frameAt(start + 1e-4), true);
+  };
+  addEventListener("hashchange", jump);
+  const copy = async () => {
+    const copied = timecode(timeOf(chosen));
+    try {
+      await navigator.clipboard.writeText(copied);
+    } catch {  // an address that is not secure, or a browser that asks and was refused
+      const field = document.createElement("textarea");
+      field.value = copied;
+      document.body.append(field);
+      field.select();
+      document.execCommand("copy");
+      field.remove();
+    }
+    at("copy").textContent = `${text("copied")}: ${copied}`;
+    setTimeout(() => { at("copy").textContent = text("copy"); }, 2000);
+  };
+  at("copy").addEventListener("click", copy);
   for (const chart of charts) {
     chart.on_event("tap", (event) => {
       if (chart.name === "chart_overview") {
@@ -354,23 +399,88 @@
     at("play").addEventListener("click", play);
   }
 
+  // --- turns ---
+
+  const MAX_ROWS = 2000;
+  const turns = data.lanes
+    .flatMap((lane) => lane.c.map(([first, stop]) => ({ first, stop, speaker: lane.candidate })))
+    .sort((one, other) => one.first - other.first || one.stop - other.stop);
+  const list = () => {
+    const whose = data.compared ? `${text("turns")}: ${text("candidate")}` : text("turns");
+    at("turns_title").textContent = `${whose} (${turns.length})`;
+    const shown = Math.min(turns.length, MAX_ROWS);
+    at("turns_more").textContent = shown < turns.length ? text("turns_more", { shown, count: turns.length }) : "";
+    at("turns_rows").replaceChildren(...turns.slice(0, MAX_ROWS).map((turn) => {
+      const [start, end] = [timeOf(turn.first), timeOf(turn.stop)];
+      const link = document.createElement("a");
+      link.href = `#t=${start.toFixed(3)}`;
+      link.textContent = timecode(start);
+      const row = document.createElement("tr");
+      for (const cell of [link, timecode(end), `${decimal(end - start, 1)} s`, turn.speaker]) {
+        row.appendChild(document.createElement("td")).append(cell);
+      }
+      return row;
+    }));
+    mark();
+  };
+  // Shows in the list which turns the chosen frame is in.
+  const mark = () => {
+    for (const row of document.querySelectorAll("#turns_rows .current")) row.classList.remove("current");
+    const rows = at("turns_rows").rows;
+    if (chosen === null) return;
+    for (let place = 0; place < rows.length && turns[place].first <= chosen; place += 1) {
+      if (chosen < turns[place].stop) rows[place].classList.add("current");
+    }
+  };
+  at("turns_rows").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (link && link.hash === location.hash) jump();  // the same address again is no change of it
+  });
+  const nextTurn = () => {
+    const from = chosen === null ? frameAt(view.start) - 1 : chosen;
+    const found = turns.find((turn) => turn.first > from) || turns[0];
+    if (found) choose(found.first, true);
+  };
+  at("downloads").replaceChildren(...data.files.map(([name, packed]) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = `⤓ ${name}`;
+    button.addEventListener("click", async () => {
+      const link = document.createElement("a");
+      link.download = name;
+      link.href = URL.createObjectURL(new Blob([await unpack(packed, Uint8Array)], { type: "text/plain" }));
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+    return button;
+  }));
+
   // --- keys and buttons ---
 
   const keys = {
     ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2),
     ArrowUp: () => zoom(0.7), ArrowDown: () => zoom(1 / 0.7),
     "+": () => zoom(0.7), "=": () => zoom(0.7), "-": () => zoom(1 / 0.7),
-    w: worst, n: next, 0: whole, " ": play,
+    ...(data.places.length ? { w: worst, n: next } : {}),
+    ...(data.sound ? { " ": play } : {}),
+    t: nextTurn, 0: whole,
     ".": () => choose((chosen ?? frameAt(view.start)) + 1, true),
     ",": () => choose((chosen ?? frameAt(view.start)) - 1, true),
   };
-  at("charts").addEventListener("keydown", (event) => {
+  // Wherever the focus is, but for what has a use of its own there: up and down scroll, space presses a button.
+  const ownUse = (event) => {
+    const within = (selector) => event.target instanceof Element && event.target.closest(selector);
+    if (event.key === " " || event.key === "Enter") return within("button, summary, a");
+    if (event.key === "ArrowUp" || event.key === "ArrowDown") return !within("#charts");
+    return event.key.startsWith("Arrow") && within(".wide");
+  };
+  addEventListener("keydown", (event) => {
     const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!action || event.ctrlKey || event.metaKey || event.altKey || ownUse(event)) return;
     event.preventDefault();
     action();
   });
-  const buttons = { worst, next, whole, zoom_in: () => zoom(0.7), zoom_out: () => zoom(1 / 0.7) };
+  const buttons = { ...(data.places.length ? { worst, next } : {}), whole, zoom_in: () => zoom(0.7), zoom_out: () => zoom(1 / 0.7) };
   for (const [id, action] of Object.entries(buttons)) at(id).addEventListener("click", action);
   for (const place of document.querySelectorAll("[data-start]")) {
     place.addEventListener("click", () => {
@@ -384,6 +494,8 @@
   paint(false);
   label();
   drawOverview();
+  list();
+  jump();
   draw();
   root.dataset.ready = "yes";
 })();

@@ -11,7 +11,8 @@ from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 
 from tasks.engine.core.frames import FrameGrid
-from tasks.engine.core.timeline import Timeline
+from tasks.engine.core.timeline import Timeline, turns_of
+from tasks.engine.formats import rttm, webvtt
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.report import chart_data, content
 from tasks.engine.report.audio_clip import AudioClip
@@ -101,8 +102,10 @@ def render(
     data["places"] = [[place.stretch.start_sec, place.stretch.end_sec] for place in places]
     data["messages"] = {name: load_messages(name).texts for name in LANGUAGES}
     data["language"] = language
+    data["files"] = turn_files(candidate, reference)
     sides = [("candidate" if reference else "timeline", candidate), *([("reference", reference)] if reference else [])]
     text: str = _template().render(
+        places=places,
         bodies=[_body(name, sides, report, places) for name in LANGUAGES],
         language=language or LANGUAGES[0],
         title=candidate.timeline.video_filename or candidate.name,
@@ -114,6 +117,19 @@ def render(
         **_parts(),
     )
     return text
+
+
+def turn_files(candidate: Side, reference: Side | None) -> list[tuple[str, str]]:
+    """Pack the turns of each side as RTTM and WebVTT, each behind the name of its file, for whoever wants them."""
+    named = candidate.timeline.video_filename or candidate.name
+    stem = Path(named).stem
+    sides = {"_candidate": candidate, "_reference": reference} if reference else {"": candidate}
+    files: list[tuple[str, str]] = []
+    for which, side in sides.items():
+        turns = turns_of(side.timeline) if side else []
+        texts = {"rttm": rttm.text(turns, stem), "vtt": webvtt.text(turns)}
+        files += [(f"{stem}{which}.{suffix}", chart_data.packed_text(text)) for suffix, text in texts.items()]
+    return files
 
 
 def _drawable(side: Side) -> Side:
@@ -165,7 +181,7 @@ def _charts(data: dict[str, Any], places: list[chart_data.Place], threshold: flo
     worst = places[0].stretch if places else None
     view = (worst.start_sec, min(worst.end_sec, duration)) if worst else (0.0, duration)
     names = [_lane_name(lane["candidate"], lane["reference"]) for lane in data["lanes"]]
-    return chart_item(duration, view, names, threshold, wave=data["wave"] is not None)
+    return chart_item(duration, view, names, threshold, wave=data["wave"] is not None, compared=data["compared"])
 
 
 def _lane_name(candidate: str | None, reference: str | None) -> str:

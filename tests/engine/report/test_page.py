@@ -1,6 +1,8 @@
 """The page as text: what it says, in both languages, and that nothing in it can act."""
 
+import base64
 import re
+import zlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,20 +14,26 @@ from pages import pair, timeline
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.stages import Stage
-from tasks.engine.core.timeline import Timeline
+from tasks.engine.core.timeline import Timeline, turns_of
 from tasks.engine.core.turns import Turn
+from tasks.engine.formats import rttm, webvtt
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.findings import Difference, Flips, Localization
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.gate.verdict import compare
 from tasks.engine.report.messages import LANGUAGES, load_messages
-from tasks.engine.report.page import Side, Sound, render, write
+from tasks.engine.report.page import Side, Sound, render, turn_files, write
 
 
 def page(candidate: Timeline, reference: Timeline | None = None, report: DriftReport | None = None) -> str:
     """The page's text, without sound."""
     other = Side(reference, "reference.parquet") if reference else None
     return render(Side(candidate, "candidate.parquet"), other, report, None, None, 0.5)
+
+
+def sided(timeline: Timeline) -> Side:
+    """A side of that timeline."""
+    return Side(timeline, "clip_timeline.parquet")
 
 
 def plain(text: str, language: str) -> str:
@@ -106,6 +114,44 @@ def test_the_page_needs_nothing_else() -> None:
 
     assert "default-src 'none'" in text.replace("&#39;", "'")
     assert re.findall(r"""(?:src|href)=["'](?!data:)[^"']*|@import|url\(""", own) == []
+
+
+def test_the_picture_comes_before_the_criteria() -> None:
+    """Verdict, picture, where to look, criteria, turns, and what the two sides are."""
+    reference, candidate = pair()
+    text = page(candidate, reference, compare(reference, candidate))
+    marks = ['class="verdict"', 'id="charts"', 'class="places"', 'class="criteria"', 'id="turns"', 'class="sides"']
+
+    assert sorted(marks, key=text.index) == marks
+
+
+def test_one_timeline_alone_has_no_dead_buttons() -> None:
+    """What moves to a difference is only there where there is one."""
+    same = timeline([Turn(1.0, 2.0, "A")], 10)
+
+    for text in (page(same), page(same, same, compare(same, same))):
+        assert 'id="worst"' not in text
+        assert 'id="next"' not in text
+    assert 'id="worst"' in page(timeline([], 10), same, compare(same, timeline([], 10)))
+
+
+def test_the_turns_of_each_side_can_be_had_as_files(tmp_path: Path) -> None:
+    """RTTM and WebVTT that our readers take, named after the video and the side."""
+    reference, candidate = (replace(side, video_filename="Film v1.2.mp4") for side in pair())
+    names = {
+        name: zlib.decompress(base64.b64decode(packed))
+        for name, packed in turn_files(*map(sided, (candidate, reference)))
+    }
+    for name, text in names.items():
+        (tmp_path / name).write_bytes(text)
+
+    assert set(names) == {f"Film v1.2_{side}.{kind}" for side in ("candidate", "reference") for kind in ("rttm", "vtt")}
+    for side, drawn in (("candidate", candidate), ("reference", reference)):
+        wanted = [(round(turn.start, 3), turn.speaker) for turn in turns_of(drawn)]
+        for reader, kind in ((rttm, "rttm"), (webvtt, "vtt")):
+            turns = reader.read(tmp_path / f"Film v1.2_{side}.{kind}")
+            assert [(round(turn.start, 3), turn.speaker) for turn in turns] == wanted
+    assert [name for name, _ in turn_files(sided(candidate), None)] == ["Film v1.2.rttm", "Film v1.2.vtt"]
 
 
 def test_where_a_drift_began_is_told() -> None:

@@ -1,6 +1,7 @@
 """The page in a real Chromium: it draws, answers clicks and keys, plays, and asks nothing of the network."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,7 @@ import pytest
 from browser import Visit, browser
 from pages import RATE, pair, tone
 
+from tasks.engine.formats import rttm
 from tasks.engine.gate.verdict import compare
 from tasks.engine.report.audio_clip import encode_clip
 from tasks.engine.report.page import Side, Sound, write
@@ -114,10 +116,9 @@ def test_a_click_tells_frame_and_timecode(browser: "Browser", drift: Path) -> No
 
 
 def test_keys_and_buttons_move_the_view(browser: "Browser", drift: Path) -> None:
-    """Everything the mouse can do, the keyboard can."""
+    """Everything the mouse can do, the keyboard can, at once: nothing needs to be clicked first."""
     visit = Visit(browser, drift, locale="en-GB")
     opened = visit.view()
-    visit.page.focus("#charts")
     seen = {}
     for key in ("ArrowRight", "+", "-", "0", "n", "w"):
         visit.page.keyboard.press(key)
@@ -184,6 +185,79 @@ def test_the_sound_plays_from_the_chosen_frame(browser: "Browser", drift: Path) 
     assert visit.page.evaluate("document.getElementById('sound').duration") == pytest.approx(120, abs=0.2)
     assert visit.page.inner_text("#play") == "Pause"
     assert visit.complaints == []
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page about one timeline of two minutes."""
+    path = tmp_path_factory.mktemp("page") / "clip.html"
+    write(path, Side(replace(pair()[0], video_filename="clip.mp4"), "clip_timeline.parquet"))
+    return path
+
+
+def test_an_address_names_an_instant(browser: "Browser", alone: Path) -> None:
+    """`#t=` opens there, a chosen frame is in the address, and one that is nonsense is passed over."""
+    visit = Visit(browser, alone, locale="en-GB", fragment="#t=42.5")
+    assert visit.readout().startswith("Frame 1063 of 3000 at 0:00:42.480")
+    left, right = visit.view()
+    assert left < 42.48 < right < left + 31
+
+    visit.page.keyboard.press(".")
+    assert visit.page.url.endswith("#t=42.520")
+    visit.page.evaluate("location.hash = 't=1:00,1:30'")
+    visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('Frame 1501')")
+    assert visit.view() == pytest.approx((60, 90))
+    visit.page.evaluate("location.hash = 't=9:99:99'")
+    visit.page.evaluate("location.hash = 't=..'")
+    assert visit.readout().startswith("Frame 1501")
+    assert visit.complaints == []
+
+
+def test_turns_are_listed_and_lead_to_the_picture(browser: "Browser", alone: Path) -> None:
+    """A click on a turn shows it, marks it, and can be repeated; the key T goes to the next."""
+    visit = Visit(browser, alone, locale="en-GB")
+    assert visit.page.inner_text("summary") == "Turns (29)"
+    link = visit.page.locator("#turns_rows a").nth(3)
+    for _ in range(2):
+        link.click()
+        visit.page.wait_for_function("() => document.querySelectorAll('#turns_rows .current').length === 1")
+        assert visit.readout().startswith("Frame 313 of 3000 at 0:00:12.480 · timeline: SPEAKER_01")
+        visit.page.keyboard.press("t")
+        assert "0:00:16.480" in visit.readout()
+    assert not visit.page.is_visible("#worst, #next, #play")
+    assert "W worst" not in visit.page.inner_text("#help")
+
+
+def test_a_timecode_can_be_copied(browser: "Browser", alone: Path) -> None:
+    """With a full stop whatever the language: programs take it."""
+    visit = Visit(browser, alone, locale="fr-FR", permissions=["clipboard-read", "clipboard-write"], fragment="#t=42.5")
+    visit.page.click("#copy")
+    visit.page.wait_for_function("() => document.getElementById('copy').textContent.startsWith('Copié')")
+
+    assert visit.page.evaluate("navigator.clipboard.readText()") == "0:00:42.480"
+
+
+def test_turns_can_be_downloaded(browser: "Browser", alone: Path, tmp_path: Path) -> None:
+    """What arrives is RTTM that our reader takes."""
+    visit = Visit(browser, alone)
+    with visit.page.expect_download() as coming:
+        visit.page.click("#downloads button >> nth=0")
+    coming.value.save_as(tmp_path / "clip.rttm")
+
+    assert coming.value.suggested_filename == "clip.rttm"
+    assert len(rttm.read(tmp_path / "clip.rttm")) == 29
+
+
+def test_axes_can_be_read_on_a_phone(browser: "Browser", alone: Path) -> None:
+    """Letters of 13 pixels, and no more of them than there is room for; the list of turns needs no scrolling aside."""
+    visit = Visit(browser, alone, **LAYOUTS["narrow"])
+    axes = visit.page.evaluate(
+        "['chart_overview', 'chart_lanes'].map(name => Bokeh.documents.at(-1).get_model_by_name(name).below[0])"
+        ".map(axis => [axis.major_label_text_font_size, axis.ticker.desired_num_ticks])"
+    )
+
+    assert axes == [["13px", 4]] * 2
+    assert visit.page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.getElementById('turns_region'))")
 
 
 def test_without_scripts_the_verdict_and_the_tables_are_there(browser: "Browser", drift: Path) -> None:
