@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Compiled at installation: whoever runs this may not be allowed to write here. UV_COMPILE_BYTECODE=0 leaves it to the imports.
+export UV_COMPILE_BYTECODE ?= 1
 
 .PHONY: demo serve deploy test test-fast coverage models check format docs lock clean
 
@@ -61,6 +63,7 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@[ "$(UV_COMPILE_BYTECODE)" = 0 ] || $(BIN)/python -m compileall -q flows tasks profiles
 	@touch $@
 
 # Hashes for every platform and Python, no registry addresses.

@@ -1,6 +1,7 @@
 """`make serve`: a Prefect server, everything deployed, and workers, on this machine alone, until Ctrl-C.
 
-server (127.0.0.1, SQLite in .prefect/) → end dead runs → deploy → workers → self-check → wait → stop all of it
+UI that asks nobody → server (127.0.0.1, SQLite in .prefect/) → end dead runs → deploy → workers → self-check → wait
+→ stop all of it
 """
 
 import os
@@ -21,6 +22,7 @@ from dotenv import dotenv_values
 
 from flows.server.processes import ROOT, child
 from flows.server.sole import sole
+from flows.server.user_interface import SETTING, make_user_interface
 from tasks.engine.core.errors import Step4Error, UsageError
 
 HOST = "127.0.0.1"
@@ -43,6 +45,7 @@ def serve(
     inbox.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         lock = running.enter_context(sole(home.absolute(), f"http://{HOST}:{port}"))
+        make_user_interface(Path(os.environ[SETTING]))
         children = {"server": running.enter_context(child("server", ("server", "start"), logs, (lock,)))}
         if not answers(f"http://{HOST}:{port}/api/health", children["server"], stop):
             return
@@ -68,6 +71,7 @@ def environment(port: int, home: Path, inbox: Path) -> Mapping[str, str]:
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
+        SETTING: str(home / "ui"),
         "STEP4_HOME": str(ROOT),
         "STEP4_INBOX": str(inbox),
     }

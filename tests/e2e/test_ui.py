@@ -31,7 +31,8 @@ def page() -> Iterator[Page]:
 
 def open_form(page: Page, served: Served) -> None:
     """From the list of deployments to the form of `manual`."""
-    page.goto(f"{served.url}/deployments")
+    page.goto(served.url)
+    page.get_by_role("link", name="Deployments").first.click()
     page.get_by_role("link", name="manual", exact=True).click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
@@ -44,26 +45,41 @@ def keep(page: Page, name: str) -> None:
 
 
 def test_an_operator_starts_a_video_and_sees_its_picture(page: Page, served: Served, tmp_path: Path) -> None:
-    """Deployment, form, Completed, artifacts, picture: nothing but the mouse and the keyboard."""
+    """Deployment, form, Completed, artifacts, picture: nothing but the mouse and the keyboard, and no other machine."""
     video = speech(tmp_path / "interview.mkv")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     open_form(page, served)
     expect(page.get_by_text("Whole path of the file to analyse")).to_be_visible()
-    page.locator(".schema-form-property-string textarea").first.fill(str(video))
+    page.get_by_role("textbox").nth(1).fill(str(video))
     keep(page, "form")
     page.get_by_role("button", name="Submit").click()
     run = served.finished("manual", video=str(video))
-    page.goto(f"{served.url}/runs/flow-run/{run['id']}")
+    page.goto(f"{served.url}/v2/runs/flow-run/{run['id']}")
     expect(page.get_by_text("interview · gpu_fp32 · reference").first).to_be_visible()
     expect(page.get_by_text("Completed").first).to_be_visible(timeout=1000 * PATIENCE_SEC)
     page.get_by_text("Artifacts", exact=True).first.click()
     page.get_by_text("timeline-interview").first.click()
+    page.locator("a[href*='/artifacts/artifact/']").first.click()
     picture = page.get_by_alt_text("who speaks when")
     expect(picture).to_be_visible()
     picture.scroll_into_view_if_needed()
     keep(page, "artifact")
 
+    assert [url for url in asked if not url.startswith((served.url, "data:", "blob:"))] == []
     assert picture.evaluate("image => image.complete && image.naturalWidth") > 500
     assert video.with_name("interview_step4.json").is_file()
+
+
+def test_the_form_refuses_a_relative_path(page: Page, served: Served) -> None:
+    """A worker stands elsewhere: nothing is started, and the form says which field is at fault."""
+    before = len(served.runs("manual"))
+    open_form(page, served)
+    page.get_by_role("textbox").nth(1).fill("interview.mkv")
+    page.get_by_role("button", name="Submit").click()
+
+    expect(page.get_by_text("'interview.mkv' does not match '^/'", exact=True)).to_be_visible()
+    assert len(served.runs("manual")) == before
 
 
 def test_the_form_refuses_a_missing_video(page: Page, served: Served) -> None:
@@ -71,6 +87,5 @@ def test_the_form_refuses_a_missing_video(page: Page, served: Served) -> None:
     before = len(served.runs("manual"))
     open_form(page, served)
     page.get_by_role("button", name="Submit").click()
-
     expect(page.get_by_text("required", exact=False).first).to_be_visible()
     assert len(served.runs("manual")) == before
