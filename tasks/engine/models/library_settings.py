@@ -3,6 +3,8 @@
 import os
 import warnings
 
+from tasks.engine.models.deferred_imports import defer_imports
+
 
 def configure_libraries() -> None:
     """Switch telemetry off, have checkpoints loaded as data only, and silence three known warnings.
@@ -25,3 +27,5 @@ def configure_libraries() -> None:
     warnings.filterwarnings("ignore", message=r"std\(\): degrees of freedom")
     # Samples may lie in a read-only memory map: they are only ever read.
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    # Its import is the largest part of a short run, and half of that is for training.
+    defer_imports()
