@@ -10,9 +10,10 @@ from prefect import flow
 from flows.parameters import Folders, Sample, Seed
 from flows.recipes.audit import audit_folders
 from tasks.orchestration.failed_state import with_failed_state
+from tasks.orchestration.run_names import audit_name
 
 
-@flow(name="step4-audit", persist_result=False, validate_parameters=True)
+@flow(name="step4-audit", flow_run_name=audit_name, persist_result=False, validate_parameters=True)
 def audit(
     folders: Folders,
     sample: Sample = 20,

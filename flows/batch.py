@@ -27,9 +27,10 @@ from flows.parameters import (
 )
 from flows.recipes.batch import DEPLOYMENT, run_batch
 from tasks.orchestration.failed_state import with_failed_state
+from tasks.orchestration.run_names import batch_name
 
 
-@flow(name="step4-batch", persist_result=False, validate_parameters=True)
+@flow(name="step4-batch", flow_run_name=batch_name, persist_result=False, validate_parameters=True)
 def batch(
     folders: Folders,
     profile: ProfileName = None,

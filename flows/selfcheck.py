@@ -10,9 +10,10 @@ from prefect import flow
 from flows.parameters import Fresh, Models, ProfileName
 from flows.recipes.selfcheck import check_machine
 from tasks.orchestration.failed_state import with_failed_state
+from tasks.orchestration.run_names import selfcheck_name
 
 
-@flow(name="step4-selfcheck", persist_result=False)
+@flow(name="step4-selfcheck", flow_run_name=selfcheck_name, persist_result=False)
 def selfcheck(profile: ProfileName = None, models: Models = None, fresh: Fresh = False) -> list[dict[str, Any]]:
     """Hold the accelerator against the CPU on the shipped recording, at several levels.
 
@@ -23,5 +24,8 @@ def selfcheck(profile: ProfileName = None, models: Models = None, fresh: Fresh =
 
     Returns:
         One answer per plan tried, the profile's own first, the one that will be used last.
+
+    Raises:
+        BatchError: the profile's own plan did not pass.
     """
     return with_failed_state(check_machine)(profile=profile, models=models, fresh=fresh)

@@ -34,6 +34,7 @@ from tasks.engine.system.atomic import sha256_of
 from tasks.inference_job import silent_inference
 from tasks.media import listen, probe_again
 from tasks.orchestration.artifacts import show_table
+from tasks.orchestration.run_names import name_ending
 from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.audit")
@@ -192,6 +193,8 @@ def conclude(sample: Sample, ended: Iterable[VideoOutcome]) -> dict[str, Any]:
     report = report_of(sample, findings)
     log.info("%s", report["sentence"])
     publish_table(report)
+    bad, audited = report["failed"], report["audited"]
+    name_ending(f"{bad} of {audited} bad" if bad else f"{audited} coherent")
     if report["exit_code"]:
         worst = report["failures"][0]
         raise BatchError(f"{report['sentence']} The worst: {worst['error']}", report["exit_code"], report)

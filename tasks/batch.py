@@ -13,6 +13,7 @@ from tasks.engine.models.registry import identity
 from tasks.engine.publishing.manifest import refusal_excess
 from tasks.orchestration.artifacts import show_table
 from tasks.orchestration.connection import server_named
+from tasks.orchestration.run_names import name_ending
 from tasks.orchestration.stage import stage
 from tasks.requests import request_keys
 
@@ -102,6 +103,8 @@ def conclude(totals: BatchTotals, *, partial_success_ok: bool) -> dict[str, Any]
         report["failed"],
     )
     publish_table(report)
+    ended = f"{report['failed']} of {report['videos']} failed" if report["failed"] else f"{report['videos']} current"
+    name_ending(ended)
     failure = totals.failure(partial_success_ok=partial_success_ok)
     if failure:
         raise failure

@@ -12,16 +12,20 @@ from typing import Any
 
 from tasks.engine.core import log_lines
 from tasks.engine.core.choices import Verdict
-from tasks.engine.core.errors import EngineError
+from tasks.engine.core.errors import BatchError, DriftError, EngineError
 from tasks.engine.core.exception_map import is_out_of_memory
 from tasks.engine.devices.facts import DeviceFacts
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.diagnosis.selfcheck import SelfCheck, check, degrade, remember, remembered
 from tasks.engine.inference.types import Diarizer, Parameters
+from tasks.orchestration.artifacts import show_table
 from tasks.orchestration.events import announce_selfcheck
+from tasks.orchestration.run_names import name_ending
 from tasks.orchestration.stage import stage
 
 log = logging.getLogger("step4.selfcheck")
+
+EXIT_CODES = {"diverged": DriftError.exit_code, "failed": EngineError.exit_code}
 
 
 def selfcheck(
@@ -103,10 +107,33 @@ def trusted_plan(
 
 
 def announce(answers: tuple[SelfCheck, ...]) -> list[dict[str, Any]]:
-    """Send the outcome as an event for automations to hang on, and return the answers as they stand in it."""
-    checks = [answer.to_dict() for answer in answers]
-    announce_selfcheck(answers[0].outcome, answers[0].device_name, checks)
+    """Show and send the outcome, name the run by it, and return the answers as they stand in the event.
+
+    Raises:
+        BatchError: the profile's own plan did not pass; the report holds the answers.
+    """
+    checks, wanted, used = [answer.to_dict() for answer in answers], answers[0], answers[-1]
+    announce_selfcheck(wanted.outcome, wanted.device_name, checks)
+    sentence = f"{wanted.device_name} under {wanted.precision}: {wanted.outcome}"
+    if not wanted.passed:
+        instead = f"runs compute on {used.device_name} under {used.precision}" if used.passed else "runs take the CPU"
+        sentence = f"{sentence} ({wanted.note or wanted.verdict}); {instead} until a check passes"
+    show_table("step4-selfcheck", [row for answer in answers for row in rows(answer)], sentence)
+    name_ending(wanted.outcome)
+    if not wanted.passed:
+        raise BatchError(sentence, EXIT_CODES[wanted.outcome], {"checks": checks})
     return checks
+
+
+def rows(answer: SelfCheck) -> list[dict[str, Any]]:
+    """Return a table's rows for a plan: one per level, or one that says why nothing was compared."""
+    plan = {"device": answer.device_name, "precision": answer.precision}
+    if not answer.levels:
+        return [{**plan, "level": "", "verdict": answer.verdict, "said": answer.note or ""}]
+    return [
+        {**plan, "level": f"{level.level_db} dB", "verdict": level.verdict, "said": level.sentence}
+        for level in answer.levels
+    ]
 
 
 selfcheck_task = stage("selfcheck")(selfcheck)

@@ -18,8 +18,8 @@ from typing import NoReturn
 
 INTERRUPTED = 130
 SENTENCE = "interrupted; the same command goes on from what is done"
-GRACE_SEC = 3.0
-"""For clearing up."""
+GRACE_SEC = 4.0
+"""For clearing up, and for telling a server; one that is not told misses the run's heartbeats."""
 
 CLEAR_LINE, SHOW_CURSOR = "\r\x1b[2K", "\x1b[?25h"
 

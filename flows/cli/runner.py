@@ -19,7 +19,7 @@ from flows.cli.log_setup import log_to_stderr
 from flows.cli.precheck import require_offline_models, require_possible
 from flows.cli.summaries import show_audit, show_batch, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
-from tasks.engine.core.errors import BatchError, DriftError, EngineError, Step4Error, UsageError
+from tasks.engine.core.errors import BatchError, DriftError, Step4Error, UsageError
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.core.printable import printable
 from tasks.engine.dependencies import current_dependencies, use_dependencies
@@ -146,13 +146,20 @@ def run_selfcheck(options: Mapping[str, Any], *, as_json: bool) -> int:
     require_server()
     log_to_stderr(level)
     with redirect_stdout(sys.stderr):
-        answers = recipe_or_flow("selfcheck", "check_machine")(**options)
+        code, answers = checked(recipe_or_flow("selfcheck", "check_machine"), options)
     if as_json:
         print_json({"checks": answers})
     else:
         show_selfcheck(answers)
-    codes = {"passed": 0, "diverged": DriftError.exit_code, "failed": EngineError.exit_code}
-    return codes[answers[0]["outcome"]]
+    return code
+
+
+def checked(check: Callable[..., Any], options: Mapping[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+    """Return the exit code of a self-check and its answers, whether they came as a result or on an error."""
+    try:
+        return 0, check(**options)
+    except BatchError as error:
+        return error.exit_code, error.report["checks"]
 
 
 def run_batch(options: Mapping[str, Any], *, as_json: bool) -> int:

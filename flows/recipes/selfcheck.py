@@ -26,6 +26,9 @@ def check_machine(*, fresh: bool = False, **chosen: Any) -> list[dict[str, Any]]
 
     Returns:
         One answer per plan tried, the profile's own first, the one that will be used last.
+
+    Raises:
+        BatchError: the profile's own plan did not pass; the report holds the answers.
     """
     configuration = Configuration.resolve(chosen)
     log_at(configuration.log_level)

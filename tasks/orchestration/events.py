@@ -60,7 +60,15 @@ def announce_published(run: Run, published: Published) -> None:
         "already": published.already,
     }
     emit("timeline.published", run.media.path, run.configuration.profile, payload)
-    name_run(run.stem, run.configuration.profile, manifest["verdict"])
+    name_run(run.stem, run.configuration.profile, ending_of(manifest))
+
+
+def ending_of(manifest: Mapping[str, Any]) -> str:
+    """Return how a publication came about, in a word or two of a run's name: by its verdict, where that says it all."""
+    if manifest["source"]["samples_sha256"] is None:
+        # Silence agrees on every device, and may be a wrong file.
+        return "no audio"
+    return "substituted" if manifest["substituted"] else str(manifest["verdict"])
 
 
 def announce_drift(run: Run, report: DriftReport, decision: Decision) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from media_samples import clip
-from served import newest_artifact
+from served import newest_artifact, run_that_made
 
 from flows.audit import audit
 from flows.cli.main import main
@@ -160,6 +160,7 @@ def test_the_findings_are_a_table_on_the_server(archive: Path) -> None:
     latest = newest_artifact("step4-audit")
     assert [row["exit code"] for row in json.loads(str(latest.data))] == [3, 3]
     assert "2 of 3" in str(latest.description)
+    assert run_that_made(latest).name == f"audit · {archive.name} · 2 of 3 bad"
 
 
 def test_an_empty_archive_is_no_proof(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from media_samples import clip, cut
 from paths import ROOT, SUPPORT
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
-from served import newest_artifact
+from served import newest_artifact, run_that_made
 
 from flows.batch import batch
 from flows.cli.main import main
@@ -206,9 +206,11 @@ def test_the_failures_are_a_table_on_the_server(inbox: Path, networks: ScriptedD
     with pytest.raises(BatchError):
         batch([inbox], here=True)
 
-    rows = json.loads(str(newest_artifact("step4-batch").data))
+    latest = newest_artifact("step4-batch")
+    rows = json.loads(str(latest.data))
     assert [(row["video"], row["exit code"]) for row in rows] == [(str(inbox / "b.mp4"), 4)]
     assert networks.calls
+    assert run_that_made(latest).name == "batch · inbox · 1 of 3 failed"
 
 
 def test_a_missing_folder_is_a_wrong_request(inbox: Path, networks: ScriptedDiarizer) -> None:

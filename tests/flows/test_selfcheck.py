@@ -1,11 +1,13 @@
 """The self-check: answers are remembered, heeded by runs, and announced."""
 
+import json
 import logging
 import time
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
+from served import artifacts, wait_for
 
 from flows.cli.runner import run_selfcheck
 from flows.selfcheck import selfcheck
@@ -200,8 +202,23 @@ def test_the_outcome_is_announced_and_ends_the_command(diarizer: Any, event: str
         preload=nothing_to_load,
     )
     with use_dependencies(dependencies):
-        found = selfcheck(profile="gpu_optimized", fresh=True)
+        state = selfcheck(profile="gpu_optimized", fresh=True, return_state=True)
         ended = run_selfcheck({"profile": "gpu_optimized", "models": None, "fresh": False}, as_json=True)
 
     assert ended == code
-    assert found in [one["payload"]["checks"] for one in events_named(f"step4.selfcheck.{event}")]
+    assert state.is_completed() == (code == 0)
+    run = state.state_details.flow_run_id
+    (rows,) = wait_for(lambda: artifacts(run)).values()
+    name = named(run)
+    assert name == f"self-check · gpu_optimized · {event}"
+    if code:
+        assert f"Fake GPU under mixed: {event}" in (state.message or "")
+        assert str(state.message).endswith(f"(exit code {code})")
+    assert {"device", "precision", "level", "verdict", "said"} == json.loads(rows)[0].keys()
+    assert events_named(f"step4.selfcheck.{event}")[0]["payload"]["checks"][0]["outcome"] == event
+
+
+def named(run: Any) -> str:
+    """Return the name that the server has for a run."""
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(run).name

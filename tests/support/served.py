@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.objects import Artifact, FlowRun
 from prefect.client.schemas.sorting import ArtifactSort
 
 T = TypeVar("T")
@@ -25,6 +25,13 @@ def newest_artifact(key: str) -> Artifact:
     with get_client(sync_client=True) as client:
         mine = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
         return client.read_artifacts(artifact_filter=mine, sort=ArtifactSort.CREATED_DESC, limit=1)[0]
+
+
+def run_that_made(artifact: Artifact) -> FlowRun:
+    """The flow run that an artifact belongs to."""
+    assert artifact.flow_run_id
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(artifact.flow_run_id)
 
 
 def events(name: str, resource: str, count: int = 1) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@
     │   ├── ModelError              5   a model is missing, altered or not loadable
     │   └── NonFiniteError          5   NaN or Inf came out of a stage
     ├── StorageError                6   an output could not be written or read back
-    ├── BatchError                  its worst video's   some videos of a batch failed
+    ├── BatchError                  its worst video's   videos of a batch failed
     └── ServiceError                7   the Prefect server, or the network to it, failed
 
 Each carries one sentence that says what was found and what would be accepted, and is logged at one level: WARNING
@@ -76,7 +76,7 @@ class StorageError(Step4Error):
 
 
 class BatchError(Step4Error):
-    """Some videos of a batch, or some timelines of an audit, failed; the exit code is the worst one's.
+    """Videos of a batch, timelines of an audit or a machine's self-check failed; the exit code is the worst one's.
 
     Attributes:
         report: what became of all of them; optional, so that a stored error can be built from its message.

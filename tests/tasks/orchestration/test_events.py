@@ -19,6 +19,7 @@ from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 from tasks.orchestration.connection import best_effort
+from tasks.orchestration.events import ending_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -169,3 +170,14 @@ def test_what_cannot_be_told_fails_no_run(caplog: pytest.LogCaptureFixture) -> N
         raise ConnectionError("refused")
 
     assert "The artifacts could not be sent to the Prefect server: refused" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("samples", "substituted", "ending"),
+    [("0" * 64, False, "coherent"), ("0" * 64, True, "substituted"), (None, False, "no audio")],
+)
+def test_a_runs_name_ends_in_what_its_verdict_does_not_say(samples: str | None, substituted: bool, ending: str) -> None:
+    """The reference in the candidate's place, and a video without sound, are no success like any other."""
+    manifest = {"source": {"samples_sha256": samples}, "substituted": substituted, "verdict": "coherent"}
+
+    assert ending_of(manifest) == ending
