@@ -25,7 +25,10 @@ from tasks.engine.system.environment import TOKEN_VARIABLES
 from tasks.engine.testing import ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
 
 DOCS = ROOT / "docs"
-PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
+PAGES = {
+    path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted([*DOCS.glob("*.md"), *DOCS.glob("bad_days/*.md")])
+}
 BILINGUAL = [name for name in PAGES if f"{name.removesuffix('.md')}.fr.md" in PAGES]
 README_USE = (ROOT / "README.md").read_text(encoding="utf-8").split("## Use it")[1].split("```")[1]
 
@@ -134,7 +137,9 @@ def test_both_languages_have_the_same_parts(name: str) -> None:
     """As many headings, tables' rows and the same commands."""
     english, french = PAGES[name], PAGES[name.replace(".md", ".fr.md")]
 
-    assert BILINGUAL == ["index.md", "migration.md", "operators.md"]
+    bad_days = {f"bad_days/{day}.md" for day in ("drift", "stuck_run", "full_disk", "dead_server", "gpu_lost")}
+
+    assert {*BILINGUAL} == {"index.md", "migration.md", "operators.md"} | bad_days
     assert commands(english) == commands(french)
     for mark in ("#", "|", "- ", "1. "):
         assert sum(line.startswith(mark) for line in english.splitlines()) == sum(
