@@ -7,20 +7,23 @@ and in the server's log, where nobody looks. The deployment `alert` waits for th
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 
-from flows.parameters import Automation, Reason
+from flows.parameters import Automation, Reason, TriggeringEvent
 from tasks.engine.core.errors import UsageError
 from tasks.orchestration.failed_state import failed_state
+from tasks.orchestration.triggering_event import find_event
 
 
 @flow(name="step4-alert", flow_run_name="{automation} started no run", persist_result=False)
-def alert(automation: Automation, reason: Reason) -> State[None]:
+def alert(automation: Automation, reason: Reason, event: TriggeringEvent = "") -> State[None]:
     """Fail, with the reason as the state's message.
 
     Args:
         automation: what was triggered.
         reason: why it started nothing, in the server's words.
+        event: id of the event that it was triggered by.
     """
-    message = f"{automation} started no run: {in_words(reason)}"
+    found = find_event(event)
+    message = f"{automation} started no run{found.of_video}: {in_words(reason)}{found.where}"
     get_run_logger().error(message)
     return failed_state(UsageError(message), message)
 

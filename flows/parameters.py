@@ -196,6 +196,7 @@ AcceptTruncated = Annotated[
 ]
 Fresh = Annotated[bool, shown("Fresh", "Check again even where the answer is known.")]
 Automation = Annotated[str, shown("Automation", "What was triggered.")]
+TriggeringEvent = Annotated[str, shown("Event", "Id of the event that started nothing, where it is known.")]
 Reason = Annotated[str, shown("Reason", "Why no run was started, in the server's words.")]
 Folders = Annotated[
     list[AbsolutePath],

@@ -47,7 +47,8 @@ def refuse(run: Run, report: DriftReport, suspect: str | None = None) -> DriftEr
         raise StorageError(f"{run.refused} could not be written: {error.strerror or error}") from error
     located = f" {report.localization.sentence}" if report.localization else ""
     return DriftError(
-        f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}"
+        f"{report.sentence}{located} Nothing was published; both timelines are in {run.refused}, shown in its {PAGE}. "
+        "Needed now: On drift = substitute (--on-drift substitute) publishes the CPU's"
     )
 
 

@@ -10,6 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "audit": ("step4 audit archive/ --sample 20",),
     "compare": (
         "step4 compare old_audio.json clip_timeline.parquet",
+        "step4 compare cpu.parquet gpu.parquet --explain clip.mp4",
         "step4 compare cpu.parquet gpu.parquet --html drift.html --set flipped_frames_percent=1",
     ),
     "export": (

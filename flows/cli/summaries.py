@@ -157,11 +157,13 @@ def refusal_rows(report: Mapping[str, Any], refused: Path) -> Iterator[tuple[str
     yield "verdict", f"{report['verdict']}: {report['reason'] or counted}"
     worst = criteria.get(report["worst"])
     if worst:
-        value = "infinite" if worst["value"] is None else f"{worst['value']:.4g}"
-        limit = f"limit {'<' if worst['strict'] else '<='} {worst['limit']:g} {worst['unit']}".rstrip()
-        yield "worst", f"{worst['title']} {value} {worst['unit']}".rstrip() + f" ({limit}); {worst['detail']}"
+        beyond, unit = worst["value"] is None, worst["unit"]
+        value = "beyond any limit" if beyond else f"{worst['value']:.4g} {unit}".rstrip()
+        limit = f"{'below' if worst['strict'] else 'at most'} {worst['limit']:g} {unit}".rstrip()
+        yield "worst", f"{worst['title']} {value} ({limit} allowed); {worst['detail']}"
     if report["localisation"]:
         yield "stage", f"{report['localisation']['stage']}: {report['localisation']['advice']}"
+    yield "needed now", "run again with --on-drift substitute: it publishes the CPU's timeline"
     page = refused / "report.html"
     shown = page if page.is_file() else refused
     yield "look at", str(shown.relative_to(Path.cwd()) if shown.is_relative_to(Path.cwd()) else shown)
@@ -190,8 +192,7 @@ def show_report(report: "DriftReport") -> None:
     if report.criteria:
         table = Table("criterion", "value", "limit", "", "detail", box=None, header_style="bold")
         for criterion in report.criteria:
-            value = "" if criterion.value is None else f"{criterion.value:.4g} {criterion.unit}"
-            limit = f"{'<' if criterion.strict else '<='} {criterion.limit:g} {criterion.unit}"
+            value, limit = criterion.value_in_words, criterion.limit_in_words
             table.add_row(criterion.title, value, limit, PASSED[criterion.passed], Text(criterion.detail))
         console.print(table)
     if report.localization:

@@ -31,6 +31,12 @@ ENDINGS = {
     Decision.SUBSTITUTE: "The reference is published in the candidate's place.",
     Decision.REFUSE: "Nothing is published.",
 }
+NEEDED_NOW = (
+    "Needed now? Run again with On drift = substitute, which publishes the CPU's timeline, or with Profile = cpu. "
+    "On drift = warn publishes the candidate all the same: only after you looked at the page."
+)
+"""What a person can choose after a refusal, in the words of the form."""
+
 PASSED = {True: "pass", False: "FAIL", None: "not measured"}
 
 
@@ -74,6 +80,7 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
     parts = [
         f"# {report.verdict}: {plain(run.media.path.name)}",
         f"{ENDINGS[decision]} {plain(report.sentence)}",
+        f"**{NEEDED_NOW}**" if decision is Decision.REFUSE else "",
         f"**{plain(report.localization.sentence)}**" if report.localization else "",
         image(picture),
         table(report.criteria) if report.criteria else "",
@@ -117,8 +124,8 @@ def rows(criteria: tuple[Criterion, ...]) -> list[dict[str, Any]]:
     return [
         {
             "criterion": criterion.title,
-            "value": "" if criterion.value is None else f"{criterion.value:.4g} {criterion.unit}".rstrip(),
-            "limit": f"{'<' if criterion.strict else '<='} {criterion.limit:g} {criterion.unit}".rstrip(),
+            "value": criterion.value_in_words,
+            "limit": criterion.limit_in_words,
             "result": PASSED[criterion.passed],
             "detail": criterion.detail,
         }

@@ -31,7 +31,7 @@ def test_a_reason_is_in_words(reason: str, told: str) -> None:
 @pytest.mark.usefixtures("prefect_server")
 def test_the_alert_is_a_failed_run_that_says_why() -> None:
     """The state's message names the trigger and the reason: it is all that an operator sees."""
-    state = alert("after-step3", "InvalidJinja()", return_state=True)
+    state = alert("after-step3", "InvalidJinja()", return_state=True)  # of an event that nobody named
 
     assert state.is_failed()
     assert state.message == "after-step3 started no run: the event lacks a value that the trigger asks for"

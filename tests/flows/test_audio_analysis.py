@@ -47,7 +47,7 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
         state = audio_analysis(video, return_state=True)
 
     assert state.is_failed()
-    assert "speaker count difference 1 speakers (limit <= 0 speakers)" in (state.message or "")
+    assert "speaker count difference 1 speakers (at most 0 speakers allowed)" in (state.message or "")
 
 
 def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) -> None:

@@ -76,16 +76,20 @@ def difference(stage: Stage, reference: Value, candidate: Value) -> Difference:
 
 
 def advice(stage: Stage, plan: DevicePlan) -> str:
-    """Say what to do about a stage that diverged under a plan."""
+    """Say what to do about a stage that diverged under a plan, in terms of what can be chosen: a profile."""
     half = f"in {plan.autocast_dtype} " if plan.precision != "fp32" else ""
-    fp32 = "choose a profile with precision fp32, such as gpu_fp32"
-    mixed = "set precision to mixed, which keeps all but the embedding network in FP32, or to fp32"
-    no_level = f"The level rule is off (level = {plan.level}), so quiet sound is lost: set level = rms."
+    on_cpu = "choose the profile cpu"
+    fp32 = "choose the profile gpu_fp32, or cpu"
+    mixed = "choose the profile gpu_optimized, which keeps all but the embedding network in FP32, or gpu_fp32"
+    no_level = (
+        f"This profile has no level rule (level = {plan.level}), so quiet sound is lost: choose "
+        f"{'cpu' if plan.on_cpu else 'gpu_fp32'}, a profile that has one."
+    )
     other_samples = "The two sides did not hear the same samples: decode once and hand the same array to both."
     lines = {
         Stage.SAMPLES: no_level if plan.level != "rms" else other_samples,
         Stage.FRONT_END: f"SincNet ran {half}on {plan.device}: {mixed if half else 'check that TF32 is off'}.",
-        Stage.SCORES: f"The segmentation network ran {half}on {plan.device}: {fp32 if half else 'run step4 on cpu'}.",
+        Stage.SCORES: f"The segmentation network ran {half}on {plan.device}: {fp32 if half else on_cpu}.",
         Stage.DECISIONS: "Equal scores gave other decisions: look for NaN, a changed threshold or a broken argmax.",
         Stage.EMBEDDINGS: f"The embedding network or pooling ran {half}on {plan.device}: {mixed if half else fp32}.",
         Stage.CLUSTERS: "Equal embeddings gave other clusters: compare the versions of scipy and numpy on both sides.",
@@ -95,5 +99,5 @@ def advice(stage: Stage, plan: DevicePlan) -> str:
     if plan.segmentation_step is not None and stage is not Stage.SAMPLES:
         return f"The windows' step is not the reference's (segmentation_step = {plan.segmentation_step:g}): unset it."
     if plan.engine == "shared" and stage in {Stage.EMBEDDINGS, Stage.CLUSTERS}:
-        return "The shared engine pools other frames than the exact one: set engine = exact for this video."
+        return "The shared engine pools other frames than the exact one: choose the profile gpu_fp32 for this video."
     return lines[stage]

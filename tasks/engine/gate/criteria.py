@@ -55,9 +55,20 @@ class Criterion:
             content |= {"value": None, "note": "The value is infinite, which JSON cannot say."}
         return content
 
+    @property
+    def value_in_words(self) -> str:
+        """The value with its unit, also where there is none or it has no end."""
+        if self.value is None:
+            return "not measured"
+        return "beyond any limit" if math.isinf(self.value) else _quantity(self.value, self.unit)
+
+    @property
+    def limit_in_words(self) -> str:
+        """The limit with its unit, and whether it may be reached."""
+        return f"{'below' if self.strict else 'at most'} {_quantity(self.limit, self.unit)}"
+
     def __str__(self) -> str:
-        value = "not measured" if self.value is None else _quantity(self.value, self.unit)
-        return f"{self.title} {value} (limit {'<' if self.strict else '<='} {_quantity(self.limit, self.unit)})"
+        return f"{self.title} {self.value_in_words} ({self.limit_in_words} allowed)"
 
 
 def criteria_of(agreement: Agreement, tolerance: Tolerance, threshold: float) -> tuple[Criterion, ...]:

@@ -39,7 +39,9 @@ class Messages:
         """Format a number with its unit; a message for None, which was not measured, and for infinity."""
         if value is None:
             return self("unmeasured")
-        number = self("infinite") if value == float("inf") else self.number(value)
+        if value == float("inf"):
+            return self("infinite")
+        number = self.number(value)
         return f"{number} {self.texts['units'][unit]}" if unit else number
 
     def percent(self, value: float) -> str:

@@ -42,8 +42,8 @@ def test_worst_is_the_farthest_beyond_its_limit(timeline: Make) -> None:
     }
     assert report.worst is report.criterion("flipped_frames_percent")
     assert report.sentence == (
-        "drift: 3 of 9 criteria failed, the worst: frames that differ in is_speech_present 6 % (limit <= 0.5 %); "
-        "60 of 1000 frames; ties not known without scores."
+        "drift: 3 of 9 criteria failed, the worst: frames that differ in is_speech_present 6 % (at most 0.5 % "
+        "allowed); 60 of 1000 frames; ties not known without scores."
     )
 
 
@@ -72,7 +72,7 @@ def test_a_pass_names_the_criterion_closest_to_its_limit(timeline: Make) -> None
     assert report.worst is None
     assert report.sentence == (
         "coherent: 7 of 9 criteria measured and passed, the closest: differing frames in the worst 30 s stretch "
-        "1.33333 % (limit <= 5 %)."
+        "1.33333 % (at most 5 % allowed)."
     )
 
 

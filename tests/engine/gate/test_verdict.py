@@ -41,7 +41,7 @@ def test_the_incident_is_drift(timeline: Make) -> None:
     assert report.criterion("speech_percent_difference").value == pytest.approx(100 * 3500 / 4374)
     assert report.worst is report.criterion("der_percent")
     assert "DER" in report.sentence
-    assert "limit <= 1 %" in report.sentence
+    assert "at most 1 % allowed" in report.sentence
 
 
 def test_a_stretch_hidden_in_a_long_file_is_caught(timeline: Make) -> None:

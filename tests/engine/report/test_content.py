@@ -31,7 +31,7 @@ def test_bars_show_the_limit_in_their_middle() -> None:
 
     assert {bars[name] for name, value in at_limit.items() if value} == {50.0}
     endless = replace(report, criteria=(replace(report.criteria[0], value=float("inf")),))
-    assert content.criteria(load_messages("fr"), endless)[0]["value"] == "infini s"
+    assert content.criteria(load_messages("fr"), endless)[0]["value"] == "au-delà de toute limite"
     assert content.criteria(load_messages("fr"), endless)[0]["bar"] == 100.0
 
 

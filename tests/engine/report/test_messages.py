@@ -40,7 +40,7 @@ def test_both_languages_say_everything() -> None:
         (1.5, "s", "1.5 s", "1,5 s"),
         (0.123456, "", "0.1235", "0,1235"),
         (2, "speakers", "2 speakers", "2 locuteurs"),
-        (math.inf, "s", "infinite s", "infini s"),
+        (math.inf, "s", "beyond any limit", "au-delà de toute limite"),
         (None, "s", "not measured", "non mesuré"),
     ],
 )

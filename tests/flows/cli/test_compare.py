@@ -36,7 +36,7 @@ def test_a_drift_is_explained_after_the_fact(quiet: Path, capsys: pytest.Capture
     report = json.loads(capsys.readouterr().out)
 
     assert report["localisation"]["stage"] == "samples"
-    assert "set level = rms" in report["localisation"]["advice"]
+    assert "choose cpu, a profile that has one" in report["localisation"]["advice"]
     assert report["localisation"] == json.loads((refused / "drift.json").read_text())["localisation"]
     classes = report["decisions"][0]
     assert classes["kind"] == "class of a frame"

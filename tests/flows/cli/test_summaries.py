@@ -88,11 +88,12 @@ def test_a_refusal_is_read_at_a_glance(tmp_path: Path) -> None:
     screen = io.StringIO()
 
     assert show_refused(Path("clip.mp4"), tmp_path, Console(file=screen, width=200))
-    rule, verdict, worst, stage, look = (line.rstrip() for line in screen.getvalue().splitlines())
+    rule, verdict, worst, stage, needed, look = (line.rstrip() for line in screen.getvalue().splitlines())
     assert rule.startswith("clip.mp4 ")
     assert verdict.startswith("verdict  drift: ")
-    assert "(limit <" in worst
+    assert "allowed)" in worst
     assert stage.endswith("front end: check that TF32 is off.")
+    assert needed.endswith("--on-drift substitute: it publishes the CPU's timeline")
     assert look.endswith(str(tmp_path / "report.html"))
 
 

@@ -284,7 +284,7 @@ def test_drift_fails_the_run_and_publishes_nothing(start: Callable[..., Publishe
     """The error names the worst criterion with value and limit; both timelines are kept where no reader looks."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
 
-    with pytest.raises(DriftError, match=r"speaker count difference 1 speakers \(limit <= 0 speakers\)"):
+    with pytest.raises(DriftError, match=r"speaker count difference 1 speakers \(at most 0 speakers allowed\)"):
         start(video, diarizer, gpu=True)
 
     assert beside(video) == set()

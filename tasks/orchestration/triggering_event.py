@@ -1,0 +1,55 @@
+"""The event that a trigger answered: which video it is about, and where it can be looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from tasks.orchestration.connection import best_effort
+
+
+@dataclass(frozen=True, slots=True)
+class TriggeringEvent:
+    """What is known of it.
+
+    Attributes:
+        video: its path, or whatever the event is about; empty where nobody knows.
+        address: of its page in the UI; empty likewise.
+    """
+
+    video: str = ""
+    address: str = ""
+
+    @property
+    def of_video(self) -> str:
+        """For a sentence: ` for /inbox/clip.mp4`."""
+        return f" for {self.video}" if self.video else ""
+
+    @property
+    def where(self) -> str:
+        """For its end: `; the event: http://…`."""
+        return f"; the event: {self.address}" if self.address else ""
+
+
+def find_event(event_id: str) -> TriggeringEvent:
+    """Ask the server for an event; what cannot be had is left out."""
+    with best_effort("A question for the event"):
+        from prefect.client.orchestration import get_client  # noqa: PLC0415  # flow runs only
+        from prefect.events.filters import EventFilter, EventIDFilter  # noqa: PLC0415
+        from prefect.utilities.urls import url_for  # noqa: PLC0415
+
+        if not event_id:
+            return TriggeringEvent()
+        with get_client(sync_client=True) as client:
+            events = client.read_events(EventFilter(id=EventIDFilter(id=[UUID(event_id)])), limit=1).events
+        for event in events:
+            address = url_for("received-event", obj_id=event.id, occurred=event.occurred) or ""
+            return TriggeringEvent(subject(event.payload, event.resource.as_label_value_array()), address)
+    return TriggeringEvent()
+
+
+def subject(payload: Mapping[str, Any], labels: list[dict[str, str]]) -> str:
+    """Return the video that a payload names, else the name of the event's resource, else its id."""
+    named = {entry["label"]: entry["value"] for entry in labels}
+    video = str(payload.get("video") or "")
+    return video or named.get("prefect.resource.name") or named.get("prefect.resource.id") or ""

@@ -1,0 +1,33 @@
+"""The event behind an alert: named as far as anything is known of it."""
+
+from uuid import uuid4
+
+import pytest
+
+from tasks.orchestration.triggering_event import TriggeringEvent, find_event, subject
+
+VIDEO = [{"label": "prefect.resource.id", "value": "step3.video.clip"}]
+
+
+def test_the_video_is_named_by_the_payload_else_by_the_resource() -> None:
+    """A path says most; a payload without one is what alerts are about."""
+    assert subject({"video": "/inbox/clip.mp4"}, VIDEO) == "/inbox/clip.mp4"
+    assert subject({}, VIDEO) == "step3.video.clip"
+    assert subject({"video": None}, [*VIDEO, {"label": "prefect.resource.name", "value": "clip.mp4"}]) == "clip.mp4"
+    assert subject({}, []) == ""
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    """No event, no words about it."""
+    assert find_event("") == TriggeringEvent()
+    assert (TriggeringEvent().of_video, TriggeringEvent().where) == ("", "")
+    known = TriggeringEvent("clip.mp4", "http://127.0.0.1:4200/events")
+    assert (known.of_video, known.where) == (" for clip.mp4", "; the event: http://127.0.0.1:4200/events")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("event_id", [str(uuid4()), "no id at all"])
+def test_an_event_that_is_gone_stops_no_alert(event_id: str) -> None:
+    """The server forgets events, and may not answer."""
+    assert find_event(event_id) == TriggeringEvent()
