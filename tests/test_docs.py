@@ -191,6 +191,8 @@ def test_every_variable_in_the_readme_is_a_setting() -> None:
         "STEP4_CACHE_DIR",
         "STEP4_DIAGNOSTICS_DIR",
         "STEP4_GPU_SLOT",
+        "STEP4_REPORTS_DIR",
+        "STEP4_REPORTS_URL",
     } <= {"WARNING"}
 
 

@@ -21,6 +21,7 @@ import typer
 from dotenv import dotenv_values
 
 from flows.server.processes import ROOT, child
+from flows.server.reports import served
 from flows.server.sole import sole
 from flows.server.user_interface import SETTING, make_user_interface
 from tasks.engine.core.errors import Step4Error, UsageError
@@ -47,10 +48,15 @@ def serve(
         lock = running.enter_context(sole(home.absolute(), f"http://{HOST}:{port}"))
         make_user_interface(Path(os.environ[SETTING]))
         children = {"server": running.enter_context(child("server", ("server", "start"), logs, (lock,)))}
+        typer.echo(f"Starting the Prefect server at http://{HOST}:{port}: seconds, on a slow disk a minute or two.")
         if not answers(f"http://{HOST}:{port}/api/health", children["server"], stop):
             return
         end_dead_runs()
+        typer.echo("Deploying flows, pools and automations.")
         deploy(gpus)
+        reports = Path(os.environ["STEP4_REPORTS_DIR"])
+        running.enter_context(served(reports, HOST, int(os.environ["STEP4_REPORTS_URL"].rpartition(":")[2])))
+        typer.echo("Starting two workers; the first one checks this machine.")
         for pool, kind, limit in (("step4-gpu", os.environ["STEP4_WORKER"], gpus), ("step4-cpu", "process", 8)):
             options = ("--pool", pool, "--type", kind, "--limit", str(limit), "--name", pool)
             children[pool] = running.enter_context(child(pool, ("worker", "start", *options), logs))
@@ -72,6 +78,8 @@ def environment(port: int, home: Path, inbox: Path) -> Mapping[str, str]:
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_UI_API_URL": f"http://{HOST}:{port}/api",
         SETTING: str(home / "ui"),
+        "STEP4_REPORTS_DIR": str(home / "reports"),
+        "STEP4_REPORTS_URL": f"http://{HOST}:{port + 1 if is_free(port + 1) else free_port()}",
         "STEP4_HOME": str(ROOT),
         "STEP4_INBOX": str(inbox),
     }

@@ -19,6 +19,7 @@ from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.inference.types import Progress
 from tasks.engine.report.timeline_plot import draw
 from tasks.orchestration.connection import best_effort, connected
+from tasks.orchestration.report_link import offer_page
 from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 
@@ -59,7 +60,8 @@ def show(
     with best_effort("The artifacts"):
         compared = load_timeline(reference.timeline) if reference else None
         picture = draw(load_timeline(candidate.timeline), compared)
-        text = markdown(run, report, candidate, decision, picture)
+        page = offer_page(run, key("report", run.stem))
+        text = markdown(run, report, candidate, decision, picture, page)
         create_markdown_artifact(text, key=key("timeline", run.stem), description=str(report.verdict))
         if report.criteria:
             create_table_artifact(rows(report.criteria), key=key("criteria", run.stem), description=report.sentence)
@@ -70,8 +72,15 @@ def key(kind: str, stem: str) -> str:
     return f"{kind}-{re.sub(r'[^a-z0-9]+', '-', stem.lower()).strip('-')}".rstrip("-")
 
 
-def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision: Decision, picture: bytes) -> str:
-    """Write the page: verdict first, then the picture, the criteria, and where things lie."""
+def markdown(
+    run: Run,
+    report: DriftReport,
+    candidate: StagedTimeline,
+    decision: Decision,
+    picture: bytes,
+    page: str | None = None,
+) -> str:
+    """Write what the UI shows: verdict first, then what to do, the picture, the criteria, and where things lie."""
     summary, plan = candidate.summary, run.plan
     where = run.refused if decision is Decision.REFUSE else run.output
     speech = f"Speech on {summary.speech_frames} of {summary.frames} frames ({summary.percent:.1f} %)"
@@ -82,6 +91,7 @@ def markdown(run: Run, report: DriftReport, candidate: StagedTimeline, decision:
         f"{ENDINGS[decision]} {plain(report.sentence)}",
         f"**{NEEDED_NOW}**" if decision is Decision.REFUSE else "",
         f"**{plain(report.localization.sentence)}**" if report.localization else "",
+        f"[Look and listen: who speaks when, and what differs]({page})" if page else "",
         image(picture),
         table(report.criteria) if report.criteria else "",
         f"{speech}, speakers: {speakers}. Planned on {device}: {plain(plan.reason)}.",

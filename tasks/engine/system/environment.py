@@ -17,6 +17,8 @@ class MachineSettings(BaseSettings):
         models_dir: where the offline models lie; None: `models/` at the top of the project.
         cache_dir: where answers of self-checks are kept.
         diagnostics_dir: where `debug/`, `logs/` and `profiling/` are written.
+        reports_dir: where runs put the page of a drift for a web server to show; None: nowhere.
+        reports_url: the address of that folder on the web server.
         gpu_slot: name of the Prefect concurrency limit that GPU inference takes a place of; None: no limit.
         hub_token: the Hugging Face hub's token.
     """
@@ -35,6 +37,14 @@ class MachineSettings(BaseSettings):
         default_factory=lambda: user_state_path("step4"),
         validation_alias="STEP4_DIAGNOSTICS_DIR",
         description="Where debug/, logs/ and profiling/ are written.",
+    )
+    reports_dir: Path | None = Field(
+        default=None,
+        validation_alias="STEP4_REPORTS_DIR",
+        description="Where pages of drifts are put for a web server.",
+    )
+    reports_url: str | None = Field(
+        default=None, validation_alias="STEP4_REPORTS_URL", description="Where that web server shows them."
     )
     gpu_slot: str | None = Field(
         default=None, validation_alias="STEP4_GPU_SLOT", description="The concurrency limit of GPU inference."
