@@ -14,7 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowR
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFECT_UI_URL, temporary_settings
 
 from tasks.batch import announce, settled
 from tasks.engine.batch.discovery import DiscoveredVideo
@@ -85,15 +85,28 @@ class InFlightRuns:
     Attributes:
         totals: of those that have ended.
         runs: flow run id to (video, crashes so far).
+        ended: how many videos have ended, those included that needed no run.
+        said: what was last said of them all.
     """
 
     totals: BatchTotals = field(default_factory=BatchTotals)
     runs: dict[UUID, tuple[Path, int]] = field(default_factory=dict)
+    ended: int = 0
+    said: str = ""
 
     def end(self, ended: VideoOutcome) -> None:
         """Count and announce one end."""
         self.totals.add(ended)
+        self.ended += 1
         announce(ended)
+
+    def say(self, running: int, address: str) -> None:
+        """Log how far the batch is, where that has changed."""
+        found, waiting = self.ended + len(self.runs), len(self.runs) - running
+        said = f"{self.ended} of {found} videos found so far have ended, {running} running, {waiting} waiting"
+        if said != self.said:
+            self.said = said
+            log.info("%s: %s", said, address)
 
 
 def submit_runs(videos: Iterable[DiscoveredVideo], submission: Submission) -> BatchTotals:
@@ -192,6 +205,8 @@ async def collect(client: PrefectClient, submission: Submission, waiting: InFlig
     await asyncio.sleep(submission.poll_sec)
     some = FlowRunFilter(id=FlowRunFilterId(any_=list(waiting.runs)))
     states = {run.id: run.state for run in await client.read_flow_runs(flow_run_filter=some, limit=MAX_IN_FLIGHT)}
+    running = sum(state is not None and state.is_running() for state in states.values())
+    waiting.say(running, PREFECT_UI_URL.value() or PREFECT_API_URL.value() or "")
     for run, (video, crashes) in list(waiting.runs.items()):
         state = states.get(run)
         if run in states and (state is None or not state.is_final()):

@@ -61,11 +61,14 @@ def progress(console: Console) -> Iterator["Progress"]:
 
 
 def lines_per_tenth() -> "Progress":
-    """Return a reporter that logs each stage's progress when another tenth is done."""
+    """Return a reporter that logs a stage when it begins, and its progress when another tenth is done."""
     tenths: dict[str, int] = {}
 
     def report(stage: str, done: int, total: int) -> None:
         tenth = 10 * done // max(total, 1)
+        if stage not in tenths and not done:
+            tenths[stage] = 0
+            log.info("%s", stage)
         if tenth < tenths.get(stage, 0):
             tenths.pop(stage)  # begun again, on another device
         if tenth > tenths.get(stage, 0):

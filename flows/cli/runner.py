@@ -17,6 +17,7 @@ from flows.cli.closing_summary import show_runs
 from flows.cli.console import print_json, progress, screen
 from flows.cli.log_setup import log_to_stderr
 from flows.cli.precheck import require_offline_models, require_possible
+from flows.cli.stopwatch import Stopwatch
 from flows.cli.summaries import show_audit, show_batch, show_refused, show_run, show_selfcheck
 from profiles.settings import Configuration
 from tasks.engine.core.errors import BatchError, DriftError, Step4Error, UsageError
@@ -66,10 +67,10 @@ def require_distinct(videos: Sequence[Path], output: Path | None) -> None:
 
 def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str, Any]:
     """Run one video and tell how it ended, whatever happened: the next video must have its turn."""
-    started, began = time.perf_counter(), datetime.now(UTC)
+    watch, began = Stopwatch(), datetime.now(UTC)
     console, named = screen(stderr=True), printable(video)
     try:
-        manifest = run_flow(video, options, console)
+        manifest = run_flow(video, options, console, watch)
     except Step4Error as error:
         refused = (options["output"] or video.parent) / WORKSPACE / "refused" / video.stem
         if not (isinstance(error, DriftError) and show_refused(video, refused, console)):
@@ -83,15 +84,15 @@ def run_one(video: Path, options: Mapping[str, Any], *, quiet: bool) -> dict[str
             console.print(f"step4: {known}", style="bold red", soft_wrap=True)
         code = known.exit_code if known else Step4Error.exit_code
         return {"video": named, "exit_code": code, "error": str(known or repr(error))}
-    seconds = time.perf_counter() - started
+    seconds = watch.seconds
     if not quiet:
         already = datetime.fromisoformat(manifest["published_at"]) < began.replace(microsecond=0)
-        show_run(manifest, options["output"] or video.parent, seconds, already=already)
+        show_run(manifest, options["output"] or video.parent, seconds, already=already, split=watch.split)
     return {"video": named, "exit_code": 0, "seconds": round(seconds, 3), "manifest": manifest}
 
 
-def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    """Run the flow, or its recipe, with progress on a console.
+def run_flow(video: Path, options: Mapping[str, Any], console: Console, watch: Stopwatch) -> dict[str, Any]:
+    """Run the flow, or its recipe, with progress on a console and a stopwatch running.
 
     Raises:
         Step4Error: a mistake that is seen at once, before the engine is loaded.
@@ -101,7 +102,7 @@ def run_flow(video: Path, options: Mapping[str, Any], console: Console) -> dict[
         # Libraries print; stdout is for the result alone.
         redirect_stdout(sys.stderr),
         progress(console) as report,
-        use_dependencies(replace(current_dependencies(), progress=report)),
+        use_dependencies(replace(current_dependencies(), progress=watch.watching(report))),
     ):
         return dict(recipe_or_flow("audio_analysis", "analyse_video")(video, **options))
 

@@ -70,7 +70,7 @@ PASSED = {True: "[green]pass[/]", False: "[bold red]FAIL[/]", None: "not measure
 VERDICT_STYLES = {"coherent": "bold green", "drift": "bold red", "unverified": "yellow"}
 
 
-def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, already: bool) -> None:
+def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, already: bool, split: str = "") -> None:
     """Show the summary of a published run: verdict, speech, speakers, device, time, files, and who speaks when."""
     from tasks.engine.formats import turns_parquet  # noqa: PLC0415
     from tasks.engine.publishing.exchange import changed_by_others  # noqa: PLC0415
@@ -80,7 +80,7 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, alrea
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for label, value in summary_rows(manifest, seconds, already=already):
+    for label, value in summary_rows(manifest, seconds, already=already, split=split):
         table.add_row(
             label, Text(value, style=VERDICT_STYLES.get(manifest.get("verdict", ""), "") * (label == "verdict"))
         )
@@ -99,7 +99,9 @@ def show_run(manifest: Mapping[str, Any], folder: Path, seconds: float, *, alrea
         console.print(f"  {'':<12} 0 s{source['duration_sec']:>{LANE_WIDTH - 5}.0f} s")
 
 
-def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) -> Iterator[tuple[str, str]]:
+def summary_rows(
+    manifest: Mapping[str, Any], seconds: float, *, already: bool, split: str = ""
+) -> Iterator[tuple[str, str]]:
     """Yield (label, value) of each line."""
     source, summary, device = manifest["source"], manifest["summary"], manifest["device"]
     yield "verdict", manifest["verdict_sentence"]
@@ -122,7 +124,7 @@ def summary_rows(manifest: Mapping[str, Any], seconds: float, *, already: bool) 
     else:
         details = f"{device['precision'].upper()}, batch {device['batch_size']}"
         yield "device", f"{device['device']} ({device['device_name']}), {details}: {device['reason']}"
-    spent = f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video"
+    spent = f"{seconds:.1f} s for {source['duration_sec']:.1f} s of video{split}"
     yield "time", f"{seconds:.1f} s: published before, nothing computed" if already else spent
 
 

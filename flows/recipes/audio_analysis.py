@@ -30,10 +30,11 @@ from tasks.engine.publishing.names import require_publishable
 from tasks.explain import explain_task
 from tasks.inference_job import InferenceJob, Outcome, silent_inference
 from tasks.media import listen_task, probe_task
-from tasks.orchestration.artifacts import show_task, with_progress
+from tasks.orchestration.artifacts import show_task
 from tasks.orchestration.connection import log_at
 from tasks.orchestration.events import announce_drift, announce_fallback, announce_published, refusal_announced
 from tasks.orchestration.gpu_slot import in_gpu_slot
+from tasks.orchestration.progress import shown_progress
 from tasks.publish import find_published_task, publish_task
 from tasks.records.diagnostics import failures_recorded
 from tasks.records.metrics import profiled
@@ -71,11 +72,11 @@ def analyse_video(
     with run_logged(video), failures_recorded(video):
         configuration = Configuration.resolve(chosen)
         log_at(configuration.log_level)
-        dependencies = with_progress(in_gpu_slot(current_dependencies()))
+        dependencies = in_gpu_slot(current_dependencies())
         folder = (output or video.parent).absolute()
         require_publishable(video.absolute(), folder, exclusive=configuration.exclusive)
-        with refusal_announced(video, configuration.profile):
-            return dict(analyse(video, folder, configuration, dependencies, refresh=refresh).manifest)
+        with refusal_announced(video, configuration.profile), shown_progress(dependencies) as watched:
+            return dict(analyse(video, folder, configuration, watched, refresh=refresh).manifest)
 
 
 @profiled

@@ -1,22 +1,14 @@
-"""What the Prefect UI shows of a run: verdict, criteria, a picture of both timelines, and progress while it lasts."""
+"""What the Prefect UI shows of a run: verdict, criteria and a picture of both timelines."""
 
 import base64
 import re
-import threading
-import time
-from collections.abc import Callable
-from contextvars import copy_context
-from dataclasses import replace
-from typing import Any, cast
-from uuid import UUID
+from typing import Any
 
 from tasks.engine.core.choices import Decision
-from tasks.engine.dependencies import Dependencies, no_progress
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.findings import SpotCheck
-from tasks.engine.inference.types import Progress
 from tasks.engine.report.timeline_plot import draw
 from tasks.orchestration.connection import best_effort, connected
 from tasks.orchestration.report_link import offer_page
@@ -26,7 +18,6 @@ from tasks.run import Run, StagedTimeline
 LARGEST_PICTURE = 200_000
 """Bytes: the server keeps every artifact in its database."""
 
-PROGRESS_EVERY_SEC = 10.0
 ENDINGS = {
     Decision.PUBLISH: "The candidate is published.",
     Decision.SUBSTITUTE: "The reference is published in the candidate's place.",
@@ -146,51 +137,6 @@ def rows(criteria: tuple[Criterion, ...]) -> list[dict[str, Any]]:
 def plain(text: str) -> str:
     """Text that is not read as Markdown or HTML: names of files come from anywhere."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
-
-
-def with_progress(dependencies: Dependencies) -> Dependencies:
-    """Return the same dependencies, whose progress is shown on the server, unless somebody watches already."""
-    if dependencies.progress is not no_progress or not connected():
-        return dependencies
-    return replace(dependencies, progress=shown_progress(time.monotonic))
-
-
-def shown_progress(clock: Callable[[], float]) -> Progress:
-    """Return a reporter that keeps a progress artifact up to date, every ten seconds at most; a short run shows none.
-
-    Args:
-        clock: seconds since some instant.
-    """
-    shares: dict[str, float] = {}
-    bar: list[UUID] = []
-    last_update, lock = [clock()], threading.Lock()
-    # Inference reports from threads of its own, which do not know whose run they work for.
-    of_this_run = copy_context()
-
-    def report(stage: str, done: int, total: int) -> None:
-        shares[stage] = 100 * done / max(total, 1)
-        if clock() - last_update[0] < PROGRESS_EVERY_SEC or not lock.acquire(blocking=False):
-            return
-        try:
-            with best_effort("Progress"):
-                of_this_run.run(tell, bar, dict(shares))
-        finally:
-            last_update[0] = clock()
-            lock.release()
-
-    return report
-
-
-def tell(bar: list[UUID], shares: dict[str, float]) -> None:
-    """Create the artifact, or bring it up to date; its description names every stage."""
-    from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: PLC0415
-
-    percent = sum(shares.values()) / len(shares)
-    text = ", ".join(f"{stage} {share:.0f} %" for stage, share in shares.items())
-    if bar:
-        update_progress_artifact(bar[0], percent, text)
-    else:
-        bar.append(cast(UUID, create_progress_artifact(percent, description=text)))
 
 
 def show_table(key: str, rows: list[dict[str, Any]], description: str) -> None:

@@ -2,12 +2,14 @@
 
 import contextvars
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import flow
@@ -18,9 +20,9 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from profiles.settings import Configuration
 from tasks.engine.batch.discovery import find_videos
-from tasks.engine.batch.outcomes import BatchTotals
+from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome
 from tasks.engine.core.errors import UsageError
-from tasks.submit import Submission, submit_runs
+from tasks.submit import InFlightRuns, Submission, submit_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -226,3 +228,17 @@ def test_a_video_that_vanishes_is_that_videos_failure(inbox: Path, deployment: s
 
     assert [(Path(end.video).name, end.exit_code) for end in tally.failures] == [("1.mp4", 6)]
     assert tally.published == {"coherent": 3}
+
+
+def test_a_batch_says_how_far_it_is_when_that_changes(caplog: pytest.LogCaptureFixture) -> None:
+    """Ended, running and waiting, of those found so far, and where to look; the same is not said twice."""
+    batch = InFlightRuns(runs={uuid4(): (Path(f"{number}.mp4"), 0) for number in range(3)})
+    with caplog.at_level(logging.INFO, "step4"):
+        batch.end(VideoOutcome("done.mp4", current=True))
+        for running in (1, 1, 2):
+            batch.say(running, "http://127.0.0.1:4200")
+
+    assert caplog.messages == [
+        "1 of 4 videos found so far have ended, 1 running, 2 waiting: http://127.0.0.1:4200",
+        "1 of 4 videos found so far have ended, 2 running, 1 waiting: http://127.0.0.1:4200",
+    ]

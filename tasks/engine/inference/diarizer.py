@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from tasks.engine.inference.exact import ExactSpeakerDiarization
 
+LOADING_MODELS = "loading models"
+"""What progress is told before any window is computed: seconds, or minutes from a slow disk."""
+
 LONG_SEC = 600
 """Of audio: beyond that each stage gives its working memory back, which costs the next one a tenth of a second."""
 
@@ -49,7 +52,7 @@ def diarize(
         samples: (samples,) mono, 16 kHz.
         plan: device, precision, engine, batch size, level rule.
         parameters: model set and decisions.
-        progress: told about segmentation and embeddings as they advance.
+        progress: told when models are loaded, and about segmentation and embeddings as they advance.
         hooks: see every stage's output, and may replace it.
         keep_windows: let the result hold what the networks gave for every window: 7 kB each, one a second.
 
@@ -61,7 +64,9 @@ def diarize(
     from tasks.engine.devices.precision import backend_flags  # noqa: PLC0415
 
     started = time.perf_counter()
+    progress(LOADING_MODELS, 0, 1)
     with device_failures(), pipeline_on(plan, parameters) as pipeline:
+        progress(LOADING_MODELS, 1, 1)
         mark_stage(LOADING)
         pipeline.gain = gain(samples) if plan.level == "rms" else 1.0
         pipeline.hooks, pipeline.keeps_windows = hooks, keep_windows

@@ -55,7 +55,7 @@ def test_drift_has_exit_code_3_and_a_table(old: Path, shifted: Path, capsys: pyt
     shown = " ".join(capsys.readouterr().out.split())
     assert "drift" in shown
     assert "20 %" in shown
-    assert "<= 0.5 %" in shown
+    assert "at most 0.5 %" in shown
 
 
 def test_json_is_one_object_on_stdout(old: Path, shifted: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,16 @@ def test_off_a_terminal_progress_is_one_line_per_tenth(caplog: pytest.LogCapture
     assert caplog.messages == [f"candidate: embeddings: {10 * tenth} %" for tenth in range(1, 11)]
 
 
+def test_off_a_terminal_a_stage_is_named_when_it_begins(caplog: pytest.LogCaptureFixture) -> None:
+    """Loading models has no tenths: that it has begun is what there is to say."""
+    report = lines_per_tenth()
+    with caplog.at_level(logging.INFO, logger="step4"):
+        report("candidate: loading models", 0, 1)
+        report("candidate: loading models", 1, 1)
+
+    assert caplog.messages == ["candidate: loading models", "candidate: loading models: 100 %"]
+
+
 def test_on_a_terminal_progress_is_bars() -> None:
     """Bars are drawn on the console, one per stage, and disappear when done."""
     screen = io.StringIO()

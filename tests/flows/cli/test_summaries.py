@@ -63,6 +63,13 @@ def test_where_frames_show_for_different_times_the_time_is_said() -> None:
         assert dict(summary_rows(held, 1.0, already=False))["speech"] == said
 
 
+def test_the_time_is_split_where_something_was_computed() -> None:
+    """What the networks took, and what came before them."""
+    rows = dict(summary_rows(MANIFEST, 19.2, already=False, split=" (inference 4.0 s, start 15.0 s)"))
+
+    assert rows["time"].endswith("s of video (inference 4.0 s, start 15.0 s)")
+
+
 def test_a_run_that_found_its_publication_says_so() -> None:
     """Seconds without inference are not to be taken for the engine's speed."""
     assert dict(summary_rows(MANIFEST, 12.3, already=True))["time"] == "12.3 s: published before, nothing computed"
@@ -90,7 +97,7 @@ def test_a_refusal_is_read_at_a_glance(tmp_path: Path) -> None:
     assert show_refused(Path("clip.mp4"), tmp_path, Console(file=screen, width=200))
     rule, verdict, worst, stage, needed, look = (line.rstrip() for line in screen.getvalue().splitlines())
     assert rule.startswith("clip.mp4 ")
-    assert verdict.startswith("verdict  drift: ")
+    assert verdict.startswith("verdict     drift: ")
     assert "allowed)" in worst
     assert stage.endswith("front end: check that TF32 is off.")
     assert needed.endswith("--on-drift substitute: it publishes the CPU's timeline")

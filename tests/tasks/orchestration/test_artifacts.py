@@ -2,20 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-from prefect import flow
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.runtime import flow_run
 from stages import job_of, run_of, silence
 
 from tasks.diarize import diarize
 from tasks.engine.core.choices import Decision, Verdict
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.orchestration.artifacts import LARGEST_PICTURE, image, key, markdown, plain, shown_progress
+from tasks.orchestration.artifacts import LARGEST_PICTURE, image, key, markdown, plain
 from tasks.timeline import build_timeline
 
 
@@ -36,28 +31,6 @@ def test_a_picture_too_large_is_left_out() -> None:
     """The server's database keeps every artifact."""
     assert "too large" in image(b"0" * (LARGEST_PICTURE + 1))
     assert image(b"png").startswith("![who speaks when](data:image/png;base64,")
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server")
-def test_progress_is_told_every_ten_seconds_at_most() -> None:
-    """A thousand reports in twenty-five seconds leave one artifact, which was told twice and names every stage."""
-    now = [0.0]
-
-    @flow(name=f"progress-{uuid4()}")
-    def run() -> str:
-        report = shown_progress(lambda: now[0])
-        for step in range(1, 1001):
-            now[0] = step * 0.025
-            report("candidate: segmentation", step, 1000)
-        return str(flow_run.id)
-
-    owner = run()
-    with get_client(sync_client=True) as client:
-        mine = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[owner]))
-        shown = client.read_artifacts(artifact_filter=mine)
-
-    assert [(one.type, one.description) for one in shown] == [("progress", "candidate: segmentation 80 %")]
 
 
 @pytest.mark.usefixtures("clean_settings")
