@@ -166,8 +166,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("served")
     process, port = start_serving(home)
     assert process.stdout
-    line = process.stdout.readline()
-    assert f"Prefect UI: http://127.0.0.1:{port}" in line, (line, process.wait())
+    said = []
+    while not (said and said[-1].startswith("Prefect UI: ")):
+        said.append(process.stdout.readline())
+        assert said[-1], (said, process.wait())
+    assert f"Prefect UI: http://127.0.0.1:{port} " in said[-1]
     try:
         yield Served(f"http://127.0.0.1:{port}", home, process)
     finally:
