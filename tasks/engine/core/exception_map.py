@@ -23,11 +23,12 @@ LIBRARY_ERRORS: dict[str, type[Step4Error]] = {
     "torchaudio": EngineError,
     "pyannote": EngineError,
     "prefect": ServiceError,
-    "httpx": ServiceError,
-    "httpcore": ServiceError,
     "sqlalchemy": ServiceError,
 }
 """By the top-level package of the exception's class."""
+
+HTTP_CLIENTS = {"httpx", "httpcore"}
+"""What Prefect's client raises. Fetching models has a process, or words, of its own for what fails there."""
 
 DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ESTALE, errno.ENOLCK}
 
@@ -69,6 +70,8 @@ def map_exception(error: BaseException) -> Step4Error | None:
         return EngineError("out of memory: free some, or lower the batch size")
     if is_device_failure(error):
         return DeviceError(text)
+    if library in HTTP_CLIENTS or (isinstance(error, RuntimeError) and "Failed to reach API" in text):
+        return ServiceError(f"the Prefect server does not answer any more ({text}): start it, then this again")
     library = "prefect" if isinstance(error, RuntimeError) and "Prefect" in text else library
     if library in LIBRARY_ERRORS:
         return LIBRARY_ERRORS[library](f"{library}: {text}")

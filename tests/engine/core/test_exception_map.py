@@ -49,6 +49,7 @@ def library_failures() -> list[tuple[BaseException, type[Step4Error]]]:
         (RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server."), ServiceError),
         (httpx.ConnectError("All connection attempts failed"), ServiceError),
         (httpx.ReadTimeout("x"), ServiceError),
+        (RuntimeError("Failed to reach API at http://127.0.0.1:9/api/"), ServiceError),
         (UnicodeEncodeError("utf-8", "caf\udce9.mp4", 3, 4, "surrogates not allowed"), UsageError),
         (database.OperationalError("select 1", {}, Exception("database is locked")), ServiceError),
     ]
@@ -122,3 +123,12 @@ def test_inside_and_outside_of_inference_the_same_is_a_device_failure(error: Exc
     """One function decides for the block that inference runs in, and for what escapes from elsewhere."""
     assert is_device_failure(error) == failed
     assert isinstance(map_exception(error), DeviceError) == failed
+
+
+def test_a_server_that_went_away_is_named_as_such() -> None:
+    """Whoever reads it knows neither the client nor its words."""
+    import httpx
+
+    known = map_exception(httpx.ConnectError("All connection attempts failed"))
+
+    assert str(known).startswith("the Prefect server does not answer any more (All connection attempts failed)")
