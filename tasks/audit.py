@@ -26,7 +26,7 @@ from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.types import Parameters
-from tasks.engine.models.registry import identity
+from tasks.engine.models.registry import identity, pinned
 from tasks.engine.publishing.exchange import changed_by_others, damage
 from tasks.engine.publishing.manifest import find_manifests, load_manifest, proved_by_sample, require_verified_manifest
 from tasks.engine.publishing.names import EXCLUSIVE, MANIFEST
@@ -129,7 +129,7 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
     """
     manifest = require_verified_manifest(path)
     video = require_video(path, manifest)
-    chosen = manifest["parameters"]
+    chosen = as_it_was(manifest)
     if identity(chosen["models"]) != manifest["models"]:
         raise ModelError(f"the models {chosen['models']} are not those that {path.name} was made with: expected them")
     published = load_timeline(next(path.parent / name for name in manifest["files"] if name.endswith(".parquet")))
@@ -139,6 +139,12 @@ def held_against_now(path: Path, plan: DevicePlan, dependencies: Dependencies) -
     if table is None or report.verdict is not Verdict.COHERENT:
         return report
     return worse(report, compare(alone, exclusive(published, table), threshold=chosen["speech_threshold"]))
+
+
+def as_it_was(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a manifest, with the models at the commit that they had, wherever the branch is now."""
+    chosen = manifest["parameters"]
+    return {**chosen, "models": pinned(chosen["models"], manifest.get("model_commits") or {})}
 
 
 def require_video(path: Path, manifest: Mapping[str, Any]) -> Path:

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from media_samples import clip, noise
 from scripted_runs import TURNS, dependencies, publish
+from stand_in_models import COMMUNITY, community, write
 
 from tasks.audit import UNREADABLE, conclude, draw, examine, report_of, require_video, stratum_of
 from tasks.engine.batch.outcomes import VideoOutcome
 from tasks.engine.core.errors import BatchError, MediaError, UsageError
 from tasks.engine.core.turns import Turn
+from tasks.engine.models.registry import identity
 from tasks.engine.testing import ScriptedDiarizer
+
+OLD, NEW = "0" * 40, "1" * 40
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
@@ -109,6 +113,31 @@ def test_the_video_is_looked_for_beside_its_files_and_where_it_was(published: Pa
     (moved.parent / "clip.mkv").unlink()
     with pytest.raises(MediaError, match="is gone"):
         require_video(moved, manifest)
+
+
+def test_models_of_a_branch_that_moved_on_are_taken_at_the_commit_that_was_used(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer commit is in the cache, too, and the branch is at it: an audit asks whether the old result holds."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache" / f"models--{COMMUNITY.replace('/', '--')}"
+    for commit, weights in (OLD, b"then"), (NEW, b"now"):
+        write(community(weights), folder / "snapshots" / commit)
+    write({"main": NEW.encode()}, folder / "refs")
+    manifest = json.loads(published.read_text())
+    manifest["parameters"]["models"], manifest["model_commits"] = COMMUNITY, {COMMUNITY: OLD}
+    manifest["models"] = identity(f"{COMMUNITY}@{OLD}")
+    published.write_text(json.dumps(manifest))
+    asked: list[str] = []
+
+    def networks(samples: Any, plan: Any, parameters: Any, progress: Any, **options: Any) -> Any:
+        asked.append(parameters.models)
+        return ScriptedDiarizer(TURNS)(samples, plan, parameters, progress, **options)
+
+    (outcome,) = audited(published.parent, networks)
+
+    assert (outcome.exit_code, outcome.verdict) == (0, "coherent")
+    assert asked == [f"{COMMUNITY}@{OLD}"]
 
 
 def test_timelines_are_drawn_by_device_and_profile(published: Path) -> None:

@@ -4,6 +4,7 @@
 a pyannote pipeline, or the id of one on the Hugging Face hub, is what production users choose.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +95,17 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
         )
     folder = hub.snapshot(models, [CONFIG], fetch=fetch)
     return find_pipeline(models, folder / CONFIG, Source(models, folder, hub.commit_of(folder)), fetch=fetch)
+
+
+def pinned(models: str, commits: Mapping[str, str]) -> str:
+    """Name a set as it was when it was used: a hub repository at its commit, anything else as it is.
+
+    Args:
+        models: as it was asked for.
+        commits: of each repository that was used, by its name.
+    """
+    commit = commits.get(models)
+    return f"{models.partition('@')[0]}@{commit}" if commit else models
 
 
 def identity(models: str) -> dict[str, str]:

@@ -61,3 +61,13 @@ def test_the_hubs_answer_does_not_leak_the_token(monkeypatch: pytest.MonkeyPatch
 
     assert "hf_sentinel" not in str(caught.value)
     assert "could not be fetched" in str(caught.value)
+
+
+def test_a_set_is_named_as_it_was_when_it_was_used() -> None:
+    """A branch at its commit; a commit, a folder and the offline set as they are."""
+    commits = {"a/b": "c" * 40, "a/b@main": "d" * 40}
+
+    assert registry.pinned("a/b", commits) == f"a/b@{'c' * 40}"
+    assert registry.pinned("a/b@main", commits) == f"a/b@{'d' * 40}"
+    assert registry.pinned("offline", commits) == "offline"
+    assert registry.pinned("./folder", {}) == "./folder"
