@@ -4,6 +4,7 @@ import logging
 
 from profiles.settings import Configuration
 from tasks.engine.core import log_lines
+from tasks.engine.core.choices import AutocastDtype
 from tasks.engine.core.constants import GIB
 from tasks.engine.core.errors import DeviceError
 from tasks.engine.devices.batch_size import auto_batch_size
@@ -26,12 +27,13 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
     free = cuda.free_memory if cuda else facts.free_memory
     threads = configuration.cpu_workers or facts.cpu_threads
     batch = configuration.batch_size
+    in_force = precision(configuration, facts, cuda)
     plan = DevicePlan(
         requested=configuration.device,
         device=f"cuda:{cuda.index}" if cuda else "cpu",
         device_name=cuda.name if cuda else cpu_name(),
-        precision=precision(configuration, facts, cuda),
-        autocast_dtype=configuration.autocast_dtype,
+        precision=in_force,
+        autocast_dtype=AutocastDtype.BFLOAT16 if in_force == "mixed" and not cuda else configuration.autocast_dtype,
         # On the CPU each thread has a batch of its own.
         batch_size=auto_batch_size(free if cuda else free // threads, on_cpu=not cuda) if batch == "auto" else batch,
         threads=threads,
@@ -47,16 +49,18 @@ def plan_device(configuration: Configuration, facts: DeviceFacts) -> DevicePlan:
 
 
 def precision(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
-    """Return the configured precision, or FP32 for a GPU profile without a GPU, unless 16 bits pay on this CPU.
+    """Return the configured precision, or FP32 where 16 bits do not pay on a CPU.
 
-    They do with the shared engine and native BF16. The exact engine in FP32 is the reference: no second run. A profile
-    for the CPU has 16 bits emulated on purpose; the shared engine's are for speed, wherever it runs.
+    Mixed precision is for speed, and does where the processor multiplies in BF16: emulated 16 bits of either kind take
+    longer than FP32. The exact engine of a profile that took the CPU for want of a GPU stays in FP32, which makes it
+    the reference: no second run. The naive precision is for its effects: a profile for the CPU has it emulated.
     """
-    for_speed = configuration.engine == "shared" and configuration.autocast_dtype == "bfloat16"
     wanted = configuration.precision
-    if cuda or (configuration.device == "cpu" and not (for_speed and wanted == "mixed")):
+    asked = configuration.device == "cpu"
+    if cuda or wanted == "fp32" or (asked and wanted == "naive"):
         return wanted
-    return "mixed" if for_speed and facts.cpu_bfloat16 and wanted == "mixed" else "fp32"
+    pays = wanted == "mixed" and facts.cpu_bfloat16 and (asked or configuration.engine == "shared")
+    return "mixed" if pays else "fp32"
 
 
 def choose_cuda(configuration: Configuration, facts: DeviceFacts) -> CudaDevice | None:
@@ -87,7 +91,8 @@ def no_cuda(facts: DeviceFacts) -> str:
 def reason(configuration: Configuration, facts: DeviceFacts, cuda: CudaDevice | None) -> str:
     """Return one clause for the manifest and the summary."""
     if configuration.device == "cpu":
-        return f"profile {configuration.profile} asks for cpu"
+        emulated = configuration.precision == "mixed" and not facts.cpu_bfloat16
+        return f"profile {configuration.profile} asks for cpu{', which has no BF16: FP32' if emulated else ''}"
     if cuda is None:
         return no_cuda(facts)
     return f"compute capability {cuda.capability}, {cuda.total_memory / GIB:.1f} GiB"

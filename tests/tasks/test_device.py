@@ -48,12 +48,23 @@ def test_bf16_on_a_cpu_only_where_it_pays(native: bool, engine: str, expected: s
     assert (plan.on_cpu, plan.precision, plan.autocast_dtype) == (True, expected, "bfloat16")
 
 
+@pytest.mark.parametrize("wanted", [{"profile": "shared_amp", "device": "cpu"}, {"profile": "cpu_amp"}])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize(("native", "expected"), [(True, "mixed"), (False, "fp32")])
-def test_asking_for_the_cpu_has_no_bf16_emulated_for_speed(native: bool, expected: str) -> None:
-    """shared_amp with AUDIO_DEVICE=cpu: emulated BF16 would take three times as long as FP32."""
-    wanted = configured(profile="shared_amp", device="cpu")
+def test_no_16_bits_are_emulated_for_speed(wanted: dict[str, str], dtype: str, native: bool, expected: str) -> None:
+    """BF16 where the processor has it, FP32 elsewhere, and FP16 on no CPU: it would take longer than FP32."""
+    chosen = configured(**wanted).model_copy(update={"autocast_dtype": dtype})
+    plan = plan_device(chosen, replace(CPU_ONLY, cpu_bfloat16=native))
 
-    assert plan_device(wanted, replace(CPU_ONLY, cpu_bfloat16=native)).precision == expected
+    assert (plan.precision, plan.autocast_dtype if native else "") == (expected, "bfloat16" if native else "")
+    assert ("which has no BF16: FP32" in plan.reason) is not native
+
+
+def test_the_naive_precision_is_emulated_for_its_effects() -> None:
+    """The incident on demand needs no GPU: FP16 around everything, as it was."""
+    plan = plan_device(configured(profile="cpu_amp_unsafe"), replace(CPU_ONLY, cpu_bfloat16=True))
+
+    assert (plan.precision, plan.autocast_dtype) == ("naive", "float16")
 
 
 def test_cuda_asked_for_and_absent_is_an_error() -> None:
@@ -93,7 +104,7 @@ def test_the_fallback_keeps_every_choice_but_device_and_precision() -> None:
 
 @pytest.mark.parametrize(
     ("profile", "expected"),
-    [("cpu", True), ("gpu_fp32", True), ("cpu_amp", False), ("cpu_amp_unsafe", False)],
+    [("cpu", True), ("gpu_fp32", True), ("cpu_amp", True), ("cpu_amp_unsafe", False), ("shared", False)],
 )
 def test_only_cpu_fp32_with_the_level_rule_is_the_reference(profile: str, *, expected: bool) -> None:
     """What differs from the reference in any way must be compared with it."""
