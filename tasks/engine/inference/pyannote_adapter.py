@@ -20,6 +20,7 @@ from pyannote.audio.pipelines.clustering import AgglomerativeClustering, BaseClu
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 
 from tasks.engine.inference.clustering import BoundedLinkage
+from tasks.engine.inference.vbx import BoundedVBx
 from tasks.engine.inference.windows import window_starts
 from tasks.engine.models.frame_encoder import FrameEncoder
 
@@ -174,14 +175,14 @@ class BoundedAgglomerativeClustering(AgglomerativeClustering):  # type: ignore[m
 
 
 class BoundedVBxClustering(VBxClustering):  # type: ignore[misc]
-    """`VBxClustering` that starts from clusters which are linked as it is told to.
+    """`VBxClustering` that starts from clusters which are linked as it is told to, and refines them in bounded memory.
 
     It makes no more clusters than there are embeddings, as `AgglomerativeClustering` does: k-means would fail.
     """
 
     def __init__(self, linkage: BoundedLinkage, plda: PLDA, **options: Any) -> None:  # noqa: ANN401  # pyannote's own
         super().__init__(plda, **options)
-        self._call = with_global(VBxClustering.__call__, linkage=linkage)
+        self._call = with_global(VBxClustering.__call__, linkage=linkage, cluster_vbx=BoundedVBx())
 
     def __call__(
         self,
