@@ -16,7 +16,7 @@ from trial import Mutation, Size
 from tasks.engine.core.stages import Stage, Value
 from tasks.engine.core.timeline import Timeline
 from tasks.engine.inference.diarizer import pipeline_for
-from tasks.engine.models.campplus_fused import Convolution
+from tasks.engine.models.fused_layers import Convolution
 
 Array = NDArray[Any]
 Hook = Callable[..., Any]

@@ -146,6 +146,6 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
         pool = self.embedding_network.forward_embedding
         return cast(Tensor, pool(self._frames(batch), weights=masks.to(batch.device)))
 
-    def _frames(self, batch: Tensor) -> Tensor:
+    def _frames(self, batch: Tensor, phases: int = 1) -> Tensor:
         """Map (batch, 1, samples) to the embedding network's frames, (batch, ..., frames), ready for pooling."""
-        return self.frame_encoder.frames(batch, self.arithmetic)
+        return self.frame_encoder.frames(batch, self.arithmetic, phases)

@@ -3,7 +3,9 @@
 Windows overlap, so the exact engine embeds each second of audio ten times. Here the network takes blocks of about a
 window's length that do not overlap, and the frames of a window are slices of the blocks that it lies in. Three things
 make this an approximation: the filter bank's mean and CAM++'s context-aware masks are those of the block instead of the
-window, and convolutions end at the block's edges. A file of one window is one block, and nothing differs.
+window, and convolutions end at the block's edges. A file of one window is one block, and nothing differs. Frames of a
+ResNet are 80 ms long and do not divide a step of 1 s: those in between are computed, too, or every second window would
+be cut half a frame off.
 
 What the approximation costs is measured in docs/lab_notes/measurements.md, "The shared engine"; its runs are held
 against the exact engine.
@@ -23,7 +25,7 @@ from tasks.engine.core.choices import Engine
 from tasks.engine.inference.exact import ExactSpeakerDiarization, Masks
 
 PORTION = 32
-"""Blocks whose frames are held at once, 1 MiB each: four hours are 1440 blocks."""
+"""Blocks whose frames are held at once, 1 MiB each, of a ResNet 2.5 MiB: four hours are 1440 blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,12 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         count, period = self.embedding_network.num_frames(length), self._period(length)
         size, heads = even_blocks(waveform.shape[1], length, period)
         blocks = list(blocks_of(busy.tolist(), starts, length, heads))
+        phases = 1
+        if len(heads) > 1:  # else the one block is the one window
+            size, phases = size + self._overhang, self.frame_encoder.phases(self._step, period)
+        period //= phases
         held, held_from = torch.empty(0), 0
-        for block, frames in self._block_frames(waveform, blocks, size + self._overhang * (len(heads) > 1)):
+        for block, frames in self._block_frames(waveform, blocks, size, phases):
             first, stop = block.start // period, block.stop // period
             if block.opens:
                 held, held_from = frames[..., :0], first
@@ -106,12 +112,14 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
             if block.windows:
                 numbers = np.array(block.windows)
                 offsets = [round(starts[i] / period) - held_from for i in block.windows]
-                cuts = [held[..., i : i + count] for i in offsets]
+                cuts = [held[..., i : i + count * phases : phases] for i in offsets]
                 yield numbers, self._pool(cuts, torch.from_numpy(masks(numbers)))
             spent = max(0, held.shape[-1] - round(length / period) - 1)
             held, held_from = held[..., spent:], held_from + spent
 
-    def _block_frames(self, waveform: Tensor, blocks: list[Block], length: int) -> Iterator[tuple[Block, Tensor]]:
+    def _block_frames(
+        self, waveform: Tensor, blocks: list[Block], length: int, phases: int = 1
+    ) -> Iterator[tuple[Block, Tensor]]:
         """Yield each block of `length` samples with its (channels, ..., frames), by portions: results wait in memory.
 
         On the CPU one block per worker. Where the last ones are fewer than the workers, idle cores help inside the
@@ -125,22 +133,22 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
             last = len(portion) % self.workers if on_cpu and not self.hooks else 0
             encoded: list[Tensor] = []
             if whole := portion[: len(portion) - last]:
-                encoded = self._frames_of(whole, waveform, size, length)
+                encoded = self._frames_of(whole, waveform, size, length, phases)
                 size = self.batch.size if self.batch.reduced else size
             if last:
-                encoded += self._frames_of(portion[-last:], waveform, size, length, threads=self.workers // last)
+                encoded += self._frames_of(portion[-last:], waveform, size, length, phases, self.workers // last)
             if size < planned:  # in whichever portion memory ran out
                 self.batch.size, self.batch.reduced = size, True
             yield from zip(portion, encoded, strict=True)
 
     def _frames_of(
-        self, blocks: list[Block], waveform: Tensor, size: int, length: int, threads: int = 1
+        self, blocks: list[Block], waveform: Tensor, size: int, length: int, phases: int, threads: int = 1
     ) -> list[Tensor]:
         """Encode each block to (channels, ..., frames), with `threads` of torch's own inside a layer."""
 
         def work(numbers: range, batch: Tensor) -> Tensor:
             with torch_threads(threads) if threads > 1 else nullcontext():
-                return self._frames(batch)[: len(numbers)]
+                return self._frames(batch, phases)[: len(numbers)]
 
         passes = self._passes(work, waveform, [block.start for block in blocks], size, length)
         return [frames for _, batch in passes for frames in batch]
@@ -172,6 +180,11 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
         model = self.embedding_network
         shift = round(model.hparams.sample_rate * model.hparams.frame_shift / 1000)
         return int(shift * round(length / shift / model.num_frames(length)))
+
+    @property
+    def _step(self) -> int:
+        """Samples from one window to the next."""
+        return int(round(self.windows.step * self.embedder.sample_rate))
 
     @property
     def _overhang(self) -> int:

@@ -7,16 +7,20 @@ doi:10.1109/ICASSP.2018.8461375): layers on frames, then statistics pooling, the
 from typing import Any, cast
 
 import torch
+from pyannote.audio.models.embedding.wespeaker.resnet import ResNet
 from torch import Tensor
 
 from tasks.engine.core.choices import Precision
 from tasks.engine.devices.precision import Arithmetic
 from tasks.engine.models.campplus import CampPlusNetwork
 from tasks.engine.models.campplus_fused import FusedCampPlus
+from tasks.engine.models.resnet_fused import PHASES, FusedResNet, stock_frames
+
+Fused = FusedCampPlus | FusedResNet
 
 
 class FrameEncoder:
-    """A WeSpeaker-like model up to its frames: CAM++ fused on the CPU, any other as it is.
+    """A WeSpeaker-like model up to its frames: CAM++ and ResNets fused on the CPU, any other as it is.
 
     FP16 is left to autocast there: hardly a CPU multiplies in it.
 
@@ -26,15 +30,35 @@ class FrameEncoder:
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401  # pyannote ships no types
         self.model = model
-        self._fused: dict[torch.dtype, FusedCampPlus] = {}
+        self._fused: dict[torch.dtype, Fused] = {}
         self._second: tuple[int, ...] | None = None
 
-    def frames(self, batch: Tensor, arithmetic: Arithmetic) -> Tensor:
-        """Encode (batch, 1, samples) to (batch, channels, ..., frames) for pooling: FP32, but in naive precision."""
-        fbank = self.model.compute_fbank(batch)
+    def phases(self, step: int, period: int) -> int:
+        """Choose how finely to compute frames of which windows are cut that begin `step` samples apart.
+
+        Args:
+            step: samples from one window to the next.
+            period: samples from one frame to the next.
+
+        Returns:
+            2 where frames do not divide the step and the network can give those in between, else 1.
+        """
+        return PHASES if step % period and isinstance(self.model.resnet, ResNet) else 1
+
+    def frames(self, batch: Tensor, arithmetic: Arithmetic, phases: int = 1) -> Tensor:
+        """Encode (batch, 1, samples) to (batch, channels, ..., frames) for pooling: FP32, but in naive precision.
+
+        Args:
+            batch: windows or blocks.
+            arithmetic: to compute in.
+            phases: 2 for frames in between the network's own, as `phases` has it.
+        """
+        fbank, options = self.model.compute_fbank(batch), {"phases": phases} if phases > 1 else {}
         if dtype := self._fused_dtype(batch, arithmetic):
-            return cast(Tensor, self.fused(dtype)(fbank).float())
+            return cast(Tensor, self.fused(dtype)(fbank, **options).float())
         with arithmetic.encoder():
+            if options:
+                return arithmetic.upcast(stock_frames(self.model.resnet, fbank, **options))
             return arithmetic.upcast(cast(Tensor, self.model.resnet.forward_frames(fbank)))
 
     def idle_embedding(self, arithmetic: Arithmetic, shape: tuple[int, ...] | None = None) -> Tensor:
@@ -58,15 +82,16 @@ class FrameEncoder:
             self._second = tuple(self.frames(silence, arithmetic).shape[1:])
         return self._second
 
-    def fused(self, dtype: torch.dtype) -> FusedCampPlus:
+    def fused(self, dtype: torch.dtype) -> Fused:
         """Return the fused network of one type, made when it is first asked for."""
         if dtype not in self._fused:
-            self._fused[dtype] = FusedCampPlus(self.model.resnet, dtype)
+            kind = FusedResNet if isinstance(self.model.resnet, ResNet) else FusedCampPlus
+            self._fused[dtype] = kind(self.model.resnet, dtype)
         return self._fused[dtype]
 
     def _fused_dtype(self, batch: Tensor, arithmetic: Arithmetic) -> torch.dtype | None:
         """Choose the type to compute in with fused layers; None where they do not serve."""
-        if batch.device.type != "cpu" or not isinstance(self.model.resnet, CampPlusNetwork):
+        if batch.device.type != "cpu" or not isinstance(self.model.resnet, CampPlusNetwork | ResNet):
             return None
         dtypes = {Precision.FP32: torch.float32, Precision.MIXED: arithmetic.autocast_dtype}
         dtype = dtypes.get(arithmetic.precision)
