@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.engine.core.choices import Engine
+from tasks.engine.core.constants import SAMPLE_RATE
 from tasks.engine.inference.exact import ExactSpeakerDiarization, Masks
 
 PORTION = 32
@@ -184,7 +185,7 @@ class SharedSpeakerDiarization(ExactSpeakerDiarization):
     @property
     def _step(self) -> int:
         """Samples from one window to the next."""
-        return int(round(self.windows.step * self.embedder.sample_rate))
+        return round(float(self.windows.step) * SAMPLE_RATE)
 
     @property
     def _overhang(self) -> int:
