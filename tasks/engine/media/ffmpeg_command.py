@@ -70,8 +70,7 @@ def arguments_for(
         protocol_whitelist="file",
         codec_whitelist=DECODERS,
         copyts=None,  # times as the container has them: ffmpeg's own zero is the earliest stream, not the picture
-        max_error_rate=0,  # the default forgives two packets in three
-        **_strictness(demuxer, truncated=media.truncated),
+        **_strictness(demuxer, track.packets if media.truncated else 0),
     )
     # first_pts counts samples at the *input* rate: zero is the only value that is safe.
     start = "" if piecewise else ":first_pts=0"
@@ -86,11 +85,19 @@ def arguments_for(
     return [names.get(part, part) for part in map(str, sink.overwrite_output().compile(cmd=ffmpeg_path))]
 
 
-def _strictness(demuxer: str, *, truncated: bool) -> dict[str, str | None]:
-    """Say what becomes of corrupt packets: they end the decoding, but where every recording ends with one."""
-    if truncated or demuxer in OFF_AIR:
-        return {"fflags": "+discardcorrupt"}
-    return {} if demuxer in UNSIZED else {"xerror": None}
+def _strictness(demuxer: str, cut_packets: int) -> dict[str, str | float | None]:
+    """Say what becomes of corrupt packets: they end the decoding, but where every recording ends with one.
+
+    Args:
+        demuxer: ffmpeg's name of it.
+        cut_packets: of a recording that was cut, how many packets of sound there are; 0 of any other.
+    """
+    if cut_packets:  # the last packet may be a half that no demuxer notices, as in FLAC
+        return {"fflags": "+discardcorrupt", "max_error_rate": 1.5 / cut_packets}
+    strict: dict[str, str | float | None] = {"max_error_rate": 0}  # the default forgives two packets in three
+    if demuxer in OFF_AIR:
+        return strict | {"fflags": "+discardcorrupt"}
+    return strict if demuxer in UNSIZED else strict | {"xerror": None}
 
 
 def begins(lines: Iterable[bytes]) -> int:

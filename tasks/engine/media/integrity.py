@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.engine.core.errors import MediaError
 from tasks.engine.media.packets import StreamStats, codec_of
-from tasks.engine.media.truncation import declared_size
+from tasks.engine.media.truncation import declared_size, has_index
 
 HEADER_SLACK_SEC = 0.25
 """How much less than its header says a whole file may hold: encoder delay and padding are a few packets."""
@@ -32,13 +32,19 @@ def missing_bytes(path: Path, size: int) -> str:
     """Say by how much a file ends before its own structure says; nothing where it does not.
 
     Raises:
-        MediaError: it is empty.
+        MediaError: it is empty, or was cut and cannot be read for it.
     """
     # What the kernel shows as a file without size may have no end, or wait for ever: it is not opened.
     declared = declared_size(path) if size else 0
     if not size:
         raise MediaError(f"{path.name!r} is empty (0 bytes): a whole video or audio file would be accepted.")
-    return f"its header says {declared} bytes, the file has {size}" if declared > size else ""
+    cut = f"its header says {declared} bytes, the file has {size}" if declared > size else ""
+    if cut and not has_index(path):
+        raise MediaError(
+            f"{path.name!r} is cut short: {cut}, and what is lost holds its index (moov), without which nothing of it "
+            "can be read. A whole file would be accepted; a tool that rebuilds the index may make one."
+        )
+    return cut
 
 
 def check_not_empty(path: Path, streams: Sequence[StreamStats], used: Sequence[StreamStats]) -> None:

@@ -48,6 +48,7 @@ TRACK_FIELDS = {
     "decodable": bool,
     "own_programme": bool,
     "special": bool,
+    "packets": int,
 }
 
 

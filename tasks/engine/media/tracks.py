@@ -61,6 +61,7 @@ class AudioTrack:
         decodable: whether its codec is accepted.
         own_programme: False where it belongs to another programme than the picture.
         special: audio description, commentary or another mix that is not the programme's own sound.
+        packets: how many it has.
     """
 
     index: int
@@ -76,6 +77,7 @@ class AudioTrack:
     decodable: bool = True
     own_programme: bool = True
     special: bool = False
+    packets: int = 0
 
     def __str__(self) -> str:
         """Name it in a sentence: `1 (aac, fra, "Interview", default)`."""
@@ -137,6 +139,7 @@ def _described(audio: StreamStats, start: float, pictured: set[int], programmes:
         special=bool(stream.disposition & SPECIAL)
         or language == DESCRIBING_LANGUAGE
         or bool(DESCRIBING_TITLE.search(title or "")),
+        packets=audio.packets,
     )
 
 

@@ -8,6 +8,7 @@ Sources: RIFF (Microsoft, 1991), RF64 (EBU Tech 3306), EBML (RFC 8794), ISO/IEC 
 """
 
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 SIZE_SLACK_BYTES = 64
@@ -44,6 +45,18 @@ def declared_size(path: Path) -> int:
         return size if size > len(content) + SIZE_SLACK_BYTES else min(size, len(content))
 
 
+def has_index(path: Path) -> bool:
+    """Tell whether a file can be read from what is there: MP4 and MOV need their `moov`, which cameras write last.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is empty.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        kinds = [kind for kind, _ in _box_ends(content)] if content[4:8] in BOXES else []
+        return not kinds or b"moov" in kinds or b"moof" in kinds
+
+
 def _chunks(content: mmap.mmap) -> int:
     """Read the size that stands in front of RIFF, RF64, Wave64, AIFF and AU."""
     kind = content[:4]
@@ -61,18 +74,22 @@ def _chunks(content: mmap.mmap) -> int:
 
 
 def _boxes(content: mmap.mmap) -> int:
-    """Walk over the boxes of ISO base media; what is no box after them is somebody's own and means nothing."""
+    """Return the end of the last box of ISO base media; 0 where it has none, or none that means anything."""
+    return next((end for _, end in reversed([*_box_ends(content)])), 0)
+
+
+def _box_ends(content: mmap.mmap) -> Iterator[tuple[bytes, int]]:
+    """Walk over the boxes: kind and end of each; what is no box after them is somebody's own and means nothing."""
     at = 0
     while at < len(content):
         size, kind, header = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8], 8
         if size == 1:
             size, header = int.from_bytes(content[at + 8 : at + 16], "big"), 16
-        if kind not in BOXES and at + size > len(content):
-            return 0
-        if size < header:  # 0: up to the end
-            return 0
-        at += size
-    return at
+        unknown = kind not in BOXES and at + size > len(content)
+        at = 0 if unknown or size < header else at + size  # a size of 0: up to the end
+        yield kind, at
+        if not at:
+            return
 
 
 def _elements(content: mmap.mmap) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from media_samples import bytes_of, clip, cut, ffmpeg, noise, picture
+from media_samples import bytes_of, clip, cut, ffmpeg, noise, picture, spoil
 
 from tasks.engine.core.errors import MediaError
 from tasks.engine.media.limits import MediaLimits
@@ -31,6 +31,7 @@ RECORDINGS: dict[str, Callable[[Path], Path]] = {
     "clip.flv": lambda path: clip(path, noise(), "aac"),
     "clip.wav": lambda path: clip(path, noise(), "pcm_s16le"),
     "clip.oga": lambda path: clip(path, noise(), "libvorbis"),
+    "clip.flac": lambda path: clip(path, noise(), "flac"),
 }
 
 
@@ -51,6 +52,23 @@ def test_one_rule_for_a_recording_that_was_cut(tmp_path: Path, name: str) -> Non
     assert 2 < media.duration_sec < 4.5
     assert samples
     assert samples.duration_sec == pytest.approx(media.duration_sec, abs=0.3)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mov"])
+@pytest.mark.parametrize("accept", [False, True])
+def test_a_camera_s_file_without_its_index(tmp_path: Path, name: str, accept: bool) -> None:
+    """Cut before the index at its end, nothing can be read: no option is recommended that would not help."""
+    video = cut(clip(tmp_path / name, noise(), "aac"), 0.7)
+    with pytest.raises(MediaError, match=r"cut short: .*its index \(moov\)") as caught:
+        examine(video, video.stat().st_size, MediaLimits(), accept_truncated=accept)
+    assert "--accept-truncated" not in str(caught.value)
+
+
+def test_damage_in_the_middle_of_a_cut_recording_is_refused(tmp_path: Path) -> None:
+    """One broken packet is the end of a cut recording; more than that is no end."""
+    video = spoil(cut(clip(tmp_path / "clip.flac", noise(), "flac"), 0.7), 0.3, 30000)
+    with pytest.raises(MediaError, match="damaged"):
+        listen(examine(video, video.stat().st_size, MediaLimits(), accept_truncated=True), tmp_path / "samples.f32")
 
 
 def test_a_whole_recording_is_none_that_was_cut(tmp_path: Path) -> None:
