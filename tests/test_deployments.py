@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from deployments import AUTOMATIONS, DEPLOYMENTS, FILE, TRIGGERS, flow_of
 from paths import ROOT
 from prefect.cli.deploy._models import (
@@ -169,3 +170,14 @@ def test_a_path_of_step3_arrives_as_it_was_sent(video: str) -> None:
     )
 
     assert asyncio.run(action.render_parameters(triggered)) == {"video": video}
+
+
+def test_the_notification_that_waits_to_be_switched_on_is_understood() -> None:
+    """Without its comment signs it is an automation like the others, with no key misspelt."""
+    text = (ROOT / "automations.yaml").read_text(encoding="utf-8")
+    _, _, commented = text.partition("  # - name: step4-failed\n")
+    lines = ["- name: step4-failed", *(line.removeprefix("  # ") for line in commented.splitlines())]
+    (entry,) = yaml.safe_load("\n".join(lines))
+
+    assert unknown_keys(entry, AutomationCore) == set()
+    assert AutomationCore.model_validate(entry).actions[0].type == "send-notification"

@@ -51,5 +51,9 @@ def find_event(event_id: str) -> TriggeringEvent:
 def subject(payload: Mapping[str, Any], labels: list[dict[str, str]]) -> str:
     """Return the video that a payload names, else the name of the event's resource, else its id."""
     named = {entry["label"]: entry["value"] for entry in labels}
-    video = str(payload.get("video") or "")
-    return video or named.get("prefect.resource.name") or named.get("prefect.resource.id") or ""
+    video = payload.get("video")
+    return (
+        video
+        if isinstance(video, str) and video
+        else named.get("prefect.resource.name") or named.get("prefect.resource.id", "")
+    )

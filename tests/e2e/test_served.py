@@ -1,11 +1,13 @@
 """From STEP3's event to published files on a real server with real workers: nothing here is scripted."""
 
 import json
+import re
 import signal
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from serving import Served, belonging_to, speech, start_serving
 
@@ -31,7 +33,7 @@ def test_an_event_of_step3_ends_in_published_files(served: Served, tmp_path: Pat
     ("payload", "reason"), [({}, "lacks a value"), ({"video": ["a", "b"]}, "is not of type 'string'")]
 )
 def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dict[str, object], reason: str) -> None:
-    """No video, or a list of them: no analysis starts, and the alert names the trigger and the reason."""
+    """No video, or a list of them: no analysis starts; the alert names trigger, video, reason and event."""
     before = {run["id"] for run in served.runs("alert")}
     served.hand_over("bad", **payload)
     run = served.wait_for(
@@ -39,8 +41,9 @@ def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dic
     )[0]
 
     assert run["name"] == "after-step3 started no run"
-    assert run["state"]["message"].startswith("after-step3 started no run: ")
+    assert run["state"]["message"].startswith("after-step3 started no run for step3.video.bad: ")
     assert reason in run["state"]["message"]
+    assert f"; the event: {served.url}/events/event/" in run["state"]["message"]
 
 
 def test_a_path_that_names_no_video_is_a_failed_run(served: Served) -> None:
@@ -64,6 +67,9 @@ def test_drift_ends_failed_with_the_criteria_in_its_artifacts(served: Served, tm
     assert len(rows) == 9
     assert "FAIL" in {row["result"] for row in rows}
     assert not list(tmp_path.glob("quiet_*"))
+    page = re.search(r"\[Look and listen[^]]*\]\((http://127\.0\.0\.1:[^)]*)\)", served.artifacts(run)["markdown"])
+    assert page
+    assert "Drift: the candidate must not be used." in httpx.get(page[1]).text
 
 
 def test_step3s_completion_starts_a_batch_of_its_folder(served: Served, tmp_path: Path) -> None:

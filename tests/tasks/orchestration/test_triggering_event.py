@@ -13,6 +13,7 @@ def test_the_video_is_named_by_the_payload_else_by_the_resource() -> None:
     """A path says most; a payload without one is what alerts are about."""
     assert subject({"video": "/inbox/clip.mp4"}, VIDEO) == "/inbox/clip.mp4"
     assert subject({}, VIDEO) == "step3.video.clip"
+    assert subject({"video": ["a.mp4", "b.mp4"]}, VIDEO) == "step3.video.clip"
     assert subject({"video": None}, [*VIDEO, {"label": "prefect.resource.name", "value": "clip.mp4"}]) == "clip.mp4"
     assert subject({}, []) == ""
 
