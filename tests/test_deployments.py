@@ -181,3 +181,35 @@ def test_the_notification_that_waits_to_be_switched_on_is_understood() -> None:
 
     assert unknown_keys(entry, AutomationCore) == set()
     assert AutomationCore.model_validate(entry).actions[0].type == "send-notification"
+
+
+@pytest.mark.parametrize("related", [True, False])
+def test_the_alert_is_told_which_event_started_nothing(related: bool) -> None:
+    """Prefect names it among the related resources; where it does not, the alert is started all the same."""
+    triggering = {"prefect.resource.id": "prefect.event.1", "prefect.resource.role": "triggering-event"}
+    other = {"prefect.resource.id": "prefect.deployment.2", "prefect.resource.role": "target"}
+    event = ReceivedEvent(
+        id=uuid4(),
+        event="prefect.automation.action.failed",
+        resource={"prefect.resource.id": "prefect.automation.3", "prefect.resource.name": "after-step3"},
+        related=[other, *([triggering] if related else [])],
+        payload={"reason": "no video"},
+        occurred=datetime.now(UTC),
+    )
+    action = RunDeployment(deployment_id=uuid4(), parameters=TRIGGERS["alert"][0]["parameters"])
+    triggered = SimpleNamespace(
+        triggering_event=event,
+        triggering_labels={},
+        automation=None,
+        firing=None,
+        all_firings=list,
+        all_events=lambda: [event],
+    )
+
+    told = asyncio.run(action.render_parameters(triggered))
+
+    assert told == {
+        "automation": "after-step3",
+        "reason": "no video",
+        "event": "prefect.event.1" if related else "",
+    }

@@ -32,7 +32,7 @@ class TriggeringEvent:
 
 
 def find_event(event_id: str) -> TriggeringEvent:
-    """Ask the server for an event; what cannot be had is left out."""
+    """Ask the server for an event by its id, or `prefect.event.<id>`; what cannot be had is left out."""
     with best_effort("A question for the event"):
         from prefect.client.orchestration import get_client  # noqa: PLC0415  # flow runs only
         from prefect.events.filters import EventFilter, EventIDFilter  # noqa: PLC0415
@@ -41,7 +41,9 @@ def find_event(event_id: str) -> TriggeringEvent:
         if not event_id:
             return TriggeringEvent()
         with get_client(sync_client=True) as client:
-            events = client.read_events(EventFilter(id=EventIDFilter(id=[UUID(event_id)])), limit=1).events
+            events = client.read_events(
+                EventFilter(id=EventIDFilter(id=[UUID(event_id.removeprefix("prefect.event."))])), limit=1
+            ).events
         for event in events:
             address = url_for("received-event", obj_id=event.id, occurred=event.occurred) or ""
             return TriggeringEvent(subject(event.payload, event.resource.as_label_value_array()), address)
