@@ -17,6 +17,10 @@ from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.inference.types import Diarization, Diarizer, Parameters, Progress, Recomputer
 
 
+class NotNeededError(EngineError):
+    """A computation was stopped, for nobody waits for it any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A diarization with the plan that produced it.
@@ -95,7 +99,7 @@ class InferenceJob:
 
         def progress(step: str, done: int, total: int) -> None:
             if cancelled.is_set():
-                raise EngineError("stopped: the candidate failed, so its reference is not needed")
+                raise NotNeededError("stopped: the candidate failed, so nothing needs to be held against it")
             self.progress(step, done, total)
 
         return replace(self, progress=progress)

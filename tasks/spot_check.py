@@ -2,12 +2,15 @@
 
 import logging
 import secrets
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from threading import Event
 
 from tasks.detection_rate import DetectionRate
 from tasks.diarize import beside
 from tasks.engine.core.choices import Reference, Verdict
+from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.drift_report import DriftReport
@@ -16,7 +19,7 @@ from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.window_outputs import Recomputed
 from tasks.engine.media.decode import Samples
 from tasks.engine.spot_check.choice import choose
-from tasks.inference_job import InferenceJob, Outcome
+from tasks.inference_job import InferenceJob, NotNeededError, Outcome
 from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 
@@ -40,7 +43,7 @@ def recompute(job: InferenceJob) -> Recomputed | None:
     """Run the networks on a sample of the windows, each second of audio once.
 
     Returns:
-        None where the model set does not work window by window.
+        None where the model set does not work window by window, or where the sample is no longer needed.
 
     Raises:
         ModelError: the models are unusable.
@@ -50,12 +53,24 @@ def recompute(job: InferenceJob) -> Recomputed | None:
     def progress(step: str, done: int, total: int) -> None:
         job.progress(f"{job.role}: {step}", done, total)
 
-    return job.recompute(job.samples(), job.plan, job.parameters, partial(choose, seeds=job.seeds), progress)
+    with suppress(NotNeededError):
+        return job.recompute(job.samples(), job.plan, job.parameters, partial(choose, seeds=job.seeds), progress)
+    return None
 
 
 def diarize_and_recompute(candidate: InferenceJob) -> tuple[Outcome, Recomputed | None]:
-    """Compute the candidate, and a sample of its windows on the CPU: at the same time where they share no device."""
-    return beside(candidate, replace(candidate.as_reference(), role="sample"), recompute_task)
+    """Compute the candidate, and a sample of its windows on the CPU: at the same time where they share no device.
+
+    A candidate that falls back to the CPU computes all that a sample would, and stops it.
+    """
+    fell_back = Event()
+
+    def tell_fallback(failed: DevicePlan, reason: str) -> None:
+        fell_back.set()
+        candidate.tell_fallback(failed, reason)
+
+    sample = replace(candidate.as_reference(), role="sample").cancellable(fell_back)
+    return beside(replace(candidate, tell_fallback=tell_fallback), sample, recompute_task)
 
 
 def spot_check(

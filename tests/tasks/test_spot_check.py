@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import scripted_runs
 from replay import Samples
 from speech import cpu_plan, recording, recording_path
-from stages import TURNS, job_of, run_of, silence, staged
+from stages import TURNS, Gate, job_of, run_of, silence, staged
 
 from flows.recipes.audio_analysis import analyse
 from profiles.settings import Configuration
@@ -20,7 +21,7 @@ from tasks import spot_check
 from tasks.detection_rate import DetectionRate
 from tasks.engine.batch.discovery import DiscoveredVideo, mark_current
 from tasks.engine.core.choices import Reference, Verdict
-from tasks.engine.core.errors import DriftError
+from tasks.engine.core.errors import DeviceError, DriftError
 from tasks.engine.dependencies import recompute
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.gate.drift_report import DriftReport
@@ -35,7 +36,7 @@ from tasks.engine.publishing.manifest import Published
 from tasks.engine.testing import ScriptedDiarizer
 from tasks.inference_job import Outcome
 from tasks.requests import request_keys
-from tasks.spot_check import needs_reference, seeds_for, unsampled
+from tasks.spot_check import diarize_and_recompute, needs_reference, seeds_for, unsampled
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -121,6 +122,29 @@ def test_a_candidate_that_fell_back_to_the_cpu_needs_no_sample(video: Path) -> N
 
     assert run.store.get("kept")
     assert not run.store.get("kept", with_windows=True)
+
+
+def test_a_candidate_that_falls_back_stops_its_sample(video: Path) -> None:
+    """The CPU then computes the candidate alone; the sample ends at its next report, and is none."""
+    under_way, told = Gate(), []
+
+    def forever(*arguments: Any) -> None:
+        under_way.open()
+        for step in range(10**9):
+            arguments[-1]("segmentation", step, 10**9)
+
+    def card(samples: Any, plan: DevicePlan, *rest: Any, **_: Any) -> Diarization:
+        if not plan.on_cpu:
+            under_way.wait()
+            raise DeviceError("out of memory")
+        return ScriptedDiarizer(TURNS)(samples, plan, *rest)
+
+    job = job_of(run_of(video, gpu=True, reference="sampled"), card, recompute=forever, seeds=(1, 2))
+    job = replace(job, tell_fallback=lambda _plan, reason: told.append(reason))
+    candidate, sample = diarize_and_recompute(job)
+
+    assert (candidate.plan.is_reference, candidate.attempts, sample) == (True, 2, None)
+    assert ["out of memory" in reason for reason in told] == [True]
 
 
 @pytest.mark.usefixtures("always")
