@@ -106,7 +106,7 @@ def test_a_missing_frame_is_the_last_one_again() -> None:
 
 def test_the_advice_on_drift_names_the_engine() -> None:
     """What approximates is named before the arithmetic is."""
-    assert "engine = exact" in advice(Stage.EMBEDDINGS, shared_plan())
+    assert "gpu_fp32" in advice(Stage.EMBEDDINGS, shared_plan())
     assert "segmentation_step = 0.2" in advice(Stage.FRONT_END, shared_plan(segmentation_step=0.2))
     assert "engine" not in advice(Stage.SCORES, shared_plan())
 
