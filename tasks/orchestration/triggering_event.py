@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 from uuid import UUID
 
 from tasks.orchestration.connection import best_effort
@@ -45,7 +46,9 @@ def find_event(event_id: str) -> TriggeringEvent:
                 EventFilter(id=EventIDFilter(id=[UUID(event_id.removeprefix("prefect.event."))])), limit=1
             ).events
         for event in events:
-            address = url_for("received-event", obj_id=event.id, occurred=event.occurred) or ""
+            # The UI's address has the day alone; what Prefect makes of the whole instant leads nowhere.
+            day = cast(datetime, event.occurred.date())
+            address = url_for("received-event", obj_id=event.id, occurred=day) or ""
             return TriggeringEvent(subject(event.payload, event.resource.as_label_value_array()), address)
     return TriggeringEvent()
 

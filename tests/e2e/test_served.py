@@ -43,7 +43,9 @@ def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dic
     assert run["name"] == "after-step3 started no run"
     assert run["state"]["message"].startswith("after-step3 started no run for step3.video.bad: ")
     assert reason in run["state"]["message"]
-    assert f"; the event: {served.url}/events/event/" in run["state"]["message"]
+    assert re.search(
+        rf"; the event: {served.url}/events/event/\d{{4}}-\d\d-\d\d/[0-9a-f-]{{36}}$", run["state"]["message"]
+    )
 
 
 def test_a_path_that_names_no_video_is_a_failed_run(served: Served) -> None:
