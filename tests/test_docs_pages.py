@@ -14,7 +14,7 @@ from media_samples import clip
 from paths import ROOT
 
 from flows.cli.main import main
-from profiles.settings import Environment
+from profiles.variables import setting_names
 from tasks.engine.core import errors
 from tasks.engine.core.choices import Verdict
 from tasks.engine.core.turns import Turn
@@ -164,7 +164,7 @@ def test_operators_find_every_verdict_and_exit_code(name: str) -> None:
 @pytest.mark.parametrize("name", ["migration.md", "migration.fr.md"])
 def test_every_old_variable_is_still_read(name: str) -> None:
     """The page promises no name that the code does not know, and leaves out none that is not new."""
-    known = {name for field in Environment.model_fields.values() for name in field.validation_alias.choices}
+    known = setting_names()
     told = set(re.findall(r"`([A-Z][A-Z0-9]+_[A-Z0-9_]+)`", PAGES[name]))
 
     assert told <= known | set(TOKEN_VARIABLES)
