@@ -85,6 +85,7 @@ def markdown(
         f"[Look and listen: who speaks when, and what differs]({page})" if page else "",
         image(picture),
         table(report.criteria) if report.criteria else "",
+        details(report.criteria),
         f"{speech}, speakers: {speakers}. Planned on {device}: {plain(plan.reason)}.",
         *(f"Note: {plain(note)}" for note in (*candidate.metadata["source"]["notes"], *report.notes)),
         drawn(report.spot_check) if report.spot_check else "",
@@ -114,10 +115,15 @@ def image(picture: bytes) -> str:
 
 
 def table(criteria: tuple[Criterion, ...]) -> str:
-    """Spell the criteria as a Markdown table."""
-    lines = [" | ".join(map(str, row.values())) for row in rows(criteria)]
-    head = " | ".join(rows(criteria)[0])
-    return "\n".join(f"| {line} |" for line in (head, " | ".join(["---"] * len(rows(criteria)[0])), *lines))
+    """Spell the criteria as a Markdown table, without their details: the UI cuts off what is wider than the page."""
+    columns = [name for name in rows(criteria)[0] if name != "detail"]
+    lines = [" | ".join(str(row[name]) for name in columns) for row in rows(criteria)]
+    return "\n".join(f"| {line} |" for line in (" | ".join(columns), " | ".join(["---"] * len(columns)), *lines))
+
+
+def details(criteria: tuple[Criterion, ...]) -> str:
+    """Spell what was found where, a line for each criterion: long lines are wrapped."""
+    return "\n".join(f"- {criterion.title}: {plain(criterion.detail)}" for criterion in criteria if criterion.detail)
 
 
 def rows(criteria: tuple[Criterion, ...]) -> list[dict[str, Any]]:

@@ -8,9 +8,10 @@ from stages import job_of, run_of, silence
 
 from tasks.diarize import diarize
 from tasks.engine.core.choices import Decision, Verdict
+from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.tolerance import Tolerance
-from tasks.orchestration.artifacts import LARGEST_PICTURE, image, key, markdown, plain
+from tasks.orchestration.artifacts import LARGEST_PICTURE, details, image, key, markdown, plain, table
 from tasks.timeline import build_timeline
 
 
@@ -42,3 +43,11 @@ def test_what_people_should_know_of_the_sound_is_said(tmp_path: Path) -> None:
     )
     page = markdown(run, DriftReport(Verdict.REFERENCE, Tolerance()), staged, Decision.PUBLISH, b"")
     assert r"Note: track \*1\* is silent" in page
+
+
+def test_no_detail_is_cut_off() -> None:
+    """The table is narrow enough for the page, and what was found where stands below it, a line each."""
+    found = Criterion("first_offset_sec", "first detection offset", 3.0, 2.0, "s", strict=True, detail="3.04 | 0.04 s")
+    assert "0.04" not in table((found,))
+    assert table((found,)).splitlines()[0] == "| criterion | value | limit | result |"
+    assert details((found, replace(found, detail=""))) == r"- first detection offset: 3.04 \| 0.04 s"
