@@ -53,6 +53,7 @@ class RunProfile:
             run_ffmpeg=self.staged("extract", dependencies.run_ffmpeg),
             diarizer=self.inferring(dependencies.diarizer),
             explainer=self.staged("explain", dependencies.explainer),
+            recompute=self.staged("sample", dependencies.recompute),
         )
 
     def staged(self, stage: str, work: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,12 @@ def test_the_experiments_on_a_drift_are_one_stage() -> None:
     profile.staged("explain", lambda: mark_stage("segmentation"))()
 
     assert [one["stage"] for one in profile.stages] == ["explain"]
+
+
+def test_the_sample_of_a_reference_is_one_stage() -> None:
+    """What the CPU computes to check a candidate is in the figures, and what it marks is not the candidate's."""
+    profile = RunProfile()
+    measured = profile.dependencies(replace(Dependencies(), recompute=lambda *_: mark_stage("segmentation")))
+    measured.recompute()  # type: ignore[call-arg]
+
+    assert [one["stage"] for one in profile.stages] == ["sample"]
