@@ -1,7 +1,7 @@
 """Windows on their own: some of them through the networks again, and all that follows from what the networks gave.
 
-For a reference by sample (`tasks.engine.spot_check`): what a device computes are the windows' outputs; everything behind
-them is arithmetic on the CPU and is repeated here without a network.
+For a reference by sample (`tasks.engine.spot_check`): what a device computes are the windows' outputs; everything
+behind them is arithmetic on the CPU and is repeated here without a network.
 """
 
 import time
