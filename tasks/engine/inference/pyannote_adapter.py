@@ -18,6 +18,7 @@ from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.clustering import AgglomerativeClustering, BaseClustering, VBxClustering
 from pyannote.core import SlidingWindow, SlidingWindowFeature
+from scipy.optimize import linear_sum_assignment
 
 from tasks.engine.inference.clustering import BoundedLinkage
 from tasks.engine.inference.vbx import BoundedVBx
@@ -151,7 +152,23 @@ class NoPLDA(PLDA):  # type: ignore[misc]  # pyannote ships no types
     phi = property(__call__)
 
 
-class BoundedAgglomerativeClustering(AgglomerativeClustering):  # type: ignore[misc]
+class UnboundedAssignment(BaseClustering):  # type: ignore[misc]
+    """Clustering whose constrained assignment numbers any number of clusters.
+
+    pyannote's numbers are int8: a recording of more than 128 voices would end in an OverflowError.
+    """
+
+    def constrained_argmax(self, soft_clusters: NDArray[Any]) -> NDArray[np.int64]:
+        """Map (windows, speakers, clusters) scores to (windows, speakers): no cluster twice a window, -2 for none."""
+        hard = np.full(soft_clusters.shape[:2], -2)
+        scores = np.nan_to_num(soft_clusters, nan=np.nanmin(soft_clusters))
+        for numbers, of_window in zip(hard, scores, strict=True):
+            speakers, clusters = linear_sum_assignment(of_window, maximize=True)
+            numbers[speakers] = clusters
+        return hard
+
+
+class BoundedAgglomerativeClustering(UnboundedAssignment, AgglomerativeClustering):  # type: ignore[misc]
     """`AgglomerativeClustering` that links as it is told to, and prints nothing."""
 
     def __init__(self, linkage: BoundedLinkage, **options: Any) -> None:  # noqa: ANN401  # pyannote's own
@@ -174,7 +191,7 @@ class BoundedAgglomerativeClustering(AgglomerativeClustering):  # type: ignore[m
         return self._cluster(self, *arguments, **limits)
 
 
-class BoundedVBxClustering(VBxClustering):  # type: ignore[misc]
+class BoundedVBxClustering(UnboundedAssignment, VBxClustering):  # type: ignore[misc]
     """`VBxClustering` that starts from clusters which are linked as it is told to, and refines them in bounded memory.
 
     It makes no more clusters than there are embeddings, as `AgglomerativeClustering` does: k-means would fail.

@@ -37,6 +37,23 @@ def test_clusters_are_pyannotes_whoever_links(largest: int, number: int | None) 
     assert linkage.library == ("fastcluster" if largest == 1 else "scipy")
 
 
+@pytest.mark.parametrize("clusters", [2, 128, 300])
+def test_any_number_of_clusters_is_assigned(clusters: int) -> None:
+    """The assignment is pyannote's, which overflows from the 129th cluster on."""
+    scores = np.random.default_rng(0).standard_normal((40, 3, clusters))
+    scores[3, 1] = np.nan
+    stock = clustering.AgglomerativeClustering(metric="cosine", constrained_assignment=True)
+    ours = with_linkage(stock, BoundedLinkage()).constrained_argmax(scores)
+
+    assert ours.max() > clusters - 20
+    assert np.all((ours >= 0).sum(axis=1) == min(3, clusters))
+    if clusters <= 128:
+        assert np.array_equal(ours, stock.constrained_argmax(scores))
+    else:
+        with pytest.raises(OverflowError):
+            stock.constrained_argmax(scores)
+
+
 def test_vbx_starts_from_the_same_clusters() -> None:
     """VBx clustering links first: up to its PLDA, which this test does not have, the subclass goes the same way."""
     linkage = BoundedLinkage(largest=1)
