@@ -83,6 +83,12 @@ class Timeline:
         accumulator.add(self.timecodes, self.speech, self.speakers, self.active)
         return accumulator.summary()
 
+    @property
+    def is_regular(self) -> bool:
+        """Whether every frame shows when a constant rate has it, within a millisecond."""
+        regular = FrameGrid(self.frames, self.fps).times()
+        return bool(np.allclose(self.timecodes, regular, rtol=0, atol=1e-3))
+
     def voices(self) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
         """Return names and (n, V) activity of those who speak at all, the unnamed speaker last."""
         unnamed = self.speech & ~self.active.any(axis=1)

@@ -16,12 +16,15 @@ from tasks.engine.gate.speakers import SpeakerAgreement, compare_speakers
 TIE = 1e-3
 """Largest distance of a speech score (0 to 1) from the threshold that counts as undecided."""
 
+CLOCK_SEC = 1e-3
+"""Containers round times of frames to a millisecond."""
+
 _FLOAT32_DECIMALS = 6
 """Scores are float32: differences of digits beyond these are noise, which must not decide at a limit."""
 
 
 class Stretch(NamedTuple):
-    """The window of `STRETCH_SEC` in which most frames differ.
+    """The window of `STRETCH_SEC` of whose frames most differ.
 
     Attributes:
         percent: of the window's frames that differ, 0 to 100.
@@ -120,24 +123,42 @@ def measure(reference: Timeline, candidate: Timeline, threshold: float = 0.5) ->
 
 
 def worst_stretch(differing: NDArray[np.bool_], clock: Timeline) -> Stretch:
-    """Find the window of `STRETCH_SEC` in which most frames differ; the first of equals.
+    """Find the window of `STRETCH_SEC` of whose frames most differ; the first of equals.
 
     Args:
         differing: (frames,) bool, at least one frame.
-        clock: gives the frames' times, and with its average rate the window's width. A shorter video is one window.
+        clock: gives the frames' times. A shorter video is one window.
     """
-    width = min(max(round(STRETCH_SEC * clock.fps), 1), len(differing))
+    starts, ends = _windows(clock)
     total = np.append(0, np.cumsum(differing))
-    inside = total[width:] - total[:-width]
-    first = int(np.argmax(inside))
-    last = first + width - 1
+    inside, widths = total[ends] - total[starts], ends - starts
+    worst = int(np.argmax(inside / widths))
+    first, last = int(starts[worst]), int(ends[worst]) - 1
     return Stretch(
-        percent=_percent(int(inside[first]), width),
+        percent=_percent(int(inside[worst]), int(widths[worst])),
         start_sec=float(clock.timecodes[first]),
         end_sec=float(clock.timecodes[last] + 1 / clock.fps),
         first_frame=first + 1,
         last_frame=last + 1,
     )
+
+
+def _windows(clock: Timeline) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return first frame, and frame behind the last, of every window, counted from 0.
+
+    At a constant rate all have the same number of frames. Where the rate varies they have what shows in `STRETCH_SEC`;
+    frames that no such window reaches are in one that ends with the video.
+    """
+    if clock.is_regular:
+        width = min(max(round(STRETCH_SEC * clock.fps), 1), clock.frames)
+        starts = np.arange(clock.frames - width + 1)
+        return starts, starts + width
+    times = np.maximum.accumulate(np.nan_to_num(clock.timecodes))
+    end = times[-1] + float(1 / clock.fps)
+    starts = np.arange(max(1, np.searchsorted(times, end - STRETCH_SEC + CLOCK_SEC, side="right")))
+    if times[starts[-1]] + STRETCH_SEC + CLOCK_SEC < end:
+        starts = np.append(starts, starts[-1] + 1)
+    return starts, np.searchsorted(times, times[starts] + STRETCH_SEC - CLOCK_SEC)
 
 
 def _percent(part: int, whole: int) -> float:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline
 from tasks.engine.gate.measurements import Stretch, worst_stretch
 
@@ -114,8 +113,7 @@ def packed_scores(scores: NDArray[np.float32] | None) -> str | None:
 
 def packed_clock(timeline: Timeline) -> str | None:
     """Pack frame times as differences of int32 tenths of milliseconds; None at a constant rate."""
-    regular = FrameGrid(timeline.frames, timeline.fps).times()
-    if np.allclose(timeline.timecodes, regular, rtol=0, atol=1e-3):
+    if timeline.is_regular:
         return None
     ticks = np.rint(np.nan_to_num(timeline.timecodes) * 10_000).astype(np.int64)
     return packed(np.diff(ticks, prepend=0).astype("<i4"))

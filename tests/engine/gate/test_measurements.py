@@ -57,6 +57,25 @@ def test_the_worst_stretch_is_timed_on_the_clock(timeline: Make) -> None:
     assert (stretch.start_sec, stretch.end_sec) == (pytest.approx(110), pytest.approx(140))
 
 
+@settings(deadline=None)
+@given(
+    steps=st.lists(st.sampled_from([0.04, 0.5, 7.8, 29.0, 45.0]), min_size=1, max_size=60),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_stretch_is_of_thirty_seconds_where_the_rate_varies(timeline: Make, steps: list[float], seed: int) -> None:
+    """However long frames are held: tried one by one, no window of what shows in 30 s has a larger share."""
+    times = np.append(0.0, np.cumsum(steps))
+    frames = len(times)
+    differing = np.random.default_rng(seed).random(frames) < 0.3
+    clock = timeline({}, frames, fps=25, timecodes=times)
+    windows = [differing[(times >= start) & (times < start + 29.999)] for start in times if start <= times[-1] - 29.959]
+    stretch = worst_stretch(differing, clock)
+
+    assert stretch.end_sec - stretch.start_sec <= 30.05
+    assert stretch.percent >= max((100 * window.mean() for window in windows), default=0) - 1e-9
+    assert bool(stretch.percent) == bool(differing.any())
+
+
 def test_a_rate_below_a_frame_in_thirty_seconds_still_has_a_window(timeline: Make) -> None:
     """Time-lapse video: a window is one frame at least."""
     stretch = worst_stretch(np.array([False, True, False]), timeline({}, 3, fps=Fraction(1, 100)))
