@@ -61,12 +61,14 @@ def recompute(job: InferenceJob) -> Recomputed | None:
 def diarize_and_recompute(candidate: InferenceJob) -> tuple[Outcome, Recomputed | None]:
     """Compute the candidate, and a sample of its windows on the CPU: at the same time where they share no device.
 
-    A candidate that falls back to the CPU computes all that a sample would, and stops it.
+    A candidate that falls back to the reference's own computation stops its sample; the shared engine's on the CPU is
+    none, and is held against it.
     """
     fell_back = Event()
 
     def tell_fallback(failed: DevicePlan, reason: str) -> None:
-        fell_back.set()
+        if failed.on_cpu_instead(reason).is_reference:
+            fell_back.set()
         candidate.tell_fallback(failed, reason)
 
     sample = replace(candidate.as_reference(), role="sample").cancellable(fell_back)

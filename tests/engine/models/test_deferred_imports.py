@@ -112,6 +112,45 @@ def test_who_imports_it_for_its_own_sake_gets_it(importer: Importer) -> None:
     assert importer("names").double is found[0].double
 
 
+def test_a_bystander_imports_what_is_below_a_stand_in(importer: Importer, tmp_path: Path) -> None:
+    """Another thread that imports a module of a deferred package, while it is deferred, can use it."""
+    found: list[Any] = []
+    bystander = "import threading, importlib, heavy\nt = threading.Thread(target=lambda: seen.append(look()))"
+    text = f"seen = []\nlook = lambda: importlib.import_module('heavy.below')\n{bystander}\nt.start(); t.join()"
+    (tmp_path / "framework" / "busy.py").write_text(text)
+    found += importer("busy").seen
+
+    assert found[0].deep.bit_length() == 3
+
+
+def test_two_threads_import_at_the_same_time(importer: Importer, tmp_path: Path) -> None:
+    """None of them takes the other's stand-ins away: every import ends well, whichever ends first."""
+    for number in range(60):
+        text = "import heavy, heavy_inner\nfrom heavy.below import deep\nfrom heavy import Base"
+        (tmp_path / "framework" / f"one{number}.py").write_text(text)
+    failed: list[ImportError | KeyError] = []
+
+    def load(numbers: range) -> None:
+        try:
+            for number in numbers:
+                importer(f"one{number}")
+        except (ImportError, KeyError) as error:
+            failed.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [Thread(target=load, args=(range(first, 60, 3),)) for first in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert failed == []
+    assert "heavy" not in sys.modules
+
+
 def test_what_is_not_installed_stays_not_installed(importer: Importer) -> None:
     """A package that looks whether it can have another one is told the truth."""
     assert importer("optional").nowhere is None

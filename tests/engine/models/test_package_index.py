@@ -3,10 +3,12 @@
 import hashlib
 import io
 import json
+import subprocess
 import threading
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
@@ -14,7 +16,8 @@ from urllib.parse import urlunsplit
 import pytest
 
 from tasks.engine.core.errors import ModelError
-from tasks.engine.models.package_index import VARIABLES, download, download_with_pip, index_url
+from tasks.engine.models import package_index
+from tasks.engine.models.package_index import VARIABLES, download, download_with_pip, index_url, pip_command
 
 WHEEL = "thing-1.0-py3-none-any.whl"
 
@@ -122,6 +125,14 @@ def test_the_index_is_the_one_that_pip_is_set_to(unset: Path, monkeypatch: pytes
     assert index_url() == "https://other/simple"
 
 
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize("value", ["https://user:a=b@corp/simple", "corp=https://user:a=b@corp/simple"])
+def test_uv_may_name_its_index(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """`name=address` is the address."""
+    monkeypatch.setenv("UV_DEFAULT_INDEX", value)
+    assert index_url() == "https://user:a=b@corp/simple"
+
+
 @pytest.mark.parametrize(
     ("settings", "index"),
     [
@@ -158,4 +169,14 @@ def test_without_an_index_pip_fetches_from_its_own(tmp_path: Path) -> None:
 def test_without_an_index_and_without_pip_it_is_said_what_to_set(tmp_path: Path) -> None:
     """Both variables that would do."""
     with pytest.raises(ModelError, match="or set PIP_INDEX_URL or UV_DEFAULT_INDEX"):
-        download_with_pip(WHEEL, tmp_path / "here.whl", python="/nonexistent/python")
+        download_with_pip(WHEEL, tmp_path / "here.whl", ["/nonexistent/python", "-m", "pip"])
+
+
+def test_an_environment_without_pip_has_the_one_that_python_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As uv makes environments: the wheel inside `ensurepip` is started as it lies there."""
+    assert pip_command()[1:] == ["-m", "pip"]
+    monkeypatch.setattr(package_index, "find_spec", lambda name: None if name == "pip" else find_spec(name))
+    said = subprocess.run([*pip_command(), "--version"], capture_output=True, text=True, check=True).stdout
+
+    assert said.startswith("pip ")
+    assert ".whl" in said
