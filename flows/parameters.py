@@ -1,8 +1,8 @@
 """Flow parameters as the form in the Prefect UI shows them: title, help, bounds, choices. Their order is the flow's.
 
 The server holds what is sent against this schema before a run exists. No field takes "this or nothing", which the UI
-shows as a switch of types: a choice begins at `as configured`, a text at nothing, a number at 0. Choices of profiles
-are read when a flow is deployed: deploy again after adding a file to profiles/.
+shows as a switch of types: a choice begins at `as configured`, a text at nothing, a count at 0, a seed at -1. Choices
+of profiles are read when a flow is deployed: deploy again after adding a file to profiles/.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,9 +46,19 @@ def chosen(title: str, description: str, explained: Mapping[str, str], otherwise
     return shown(title, text, {"enum": [AS_CONFIGURED, *explained], "default": AS_CONFIGURED})
 
 
-def unless_left_alone(value: object) -> object:
-    """Take what a form sends for a field that nobody touched for no answer."""
-    return None if value in {AS_CONFIGURED, "", 0} and not isinstance(value, bool) else value
+def words_unless_left_alone(value: object) -> object:
+    """Take what a form sends for a choice or a text that nobody touched for no answer."""
+    return None if isinstance(value, str) and value in {AS_CONFIGURED, ""} else value
+
+
+def number_unless(beginning: int) -> BeforeValidator:
+    """Take the number that a field begins at for no answer, and no other value: False equals 0, and is no count."""
+
+    def unless_left_alone(value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return None if number and value == beginning else value
+
+    return BeforeValidator(unless_left_alone)
 
 
 def not_empty(path: object) -> object:
@@ -81,7 +91,10 @@ TEXT = WithJsonSchema({"type": "string"})
 WHOLE_NUMBER = WithJsonSchema({"type": "integer"})
 ABSOLUTE = WithJsonSchema({"type": "string", "format": "path", "pattern": "^/"})
 """A worker's working folder is not the sender's: a relative path would name something else, or nothing."""
-UNTOUCHED = BeforeValidator(unless_left_alone)
+UNTOUCHED = BeforeValidator(words_unless_left_alone)
+NO_COUNT = number_unless(0)
+DATE_AS_SEED = -1
+"""0 is a seed like any other; one below 0 would draw what its opposite draws, as `random.Random` reads it."""
 EMPTY = {"default": ""}
 UP_TO_255 = {"default": 0, "minimum": 0, "maximum": 255}
 YES_OR_NO = {"yes": "", "no": ""}
@@ -142,21 +155,33 @@ Models = Annotated[
 ]
 NumSpeakers = Annotated[
     Count | None,
-    UNTOUCHED,
+    NO_COUNT,
     WHOLE_NUMBER,
-    shown("Speakers", "How many people speak, 1 to 255. 0: not known.", UP_TO_255),
+    shown(
+        "Speakers",
+        "How many people speak, 1 to 255. 0: the worker's STEP4_NUM_SPEAKERS unless bounds are given, else not known.",
+        UP_TO_255,
+    ),
 ]
 MinSpeakers = Annotated[
     Count | None,
-    UNTOUCHED,
+    NO_COUNT,
     WHOLE_NUMBER,
-    shown("Fewest speakers", "Find at least so many, 1 to 255. 0: nothing is asked.", UP_TO_255),
+    shown(
+        "Fewest speakers",
+        "Find at least so many, 1 to 255. 0: the worker's STEP4_MIN_SPEAKERS unless Speakers is given, else any.",
+        UP_TO_255,
+    ),
 ]
 MaxSpeakers = Annotated[
     Count | None,
-    UNTOUCHED,
+    NO_COUNT,
     WHOLE_NUMBER,
-    shown("Most speakers", "Find at most so many, 1 to 255. 0: nothing is asked.", UP_TO_255),
+    shown(
+        "Most speakers",
+        "Find at most so many, 1 to 255. 0: the worker's STEP4_MAX_SPEAKERS unless Speakers is given, else any.",
+        UP_TO_255,
+    ),
 ]
 Exclusive = Annotated[
     bool | None,
@@ -178,8 +203,8 @@ AudioTrack = Annotated[
     TEXT,
     shown(
         "Audio track",
-        "Of a file with several: index as ffprobe counts, language (fr, fra) or title. Left empty: the picture's own "
-        "programme, no audio description, the default track, the first.",
+        "Of a file with several: index as ffprobe counts, language (fr, fra) or title. Left empty: the worker's "
+        "STEP4_AUDIO_TRACK, else the picture's own programme, no audio description, the default track, the first.",
         EMPTY,
     ),
 ]
@@ -211,8 +236,12 @@ Deployment = Annotated[str, shown("Deployment", "Whose workers take the runs, as
 Here = Annotated[bool, shown("Here", "Run the videos in the batch's own process, one after the other.")]
 Sample = Annotated[int, shown("Sample", "How many timelines to draw, spread over devices and profiles.", ge=1)]
 Seed = Annotated[
-    int | None,
-    UNTOUCHED,
+    Annotated[int, Field(ge=0)] | None,
+    number_unless(DATE_AS_SEED),
     WHOLE_NUMBER,
-    shown("Seed", "Repeats an earlier draw. 0: today's date.", {"default": 0}),
+    shown(
+        "Seed",
+        f"Repeats an earlier draw, 0 or more. {DATE_AS_SEED}: today's date.",
+        {"default": DATE_AS_SEED, "minimum": DATE_AS_SEED},
+    ),
 ]

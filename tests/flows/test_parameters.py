@@ -11,6 +11,7 @@ from prefect.utilities.schema_tools.validation import validate
 
 from flows.parameters import explained_profiles
 from profiles.profile import Profile, all_profiles
+from profiles.settings import Environment, first_alias
 from tasks.engine.core.choices import AS_CONFIGURED, OnDrift, Precision, Reference
 
 CHOICES = {"profile", "reference", "on_drift", "exclusive", "accept_truncated"}
@@ -119,14 +120,73 @@ def test_unsafe_profiles_stand_last_and_are_called_so() -> None:
     assert unsafe == [name for name, _ in names][-3:] == ["a_of_mine", "cpu_amp_unsafe", "gpu_amp_unsafe"]
 
 
-def test_a_form_that_was_left_alone_asks_for_nothing() -> None:
+@pytest.mark.parametrize(
+    ("name", "asked", "answers"),
+    [
+        ("manual", {"video": "/a.mp4"}, {"refresh"}),
+        ("nightly", {"folders": ["/a"]}, {"in_flight", "deployment", "here"}),
+        ("audit", {"folders": ["/a"]}, {"sample"}),
+    ],
+)
+def test_a_form_that_was_left_alone_asks_for_nothing(name: str, asked: dict[str, Any], answers: set[str]) -> None:
     """Every field's beginning is accepted, and arrives as no answer: settings and profile decide."""
-    schema = parameter_schema(flow_of("manual")).model_dump()
-    sent = {field: shown["default"] for field, shown in schema["properties"].items() if field != "video"}
+    schema = parameter_schema(flow_of(name)).model_dump()
+    sent = {field: shown["default"] for field, shown in schema["properties"].items() if field not in asked}
 
-    assert validate({"video": "/a.mp4", **sent}, schema, raise_on_error=True) == []
-    arrived = flow_of("manual").validate_parameters({"video": "/a.mp4", **sent})
-    assert {field for field, value in arrived.items() if value is not None} == {"video", "refresh"}
+    assert validate({**asked, **sent}, schema, raise_on_error=True) == []
+    arrived = flow_of(name).validate_parameters({**asked, **sent})
+    assert {field for field, value in arrived.items() if value is not None} == asked.keys() | answers
+
+
+def test_a_field_that_was_left_alone_names_the_setting_that_decides() -> None:
+    """What a worker is set to is never called "not known" or "the rule's": the form names the variable."""
+    fields = parameter_schema(flow_of("manual")).properties
+    settings = {field: first_alias(field) for field in fields if field in Environment.model_fields}
+
+    assert {"num_speakers", "min_speakers", "max_speakers", "audio_track"} < settings.keys()
+    assert [name for field, name in settings.items() if name not in fields[field]["description"]] == []
+
+
+def test_only_a_fields_own_beginning_is_no_answer() -> None:
+    """An explicit 0 or no is an answer: no choice, text or seed takes it for nothing, and no count for a number."""
+    arrived = flow_of("manual").validate_parameters({"video": "/a", "exclusive": False, "num_speakers": 0})
+    seeds = [flow_of("audit").validate_parameters({"folders": ["/a"], "seed": seed})["seed"] for seed in (0, 7, -1)]
+
+    assert (arrived["exclusive"], arrived["num_speakers"]) == (False, None)
+    assert seeds == [0, 7, None]
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("manual", {"video": "/a", "audio_track": 0}),
+        ("manual", {"video": "/a", "audio_track": 2}),
+        ("manual", {"video": "/a", "models": 0}),
+        ("manual", {"video": "/a", "reference": ["cpu"]}),
+        ("manual", {"video": "/a", "profile": {}}),
+        ("manual", {"video": "/a", "num_speakers": [0]}),
+        ("manual", {"video": "/a", "num_speakers": False}),
+        ("manual", {"video": "/a", "max_speakers": ""}),
+        ("audit", {"folders": ["/a"], "seed": -2}),
+        ("audit", {"folders": ["/a"], "seed": {}}),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_by_flow_and_form(name: str, bad: dict[str, Any]) -> None:
+    """Never passed over, and never a TypeError: an index is sent as text, as the command line has it."""
+    with pytest.raises(ParameterTypeError):
+        flow_of(name).validate_parameters(bad)
+    with pytest.raises(Exception, match="Validation failed"):
+        validate(bad, parameter_schema(flow_of(name)).model_dump(), raise_on_error=True)
+
+
+@pytest.mark.parametrize("name", ["manual", "nightly", "audit"])
+def test_null_is_refused_for_every_field_alike(name: str) -> None:
+    """A schema that took null would be a switch of types in the form. The flow itself takes it where it is called."""
+    schema = parameter_schema(flow_of(name)).model_dump()
+    optional = {field: None for field in schema["properties"] if field not in schema["required"]}
+
+    refused = {error.path[0] for error in validate(optional, schema, ignore_required=True)}
+    assert refused == set(optional)
 
 
 def test_what_is_accepted_arrives_as_it_was_meant() -> None:

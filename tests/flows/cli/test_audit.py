@@ -15,6 +15,14 @@ def test_a_sample_of_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     assert "sample" in capsys.readouterr().err
 
 
+def test_seeds_are_those_that_the_flow_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 is a seed, with a server and without; one below 0, which the flow refuses or takes for none, is exit code 2."""
+    assert step4("audit", tmp_path, "--json", "--seed", "0") == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == 0
+    assert step4("audit", tmp_path, "--seed", "-1") == 2
+    assert "seed" in capsys.readouterr().err
+
+
 def test_no_folder_is_a_wrong_request(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json the refusal is an object too."""
     assert step4("audit", "--json") == 2
