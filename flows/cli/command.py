@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 INTERRUPTED = 130
@@ -44,8 +45,7 @@ def command() -> None:
             raise
     else:
         return
-    say_interrupted(as_json="--json" in sys.argv)
-    leave()
+    say_and_leave()
 
 
 def watch_for_signals(grace_sec: float) -> threading.Event:
@@ -74,27 +74,38 @@ def end_after_a_signal(
         pass
     stopped.set()
     time.sleep(grace_sec)
-    say_interrupted(as_json="--json" in sys.argv)
-    leave()
+    say_and_leave()
+
+
+def say_and_leave() -> NoReturn:
+    """Say that the process was interrupted, and end it in any case."""
+    try:
+        say_interrupted(as_json="--json" in sys.argv)
+    finally:
+        leave()
 
 
 def say_interrupted(*, as_json: bool) -> None:
-    """Say it, on stdout too where a program reads it."""
+    """Say it, on stdout too where a program reads it, to whoever still reads: behind a pipe the signal ends all."""
     terminal, stdout = sys.__stderr__, sys.__stdout__
     if terminal:
-        # Where progress was drawn there was no time to take it away.
-        terminal.write(f"{CLEAR_LINE if terminal.isatty() else ''}step4: {SENTENCE}\n")
+        with suppress(OSError, ValueError):
+            # Where progress was drawn there was no time to take it away.
+            terminal.write(f"{CLEAR_LINE if terminal.isatty() else ''}step4: {SENTENCE}\n")
     if as_json and stdout:
-        stdout.write(json.dumps({"error": SENTENCE, "exit_code": INTERRUPTED}, indent=2) + "\n")
+        with suppress(OSError, ValueError):
+            stdout.write(json.dumps({"error": SENTENCE, "exit_code": INTERRUPTED}, indent=2) + "\n")
 
 
 def leave() -> NoReturn:
     """End the process as interrupted. Threads are still at work, some for minutes: Python would wait for them."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream:
-            stream.write(SHOW_CURSOR if stream.isatty() else "")
-            stream.flush()
-    os._exit(INTERRUPTED)
+    try:
+        for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+            with suppress(OSError, ValueError):
+                stream.write(SHOW_CURSOR if stream.isatty() else "")
+                stream.flush()
+    finally:
+        os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import os
 import pty
 import shutil
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +17,7 @@ from scripted_runs import publish
 
 from flows.cli.command import SENTENCE
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
+pytestmark = pytest.mark.usefixtures("clean_settings")
 
 PATIENCE_SEC = 120
 
@@ -60,6 +62,7 @@ def interrupted(folder: Path, begun: Path, *arguments: str | Path) -> tuple[int,
     return os.waitstatus_to_exitcode(status), shown.decode(errors="replace")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "command"),
     [
@@ -87,6 +90,7 @@ def test_ctrl_c_ends_every_command(how: str, command: str, video: Path, tmp_path
     assert shown.rpartition("^C")[2].count("\n") <= 2, shown  # progress that is taken away, and the line
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_command_loads_is_the_same(tmp_path: Path) -> None:
     """Half of a second that nobody sees: the modules of the command line are imported."""
     (tmp_path / "typer.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(1000)\n")
@@ -95,3 +99,44 @@ def test_ctrl_c_while_the_command_loads_is_the_same(tmp_path: Path) -> None:
     code, shown = interrupted(tmp_path, tmp_path / "begun", "-c", start)
 
     assert (code, "Traceback" in shown, shown.count(SENTENCE)) == (130, False, 1), shown
+
+
+MAIN_THREAD = """
+import os, signal, sys, threading, types
+from flows.cli import command
+
+def main():
+    threading.Thread(target=threading.Event().wait).start()
+    os.kill(os.getpid(), signal.SIGINT)
+
+sys.modules["flows.cli.main"] = types.SimpleNamespace(main=main)
+command.command()
+"""
+WATCHDOG = """
+import os, signal, threading, time
+from flows.cli.command import watch_for_signals
+
+watch_for_signals(0.0)
+signal.signal(signal.SIGINT, lambda *_: None)
+os.kill(os.getpid(), signal.SIGINT)
+threading.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("script", [MAIN_THREAD, WATCHDOG], ids=["main_thread", "watchdog"])
+@pytest.mark.parametrize("closed", [False, True], ids=["no_reader", "no_stream"])
+def test_ctrl_c_ends_with_130_where_nobody_reads_any_more(script: str, closed: bool) -> None:
+    """In `step4 run 2>&1 | tee log` the signal ends tee, too; another thread is at work, or the main one is deaf."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    close = "import sys; sys.__stdout__.close(); sys.__stderr__.close()\n" if closed else ""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", close + script, "--json"], stdout=writing, stderr=writing, env=environment
+    )
+    os.close(writing)
+    try:
+        assert process.wait(PATIENCE_SEC) == 130
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
