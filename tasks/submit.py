@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFEC
 from tasks.batch import announce, settled
 from tasks.engine.batch.discovery import DiscoveredVideo
 from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome, failed_elsewhere
+from tasks.engine.core.credentials import shown_address
 from tasks.engine.core.errors import DriftError, EngineError, StorageError, UsageError
 from tasks.engine.inference.result_store import digest
 from tasks.engine.publishing.manifest import load_manifest, manifest_path, refusal_excess
@@ -106,7 +107,7 @@ class InFlightRuns:
         said = f"{self.ended} of {found} videos found so far have ended, {running} running, {waiting} waiting"
         if said != self.said:
             self.said = said
-            log.info("%s: %s", said, address)
+            log.info("%s: %s", said, shown_address(address))
 
 
 def submit_runs(videos: Iterable[DiscoveredVideo], submission: Submission) -> BatchTotals:
@@ -149,8 +150,9 @@ async def require_deployment(client: PrefectClient, name: str) -> None:
     try:
         await client.read_deployment_by_name(name)
     except (ObjectNotFound, ValueError) as error:
+        server = shown_address(PREFECT_API_URL.value() or "")
         raise UsageError(
-            f"{PREFECT_API_URL.value()} has no deployment {name!r}: deploy it, choose another with --deployment, "
+            f"{server} has no deployment {name!r}: deploy it, choose another with --deployment, "
             "or run the batch in this process with --here"
         ) from error
 
@@ -213,7 +215,7 @@ async def collect(client: PrefectClient, submission: Submission, waiting: InFlig
             continue
         del waiting.runs[run]
         if state is not None and state.is_crashed() and crashes < CRASHES:
-            log.warning("%s: processus perdu, nouvel essai (%s)", video.name, state.message)
+            log.warning("%s: its process died, tried again (%s)", video.name, state.message)
             await start(client, submission, waiting, video, crashes + 1)
         else:
             waiting.end(replace(end_of(video, submission.output, state), run=str(run)))

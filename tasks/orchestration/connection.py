@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from profiles.variables import misspelt_variables
+from tasks.engine.core.exception_map import message_of
 
 log = logging.getLogger("step4.server")
 
@@ -79,4 +80,4 @@ def best_effort(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001  # a server can fail in any way, and none of them is the video's fault
-        log.warning("%s could not be sent to the Prefect server: %s", what, error)
+        log.warning("%s could not be sent to the Prefect server: %s", what, message_of(error))

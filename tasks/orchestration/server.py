@@ -1,5 +1,6 @@
 """Is the Prefect server that was named there? Asked once, before any work, so that its absence is one sentence."""
 
+from tasks.engine.core.credentials import shown_address
 from tasks.engine.core.errors import ServiceError
 from tasks.engine.core.exception_map import message_of
 from tasks.orchestration.connection import API_URL, server_named
@@ -15,12 +16,11 @@ def require_server() -> None:
     """
     if not server_named():
         return
-    import httpx  # noqa: PLC0415  # as below
     from prefect.client.orchestration import get_client  # noqa: PLC0415  # two seconds, and only a server needs it
     from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
 
     address = PREFECT_API_URL.value() or ""
-    shown = httpx.URL(address).copy_with(userinfo=b"") if "://" in address else address
+    shown = shown_address(address)
     if not address.startswith(("http://", "https://")):
         raise ServiceError(f"{API_URL} = {shown} does not begin with http:// or https://: {EXPECTED}")
     try:

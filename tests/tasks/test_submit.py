@@ -1,5 +1,6 @@
 """Handing runs to a server: a real server, whose runs this test ends as workers would."""
 
+import asyncio
 import contextvars
 import json
 import logging
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 from uuid import uuid4
 
 import pytest
@@ -16,13 +18,14 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from profiles.settings import Configuration
 from tasks.engine.batch.discovery import find_videos
 from tasks.engine.batch.outcomes import BatchTotals, VideoOutcome
 from tasks.engine.core.errors import UsageError
-from tasks.submit import InFlightRuns, Submission, submit_runs
+from tasks.submit import InFlightRuns, Submission, require_deployment, submit_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
 
@@ -242,3 +245,17 @@ def test_a_batch_says_how_far_it_is_when_that_changes(caplog: pytest.LogCaptureF
         "1 of 4 videos found so far have ended, 1 running, 2 waiting: http://127.0.0.1:4200",
         "1 of 4 videos found so far have ended, 2 running, 1 waiting: http://127.0.0.1:4200",
     ]
+
+
+def test_the_servers_address_is_shown_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
+    """In the lines that say how far a batch is, and where a deployment is missing."""
+    address = "http://me:hidden@127.0.0.1:9/api"
+    caplog.set_level(logging.INFO, "step4")
+    client = MagicMock(read_deployment_by_name=AsyncMock(side_effect=ValueError("none")))
+
+    InFlightRuns().say(0, address)
+    with temporary_settings({PREFECT_API_URL: address}), pytest.raises(UsageError, match="has no deployment") as caught:
+        asyncio.run(require_deployment(client, "one-video/none"))
+
+    assert caplog.messages[-1].endswith("http://127.0.0.1:9/api")
+    assert str(caught.value).startswith("http://127.0.0.1:9/api has no deployment")

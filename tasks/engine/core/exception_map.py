@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tasks.engine.core.credentials import without_credentials
 from tasks.engine.core.errors import (
     DeviceError,
     EngineError,
@@ -120,5 +121,5 @@ def device_failures() -> Iterator[None]:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the error's message on one line, cut to `MAX_MESSAGE`; its class where it has none."""
-    return " ".join(str(error).split())[:MAX_MESSAGE] or type(error).__name__
+    """Return the error's message on one line, without passwords, cut to `MAX_MESSAGE`; its class where it has none."""
+    return without_credentials(" ".join(str(error).split()))[:MAX_MESSAGE] or type(error).__name__

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from enum import StrEnum, auto
 from http import HTTPStatus
 
+from tasks.engine.core.credentials import shown_address
+
 HUB_PAGE = "https://huggingface.co"
 
 
@@ -161,6 +163,10 @@ def sentence(kind: HubFailure, repository: str, *, endpoint: str, cache: str, de
     """Say what went wrong with a repository, `id` or `id@revision`, and what to do."""
     name, _, revision = repository.partition("@")
     told = SENTENCES[kind].format(
-        page=f"{HUB_PAGE}/{name}", revision=revision or "main", endpoint=endpoint, cache=cache, detail=detail
+        page=f"{HUB_PAGE}/{name}",
+        revision=revision or "main",
+        endpoint=shown_address(endpoint),
+        cache=cache,
+        detail=detail,
     )
     return f"{repository} could not be fetched: {told}"

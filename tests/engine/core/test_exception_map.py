@@ -14,7 +14,7 @@ from tasks.engine.core.errors import (
     StorageError,
     UsageError,
 )
-from tasks.engine.core.exception_map import device_failures, is_device_failure, map_exception
+from tasks.engine.core.exception_map import MAX_MESSAGE, device_failures, is_device_failure, map_exception, message_of
 
 
 def library_failures() -> list[tuple[BaseException, type[Step4Error]]]:
@@ -132,3 +132,10 @@ def test_a_server_that_went_away_is_named_as_such() -> None:
     known = map_exception(httpx.ConnectError("All connection attempts failed"))
 
     assert str(known).startswith("the Prefect server does not answer any more (All connection attempts failed)")
+
+
+def test_no_message_of_a_library_shows_a_password() -> None:
+    """What httpx and SQLAlchemy say quotes the address; it is redacted before it is cut."""
+    text = f"Client error '401 Unauthorized' for url 'http://me:{'s3cret' * MAX_MESSAGE}@127.0.0.1:4200/api'"
+
+    assert message_of(RuntimeError(text)) == "Client error '401 Unauthorized' for url 'http://127.0.0.1:4200/api'"

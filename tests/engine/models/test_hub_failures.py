@@ -170,3 +170,11 @@ def test_the_documentation_has_every_sentence() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", page, flags=re.MULTILINE))
 
     assert rows == {str(kind): told for kind, told in SENTENCES.items()}
+
+
+def test_the_address_of_a_mirror_is_shown_without_its_password() -> None:
+    """HF_ENDPOINT may hold one."""
+    told = sentence(HubFailure.NO_NETWORK, COMMUNITY, endpoint="https://me:hidden@mirror/hf", cache="")
+
+    assert "https://mirror/hf cannot be reached" in told
+    assert "hidden" not in told

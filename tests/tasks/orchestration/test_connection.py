@@ -72,10 +72,10 @@ def test_a_test_is_no_flow_run() -> None:
 
 
 def test_what_is_only_told_never_fails_a_run(caplog: pytest.LogCaptureFixture) -> None:
-    """An error while telling becomes one warning."""
+    """An error while telling becomes one warning, which quotes no password."""
     with best_effort("The news"):
-        raise ConnectionError("nobody there")
+        raise ConnectionError("nobody there: http://me:hidden@127.0.0.1:9/api")
 
     assert [record.getMessage() for record in caplog.records] == [
-        "The news could not be sent to the Prefect server: nobody there"
+        "The news could not be sent to the Prefect server: nobody there: http://127.0.0.1:9/api"
     ]

@@ -12,11 +12,12 @@ from tasks.orchestration.server import require_server
 
 
 class Page(BaseHTTPRequestHandler):
-    """Answers everything with a page, as Prefect's UI does."""
+    """Answers everything with a page, as Prefect's UI does; below a number, as a proxy does, with that status."""
 
     def do_GET(self) -> None:
         """Send it."""
-        self.send_response(200)
+        status = self.path.split("/")[1]
+        self.send_response(int(status) if status.isdecimal() else 200)
         self.end_headers()
         self.wfile.write(b"<html></html>")
 
@@ -39,6 +40,7 @@ def page() -> Iterator[str]:
         ("http://127.0.0.1:9/api", r"no Prefect server answers at PREFECT_API_URL = http://127\.0\.0\.1:9/api \("),
         ("127.0.0.1:4200/api", r"127\.0\.0\.1:4200/api does not begin with http:// or https://"),
         ("http://me:hidden@127.0.0.1:9/api", r"= http://127\.0\.0\.1:9/api \("),
+        ("me:hidden@127.0.0.1:4200/api", r"= 127\.0\.0\.1:4200/api does not begin with http:// or https://"),
     ],
 )
 def test_an_address_where_nobody_answers_is_one_sentence(address: str, told: str) -> None:
@@ -54,6 +56,16 @@ def test_an_address_of_the_ui_is_said_to_lack_its_end(page: str) -> None:
     """It answers everything, and nothing that Prefect understands."""
     with temporary_settings({PREFECT_API_URL: page}), pytest.raises(ServiceError, match="does not end in /api"):
         require_server()
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_proxy_that_refuses_is_quoted_without_the_password(page: str, status: int) -> None:
+    """What the client says of it holds the whole address."""
+    address = f"{page.replace('//', '//me:hidden@')}/{status}/api"
+    with temporary_settings({PREFECT_API_URL: address}), pytest.raises(ServiceError, match=str(status)) as caught:
+        require_server()
+
+    assert "hidden" not in str(caught.value)
 
 
 def test_without_a_named_server_there_is_nothing_to_ask() -> None:
