@@ -1,7 +1,6 @@
 """The page of a drift within reach: a copy where a web server shows it, and its address for the artifact."""
 
 import logging
-import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -44,6 +43,17 @@ def offer_page(run: Run, stem: str) -> str | None:
 
 
 def keep_newest(folder: Path) -> None:
-    """Remove all pages but the newest."""
-    for old in sorted(folder.glob("*.html"), key=os.path.getmtime)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    """Remove all pages but the newest; one that cannot be removed is a warning, and one that is gone is no matter."""
+    for old in sorted(folder.glob("*.html"), key=changed_at)[:-KEPT]:
+        try:
+            old.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s could not be removed: %s", old, error)
+
+
+def changed_at(page: Path) -> float:
+    """Return when a page was written; 0, before all others, where another worker has removed it meanwhile."""
+    try:
+        return page.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

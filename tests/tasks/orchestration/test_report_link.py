@@ -58,3 +58,20 @@ def test_the_oldest_pages_go(tmp_path: Path) -> None:
 
     assert len(list(tmp_path.iterdir())) == KEPT + 1
     assert not (tmp_path / "clip-1.html").exists()
+
+
+def test_a_page_is_linked_whatever_becomes_of_old_ones(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that another worker removes meanwhile, as a link to nothing is gone when looked at, and one that stays."""
+    reports = tmp_path / "reports"
+    (reports / "no-page.html").mkdir(parents=True)
+    os.utime(reports / "no-page.html", (1, 1))
+    (reports / "gone.html").symlink_to("nowhere")
+    for number in range(KEPT - 1):
+        (reports / f"old-{number}.html").touch()
+    monkeypatch.setenv("STEP4_REPORTS_DIR", str(reports))
+    monkeypatch.setenv("STEP4_REPORTS_URL", "http://127.0.0.1:4201")
+
+    assert offer_page(run, "clip") == f"http://127.0.0.1:4201/clip-{run.key[:8]}.html"
+    assert (reports / "old-0.html").exists()
