@@ -317,10 +317,17 @@
     const parts = [where, saying("candidate"), ...(data.compared ? [saying("reference")] : []), ...(differs ? [differs] : [])];
     at("readout").textContent = parts.join(" · ");
   };
-  // An address of this instant: to be kept, or sent to somebody. Not while it plays: browsers limit how often it changes.
+  // An address of this instant: to be kept, or sent to somebody. Once the frame rests, not while it plays or a key is
+  // held: browsers throw where the address changes about a hundred times in seconds.
+  let resting = null;
   const remember = () => {
-    const playing = data.sound && !at("sound").paused;
-    if (!playing) history.replaceState(null, "", `#t=${timeOf(chosen).toFixed(3)}`);
+    clearTimeout(resting);
+    resting = setTimeout(() => {
+      try {
+        history.replaceState(null, "", `#t=${timeOf(chosen).toFixed(3)}`);
+      } catch {  // refused all the same: the page does without
+      }
+    }, 500);
   };
   const choose = (frame, follow = false) => {
     chosen = Math.max(0, Math.min(data.frames - 1, frame));
@@ -332,13 +339,13 @@
     }
     at("copy").hidden = false;
     mark();
-    remember();
     tell();
+    remember();
   };
   // `#t=62.5`, `#t=1:02.5` and `#t=60,90` (a view), as media fragments are written.
   const seconds = (stated) => stated.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
-  const jump = () => {
-    const stated = /^#t=([\d:.]+)(?:,([\d:.]+))?$/.exec(location.hash);
+  const jump = (hash = location.hash) => {
+    const stated = /^#t=([\d:.]+)(?:,([\d:.]+))?$/.exec(hash);
     if (!stated || !data.frames) return;
     const [start, end] = [seconds(stated[1]), stated[2] && seconds(stated[2])];
     if (!(start <= data.duration)) return;
@@ -346,7 +353,8 @@
     else if (view.end - view.start > 60) show(start - 10, start + 20);
     choose(frameAt(start + 1e-4), true);
   };
-  addEventListener("hashchange", jump);
+  // The event's address: what was remembered meanwhile may stand in location already.
+  addEventListener("hashchange", (event) => jump(new URL(event.newURL).hash));
   const copy = async () => {
     const copied = timecode(timeOf(chosen));
     try {

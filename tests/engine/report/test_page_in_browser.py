@@ -203,13 +203,33 @@ def test_an_address_names_an_instant(browser: "Browser", alone: Path) -> None:
     assert left < 42.48 < right < left + 31
 
     visit.page.keyboard.press(".")
-    assert visit.page.url.endswith("#t=42.520")
+    visit.page.wait_for_function("() => location.hash === '#t=42.520'")
     visit.page.evaluate("location.hash = 't=1:00,1:30'")
     visit.page.wait_for_function("() => document.getElementById('readout').textContent.startsWith('Frame 1501')")
     assert visit.view() == pytest.approx((60, 90))
     visit.page.evaluate("location.hash = 't=9:99:99'")
     visit.page.evaluate("location.hash = 't=..'")
     assert visit.readout().startswith("Frame 1501")
+    assert visit.complaints == []
+
+
+def test_a_key_that_is_held_changes_the_address_once(browser: "Browser", alone: Path) -> None:
+    """Browsers refuse a hundred changes within seconds: every frame is told of, and a refusal stops nothing."""
+    visit = Visit(browser, alone, locale="en-GB", fragment="#t=42.5")
+    told = visit.page.evaluate(
+        """() => {
+            window.changes = 0;
+            history.replaceState = () => { changes += 1; throw new DOMException("too often", "SecurityError"); };
+            for (let press = 0; press < 200; press += 1) dispatchEvent(new KeyboardEvent("keydown", { key: "." }));
+            return document.getElementById("readout").textContent;
+        }"""
+    )
+    visit.page.wait_for_function("() => changes > 0")
+
+    assert told.startswith("Frame 1263 ")
+    assert visit.page.evaluate("changes") == 1
+    visit.page.keyboard.press(",")
+    assert visit.readout().startswith("Frame 1262 ")
     assert visit.complaints == []
 
 
