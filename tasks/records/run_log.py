@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from tasks.engine.core.errors import Step4Error
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.core.printable import printable
 from tasks.records.diagnostics import folder
@@ -44,19 +45,21 @@ def run_logged(video: Path) -> Iterator[None]:
         raise
     finally:
         stages.removeHandler(handler)
-        handler.close()
+        with suppress(OSError):  # it writes what is left once more: a full disk is not how the run ended
+            handler.close()
 
 
 def open_log(video: Path) -> RunLog | None:
     """Begin a run's file, and remove the oldest ones; None where it cannot be."""
     now = datetime.now(UTC)
     name = printable(video.stem).encode()[:NAME_BYTES].decode(errors="ignore")
-    path = folder() / FOLDER / f"audio_analysis_{now:%Y%m%dT%H%M%S%f}_{name}.log"
+    path = FOLDER / f"audio_analysis_{now:%Y%m%dT%H%M%S%f}_{name}.log"
     try:
+        path = folder() / path
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = RunLog(path, encoding="utf-8", errors="backslashreplace")
         rotate(path.parent)
-    except OSError as error:
+    except (OSError, Step4Error) as error:
         log.warning("%s could not be written: %s", path, error)
         return None
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -3,12 +3,14 @@
 import logging
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from tasks.engine.core.errors import MediaError
+from tasks.engine.core.errors import MediaError, UsageError
 from tasks.records.diagnostics import failures_recorded
-from tasks.records.run_log import FOLDER, KEPT, rotate, run_logged
+from tasks.records import run_log
+from tasks.records.run_log import FOLDER, KEPT, RunLog, rotate, run_logged
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -77,3 +79,26 @@ def test_a_log_that_cannot_be_written_fails_no_run(caplog: pytest.LogCaptureFixt
 
     assert ran
     assert "could not be written" in caplog.text
+
+
+def test_a_disk_that_is_full_hides_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that a run is done nor why it failed: closing the file writes what is left once more."""
+    monkeypatch.setattr(run_log, "open_log", lambda _: RunLog("/dev/full"))
+    with run_logged(Path("clip.mp4")):
+        logging.getLogger("step4.media").warning("probed")
+    with pytest.raises(MediaError, match="bad clip"), run_logged(Path("clip.mp4")):
+        logging.getLogger("step4.media").warning("probed")
+        raise MediaError("bad clip")
+
+
+def test_a_folder_that_cannot_be_named_fails_no_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Settings that cannot be read are told elsewhere: here a warning says so, and the block runs."""
+    monkeypatch.setattr(run_log, "folder", Mock(side_effect=UsageError(".env is not UTF-8")))
+    ran = []
+    with run_logged(Path("clip.mp4")):
+        ran.append(True)
+
+    assert ran
+    assert "could not be written: .env is not UTF-8" in caplog.text
