@@ -14,6 +14,7 @@ from tasks.engine.core.choices import AutocastDtype, Engine, OnDrift, Precision,
 from tasks.engine.core.errors import UsageError
 from tasks.engine.core.speaker_bounds import NAMES, SpeakerBounds
 from tasks.engine.media.limits import MediaLimits
+from tasks.engine.system.env_file import require_readable
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
@@ -137,11 +138,13 @@ class Configuration(BaseModel):
             env_file: the dotenv file to read, or None.
 
         Raises:
-            UsageError: an unknown profile or a value out of bounds, with what would be accepted.
+            UsageError: an unknown profile or a value out of bounds, with what would be accepted; or a dotenv file
+                that cannot be read.
         """
         chosen = {name: value for name, value in (parameters or {}).items() if value is not None}
         # By alias: a field's own name is no variable, or a stray REFERENCE=none would switch the gate off.
         named = {first_alias(name): value for name, value in chosen.items()}
+        require_readable(env_file)
         try:
             environment = Environment(_env_file=env_file, **named)  # type: ignore[call-arg]  # pydantic-settings takes it
         except ValidationError as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
+from tasks.engine.system.env_file import problem_of
+
 PREFIXES = ("AUDIO_", "PYANNOTE_", "STEP4_")
 
 OF_DEPLOYMENTS = {
@@ -28,8 +30,14 @@ OF_PYANNOTE = {"PYANNOTE_CACHE", "PYANNOTE_DATABASE_CONFIG", "PYANNOTE_METRICS_E
 
 
 def misspelt_variables(env_file: Path = Path(".env")) -> Iterator[str]:
-    """Yield a sentence for each variable of the environment and of `.env` that only looks like a setting."""
-    set_here = {*os.environ, *(_names_in(env_file) if env_file.is_file() else ())}
+    """Yield a sentence for each variable of the environment and of `.env` that only looks like a setting.
+
+    And one for a `.env` that cannot be read: settings that may stand in it are not in force.
+    """
+    problem = problem_of(env_file)
+    if problem:
+        yield problem
+    set_here = {*os.environ, *(() if problem else _names_in(env_file))}
     suspects = sorted(name for name in set_here if name.upper().startswith(PREFIXES))
     if not suspects:
         return
@@ -58,6 +66,8 @@ def nearest(name: str, known: set[str]) -> str | None:
 
 
 def _names_in(env_file: Path) -> set[str]:
+    if not env_file.is_file():
+        return set()
     from dotenv import dotenv_values  # noqa: PLC0415
 
     return set(dotenv_values(env_file))

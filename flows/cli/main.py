@@ -26,6 +26,7 @@ from profiles.variables import misspelt_variables
 from tasks.engine.core.errors import Step4Error, UsageError
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.core.printable import printable
+from tasks.engine.system.home import ensure_home
 
 app = typer.Typer(
     name="step4",
@@ -67,6 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     quiet_prefect()
     signal.signal(signal.SIGTERM, interrupt)
     try:
+        ensure_home()
         refuse_empty(arguments)
         code: Any = app(args=arguments, standalone_mode=False)
     except Step4Error as error:

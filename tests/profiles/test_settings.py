@@ -202,3 +202,11 @@ def test_bounds_that_no_number_meets_are_refused(chosen: dict[str, int]) -> None
     """Before any work."""
     with pytest.raises(UsageError, match=r"(?i)_speakers"):
         Configuration.resolve(chosen)
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    """Settings that may stand in it are not passed over."""
+    (tmp_path / "stray").write_bytes(b"AUDIO_PROFILE=caf\xe9\n")
+
+    with pytest.raises(UsageError, match=r"stray could not be read \(byte 17 is not UTF-8\)"):
+        Configuration.resolve(env_file=tmp_path / "stray")

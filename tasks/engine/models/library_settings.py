@@ -1,7 +1,10 @@
 """What pyannote.audio, huggingface_hub and torch are told before the first of them is imported."""
 
+import getpass
 import os
+import tempfile
 import warnings
+from pathlib import Path
 
 from tasks.engine.models.deferred_imports import defer_imports
 
@@ -29,3 +32,13 @@ def configure_libraries() -> None:
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     # Its import is the largest part of a short run, and half of that is for training.
     defer_imports()
+    name_compiler_cache()
+
+
+def name_compiler_cache() -> None:
+    """Name torch's cache of compiled code after the number of a user without a name: torch asks for it on import."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        folder = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))

@@ -7,6 +7,10 @@ from platformdirs import user_cache_path, user_state_path
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks.engine.system.env_file import require_readable
+from tasks.engine.system.home import ensure_home
+
+ENV_FILE = Path(".env")
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN", "HF_AUTH_TOKEN")
 
 
@@ -23,7 +27,7 @@ class MachineSettings(BaseSettings):
         hub_token: the Hugging Face hub's token.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", case_sensitive=False)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", case_sensitive=False)
 
     models_dir: Path | None = Field(
         default=None, validation_alias="STEP4_MODELS_DIR", description="Where the offline models lie."
@@ -55,7 +59,13 @@ class MachineSettings(BaseSettings):
 
 
 def machine_settings() -> MachineSettings:
-    """Return the settings as they are now."""
+    """Return the settings as they are now.
+
+    Raises:
+        UsageError: `.env` cannot be read, or there can be no home directory.
+    """
+    require_readable(ENV_FILE)
+    ensure_home()
     return MachineSettings()
 
 

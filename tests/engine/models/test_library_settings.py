@@ -1,12 +1,16 @@
 """Telemetry off and checkpoints as data only, before the libraries are imported; nothing where they are not."""
 
+import getpass
 import os
 import re
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 from paths import ROOT
+
+from tasks.engine.models.library_settings import name_compiler_cache
 
 VARIABLES = (
     "PYANNOTE_METRICS_ENABLED",
@@ -76,3 +80,14 @@ def test_a_users_own_choice_of_telemetry_stands() -> None:
     found = watched("tasks.engine.models.hub", PYANNOTE_METRICS_ENABLED="1", TORCH_FORCE_WEIGHTS_ONLY_LOAD="0")
 
     assert found == "[] ['1', '1', '1', '1']"
+
+
+def test_a_user_without_a_name_is_none_of_torchs_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch names a cache after the user on import, and ends in a KeyError where passwd has no entry."""
+    monkeypatch.setattr(os, "environ", {"LOGNAME": "me"})
+    name_compiler_cache()
+    assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
+
+    monkeypatch.setattr(getpass, "getuser", Mock(side_effect=KeyError("no such user")))
+    name_compiler_cache()
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"].endswith(str(os.getuid()))

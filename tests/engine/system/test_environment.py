@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.engine.core.errors import UsageError
 from tasks.engine.system.environment import TOKEN_VARIABLES, hub_token, machine_settings
 
 
@@ -45,6 +46,14 @@ def test_diagnostics_are_not_left_wherever_one_stands(monkeypatch: pytest.Monkey
     assert machine_settings().diagnostics_dir == tmp_path / "step4"
     monkeypatch.setenv("STEP4_DIAGNOSTICS_DIR", ".")
     assert machine_settings().diagnostics_dir == Path()
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence() -> None:
+    """Settings that may stand in it are not passed over."""
+    Path(".env").write_bytes(b"STEP4_CACHE_DIR=caf\xe9\n")
+
+    with pytest.raises(UsageError, match=r"\.env could not be read \(byte 19 is not UTF-8\)"):
+        machine_settings()
 
 
 @pytest.mark.parametrize("name", TOKEN_VARIABLES)

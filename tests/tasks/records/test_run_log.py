@@ -8,8 +8,8 @@ from unittest.mock import Mock
 import pytest
 
 from tasks.engine.core.errors import MediaError, UsageError
-from tasks.records.diagnostics import failures_recorded
 from tasks.records import run_log
+from tasks.records.diagnostics import failures_recorded
 from tasks.records.run_log import FOLDER, KEPT, RunLog, rotate, run_logged
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
@@ -83,11 +83,16 @@ def test_a_log_that_cannot_be_written_fails_no_run(caplog: pytest.LogCaptureFixt
 
 def test_a_disk_that_is_full_hides_no_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither that a run is done nor why it failed: closing the file writes what is left once more."""
-    monkeypatch.setattr(run_log, "open_log", lambda _: RunLog("/dev/full"))
+
+    def full(_: Path) -> RunLog:
+        log = RunLog("/dev/full")
+        log.handle(logging.makeLogRecord({"msg": "probed"}))
+        return log
+
+    monkeypatch.setattr(run_log, "open_log", full)
     with run_logged(Path("clip.mp4")):
-        logging.getLogger("step4.media").warning("probed")
+        pass
     with pytest.raises(MediaError, match="bad clip"), run_logged(Path("clip.mp4")):
-        logging.getLogger("step4.media").warning("probed")
         raise MediaError("bad clip")
 
 
