@@ -9,16 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.choices import Reference
-from tasks.engine.core.errors import EngineError, UsageError
+from tasks.engine.core.errors import NotNeededError, UsageError
 from tasks.engine.core.turns import SpeechScores
 from tasks.engine.dependencies import recompute
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.inference.types import Diarization, Diarizer, Parameters, Progress, Recomputer
-
-
-class NotNeededError(EngineError):
-    """A computation was stopped, for nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)

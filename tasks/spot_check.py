@@ -10,6 +10,7 @@ from threading import Event
 from tasks.detection_rate import DetectionRate
 from tasks.diarize import beside
 from tasks.engine.core.choices import Reference, Verdict
+from tasks.engine.core.errors import NotNeededError
 from tasks.engine.devices.plan import DevicePlan
 from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline
@@ -19,7 +20,7 @@ from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.window_outputs import Recomputed
 from tasks.engine.media.decode import Samples
 from tasks.engine.spot_check.choice import choose
-from tasks.inference_job import InferenceJob, NotNeededError, Outcome
+from tasks.inference_job import InferenceJob, Outcome
 from tasks.orchestration.stage import stage
 from tasks.run import Run, StagedTimeline
 

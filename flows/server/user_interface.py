@@ -12,6 +12,7 @@ PREFECT_UI_STATIC_DIRECTORY names, and leaves its files alone while they are of 
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,11 +39,28 @@ def make_user_interface(folder: Path) -> None:
     """
     if is_made(folder):
         return
+    refuse_unwritable(folder)
     # A process of its own: the server's modules take long to import, and read their settings once.
     command = [sys.executable, "-m", "flows.server.user_interface", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)  # noqa: S603  # our own list
     if done.returncode:
         raise StorageError(done.stderr[-2000:].strip())
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Try to write below a folder: Prefect would try for three minutes.
+
+    Raises:
+        StorageError: it cannot be made, or takes no files.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"Prefect's UI cannot be copied into {folder} ({error.strerror}): expected a folder that can be written"
+        ) from error
 
 
 def is_made(folder: Path) -> bool:

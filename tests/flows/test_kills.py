@@ -47,7 +47,8 @@ def test_stopped_inside_inference_ends_cleanly(bench: Bench, tmp_path: Path, how
     video = clip(tmp_path / "clip.wav")
     ready = tmp_path / "ready"
     command = [sys.executable, "-m", "stopped_run", str(ready), "endless", "run", str(video)]
-    environment = {**os.environ, "PREFECT_API_URL": bench.api}
+    logs = str(tmp_path.with_name("diagnostics"))
+    environment = {**os.environ, "PREFECT_API_URL": bench.api, "STEP4_DIAGNOSTICS_DIR": logs}
     with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         while not ready.exists():
             assert process.poll() is None, process.stderr and process.stderr.read()

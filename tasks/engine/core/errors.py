@@ -7,7 +7,8 @@
     ├── EngineError                 5   the device or the models failed
     │   ├── DeviceError             5   out of memory, a lost or absent device: a CPU attempt may follow
     │   ├── ModelError              5   a model is missing, altered or not loadable
-    │   └── NonFiniteError          5   NaN or Inf came out of a stage
+    │   ├── NonFiniteError          5   NaN or Inf came out of a stage
+    │   └── NotNeededError          5   stopped: nobody waits for the computation any more
     ├── StorageError                6   an output could not be written or read back
     ├── BatchError                  its worst video's   videos of a batch failed
     └── ServiceError                7   the Prefect server, or the network to it, failed
@@ -67,6 +68,10 @@ class NonFiniteError(EngineError):
     """A stage produced NaN or Inf. Never silence: argmax of NaN would decode as nobody speaking."""
 
     log_level = logging.CRITICAL
+
+
+class NotNeededError(EngineError):
+    """A computation was stopped, for nobody waits for it any more."""
 
 
 class StorageError(Step4Error):

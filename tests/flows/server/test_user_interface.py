@@ -48,5 +48,6 @@ def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     """Prefect only logs it, and would serve nothing, or what it finds."""
     (tmp_path / "ui").write_text("a file", encoding="utf-8")
 
-    with pytest.raises(StorageError, match="expected a folder that can be written"):
-        make_user_interface(tmp_path / "ui")
+    for folder in (tmp_path / "ui", tmp_path / "ui" / "below", Path("/proc/ui")):
+        with pytest.raises(StorageError, match="expected a folder that can be written"):
+            make_user_interface(folder)
