@@ -3,6 +3,7 @@
 import pkgutil
 from contextlib import suppress
 from copy import deepcopy
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from tasks.engine.core.choices import Engine
@@ -107,6 +108,8 @@ def require_complete(network: Any, checkpoint: str) -> None:  # noqa: ANN401  # 
 
 def reason(error: Exception, model_set: ModelSet) -> str:
     """Say why a set does not load: the classes that a checkpoint holds beside data, else the error on one line."""
+    if not _is_refusal(error):
+        return one_line(error)
     import torch  # noqa: PLC0415
 
     for file in model_set.files:
@@ -118,6 +121,13 @@ def reason(error: Exception, model_set: ModelSet) -> str:
                     "checkpoints are loaded as data only"
                 )
     return one_line(error)
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Tell whether the data-only loader is at the bottom of it: other failures are no fault of a checkpoint."""
+    return error is not None and (
+        isinstance(error, UnpicklingError) or _is_refusal(error.__cause__ or error.__context__)
+    )
 
 
 def allow_pyannote_checkpoints() -> None:

@@ -18,6 +18,7 @@ from stand_in_models import COMMUNITY, checkpoint, community, embedding_network,
 from tasks.engine.core.errors import ModelError
 from tasks.engine.inference import loading
 from tasks.engine.models import hub
+from tasks.engine.models.registry import find
 
 
 @pytest.mark.slow
@@ -150,6 +151,9 @@ def test_a_class_that_is_no_data_is_named(community_folder: Path) -> None:
     with pytest.raises(ModelError, match=r"embedding/pytorch_model\.bin holds fractions\.Fraction: expected") as caught:
         loading.load(str(community_folder))
     assert "add_safe_globals" not in str(caught.value)
+
+    # What fails for another reason is no fault of it.
+    assert loading.reason(ImportError("no home\ndirectory"), find(str(community_folder))) == "no home directory"
 
 
 @pytest.mark.slow
