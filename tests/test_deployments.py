@@ -137,6 +137,21 @@ def test_the_page_for_operators_names_everything() -> None:
     assert [name for name in [*names, *events, "automations.yaml", "STEP4_GPU_SLOT"] if name not in page] == []
 
 
+def rendered(automation: str, event: ReceivedEvent) -> dict[str, Any]:
+    """What an automation starts its deployment with after an event, as Prefect's own templates make it."""
+    action = RunDeployment(deployment_id=uuid4(), parameters=TRIGGERS[automation][0]["parameters"])
+    # As much of a triggered action as its templates are shown.
+    triggered = SimpleNamespace(
+        triggering_event=event,
+        triggering_labels={},
+        automation=None,
+        firing=None,
+        all_firings=list,
+        all_events=lambda: [event],
+    )
+    return asyncio.run(action.render_parameters(triggered))
+
+
 @pytest.mark.parametrize(
     "video",
     [
@@ -158,18 +173,8 @@ def test_a_path_of_step3_arrives_as_it_was_sent(video: str) -> None:
         payload={"video": video},
         occurred=datetime.now(UTC),
     )
-    action = RunDeployment(deployment_id=uuid4(), parameters=TRIGGERS["after-step3"][0]["parameters"])
-    # As much of a triggered action as its templates are shown.
-    triggered = SimpleNamespace(
-        triggering_event=event,
-        triggering_labels={},
-        automation=None,
-        firing=None,
-        all_firings=list,
-        all_events=lambda: [event],
-    )
 
-    assert asyncio.run(action.render_parameters(triggered)) == {"video": video}
+    assert rendered("after-step3", event) == {"video": video}
 
 
 def test_the_notification_that_waits_to_be_switched_on_is_understood() -> None:
@@ -196,17 +201,7 @@ def test_the_alert_is_told_which_event_started_nothing(related: bool) -> None:
         payload={"reason": "no video"},
         occurred=datetime.now(UTC),
     )
-    action = RunDeployment(deployment_id=uuid4(), parameters=TRIGGERS["alert"][0]["parameters"])
-    triggered = SimpleNamespace(
-        triggering_event=event,
-        triggering_labels={},
-        automation=None,
-        firing=None,
-        all_firings=list,
-        all_events=lambda: [event],
-    )
-
-    told = asyncio.run(action.render_parameters(triggered))
+    told = rendered("alert", event)
 
     assert told == {
         "automation": "after-step3",

@@ -149,8 +149,10 @@ def test_a_candidate_that_falls_back_stops_its_sample(video: Path) -> None:
 
 def test_the_shared_engine_on_the_cpu_is_still_held_against_a_sample(video: Path) -> None:
     """A fallback keeps the engine: its answer is not the reference's, so the sample goes on."""
+    told = Gate()
 
     def once(*arguments: Any) -> str:
+        told.wait()
         arguments[-1]("segmentation", 1, 1)
         return "a sample"
 
@@ -160,6 +162,7 @@ def test_the_shared_engine_on_the_cpu_is_still_held_against_a_sample(video: Path
         return diarizer(*arguments)
 
     job = job_of(run_of(video, gpu=True, profile="shared", reference="sampled"), card, recompute=once, seeds=(1, 2))
+    job = replace(job, tell_fallback=lambda *_: told.open())
     candidate, sample = diarize_and_recompute(job)
 
     assert (candidate.plan.on_cpu, candidate.plan.is_reference, sample) == (True, False, "a sample")

@@ -126,7 +126,10 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
         return count
 
     def reconstruct(
-        self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.int8], count: SlidingWindowFeature
+        self,
+        segmentations: SlidingWindowFeature,
+        hard_clusters: NDArray[np.signedinteger[Any]],
+        count: SlidingWindowFeature,
     ) -> SlidingWindowFeature:
         """Lay windows on frames as pyannote does; frames that a low threshold adds go to the nearest speaker.
 
