@@ -23,7 +23,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from serving import Served, start_serving  # noqa: E402  # lies with the tests
+from serving import Served, address_said, start_serving  # noqa: E402  # lies with the tests
 
 WORKERS = {"process": "process worker", "step4-warm": "warm worker"}
 TOGETHER = 3
@@ -36,8 +36,7 @@ def serving(kind: str, home: Path) -> Iterator[Served]:
     """`make serve` with that worker for the GPU's pool."""
     process, port = start_serving(home, TOGETHER, STEP4_WORKER=kind)
     try:
-        if not process.stdout or "Prefect UI" not in process.stdout.readline():
-            sys.exit(f"nothing is served: see {home}/logs")
+        address_said(process)
         served = Served(f"http://127.0.0.1:{port}", home, process)
         served.finished("selfcheck")
         yield served

@@ -138,6 +138,20 @@ def start_serving(home: Path, gpus: int = 1, **settings: str) -> tuple[subproces
     return process, port
 
 
+def address_said(process: subprocess.Popen[str]) -> str:
+    """Wait for the line that says where the UI is, the last one of the start.
+
+    Raises:
+        AssertionError: it ended before; what it had said is the message.
+    """
+    assert process.stdout
+    said: list[str] = []
+    while not (said and said[-1].startswith("Prefect UI: ")):
+        said.append(process.stdout.readline())
+        assert said[-1], (said, process.wait())
+    return said[-1]
+
+
 def remember_that_this_machine_is_coherent(cache: Path) -> None:
     """Let the worker's first self-check find its answer: computing it is for other tests, and takes long."""
     facts = probe()
@@ -165,12 +179,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The server and its workers; Ctrl-C ends them all at the end, which is part of the promise."""
     home = tmp_path_factory.mktemp("served")
     process, port = start_serving(home)
-    assert process.stdout
-    said = []
-    while not (said and said[-1].startswith("Prefect UI: ")):
-        said.append(process.stdout.readline())
-        assert said[-1], (said, process.wait())
-    assert f"Prefect UI: http://127.0.0.1:{port} " in said[-1]
+    assert f"Prefect UI: http://127.0.0.1:{port} " in address_said(process)
     try:
         yield Served(f"http://127.0.0.1:{port}", home, process)
     finally:
