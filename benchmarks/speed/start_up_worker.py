@@ -1,9 +1,10 @@
 """Seconds from STEP3's event to our code, and from there to published files: the process worker and the warm one.
 
-    python benchmarks/speed/start_up_worker.py [EVENTS]
+    python benchmarks/speed/start_up_worker.py [EVENTS [WORKER]]
 
-Serves everything by itself, once with each worker on the same machine, hands over as many different videos of 30 s one
-after the other, then three at once, and prints Markdown: seconds, and the memory of the warm process and of three runs.
+Serves everything by itself, once with each worker (`process`, `step4-warm`) or the one named, on one machine, hands
+over as many different videos of 30 s one after the other, then three at once, and prints Markdown: seconds, and the
+memory of the warm process and of three runs.
 """
 
 import signal
@@ -147,28 +148,29 @@ def memory_of(served: Served, together: list[Path]) -> dict[str, str]:
 
 def main() -> None:
     """Print both tables."""
-    events = int((sys.argv[1:] or ["10"])[0])
+    events, *named = sys.argv[1:] or ["10"]
+    workers = {kind: WORKERS[kind] for kind in named} or WORKERS
     seconds: dict[str, list[dict[str, float]]] = {}
     mebibytes: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for kind, title in WORKERS.items():
+        for kind, title in workers.items():
             home = Path(folder) / kind
-            made = videos(home / "videos", events + TOGETHER)
+            made = videos(home / "videos", int(events) + TOGETHER)
             with serving(kind, home) as served:
-                seconds[kind] = [seconds_of(served, video) for video in made[:events]]
-                mebibytes[kind] = memory_of(served, made[events:])
-                for video in made[events:]:
+                seconds[kind] = [seconds_of(served, video) for video in made[: int(events)]]
+                mebibytes[kind] = memory_of(served, made[int(events) :])
+                for video in made[int(events) :]:
                     served.finished("after-step3", video=str(video))
             print(f"{title}: done at {time.strftime('%H:%M:%S')}", file=sys.stderr)
-    titles = [f"{name}, {unit}" for unit in ("median s", "least to most") for name in WORKERS.values()]
+    titles = [f"{name}, {unit}" for unit in ("median s", "least to most") for name in workers.values()]
     print("| seconds |", " | ".join(titles), "|\n| --- |", " | ".join(["---:"] * len(titles)), "|")
-    for row in seconds["process"][0]:
+    for row in next(iter(seconds.values()))[0]:
         found = {kind: [one[row] for one in rows] for kind, rows in seconds.items()}
         medians = [f"{statistics.median(values):.1f}" for values in found.values()]
         ranges = [f"{min(values):.1f} to {max(values):.1f}" for values in found.values()]
         print(f"| {row} |", " | ".join(medians + ranges), "|")
-    print("\n| MiB, RSS / PSS |", " | ".join(WORKERS.values()), "|\n| --- |", " | ".join(["---:"] * len(WORKERS)), "|")
-    for row in mebibytes["process"]:
+    print("\n| MiB, RSS / PSS |", " | ".join(workers.values()), "|\n| --- |", " | ".join(["---:"] * len(workers)), "|")
+    for row in next(iter(mebibytes.values())):
         print(f"| {row} |", " | ".join(rows[row] for rows in mebibytes.values()), "|")
 
 

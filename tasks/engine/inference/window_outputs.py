@@ -38,6 +38,20 @@ class WindowOutputs:
         """Return the outputs of some windows alone."""
         return type(self)(self.speech[numbers], self.decisions[numbers], self.embeddings[numbers])
 
+    def misshapen(self, windows: int, like: Self) -> str:
+        """Say which output is not as many or not as large as it should be; nothing where all are.
+
+        Args:
+            windows: how many there should be.
+            like: what one window's outputs look like. Embeddings may have no dimension on either side.
+        """
+        for name in ("speech", "decisions", "embeddings"):
+            found, wanted = getattr(self, name).shape, (windows, *getattr(like, name).shape[1:])
+            sizes = 2 if name == "embeddings" and not (found[-1] and wanted[-1]) else len(wanted)
+            if found[:sizes] != wanted[:sizes]:
+                return f"{name} have the shape {found}, expected {wanted}"
+        return ""
+
     @property
     def talking(self) -> NDArray[np.bool_]:
         """(windows, speakers): who speaks in a window at all."""

@@ -82,8 +82,8 @@ def spot_check(
         whole reference has to decide.
     """
     tolerance = tolerance or Tolerance()
-    if len(windows) != sample.windows:
-        return doubted(sample, seed, tolerance, f"the candidate has {len(windows)} windows, expected {sample.windows}")
+    if misshapen := windows.misshapen(sample.windows, sample.outputs):
+        return doubted(sample, seed, tolerance, f"the candidate's {misshapen}")
     again = replay(windows, samples, plan.as_reference(), parameters)
     chosen = windows.at(sample.numbers)
     source = {"source": {"samples_sha256": samples_sha256}}

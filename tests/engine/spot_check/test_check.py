@@ -135,12 +135,16 @@ def test_one_window_apart_from_its_neighbours_is_doubted() -> None:
     assert f"neighbouring windows, speech: window {place} differs" in doubts(check(windows))
 
 
-def test_another_number_of_windows_is_doubted() -> None:
-    """A candidate that lost a window cannot be compared, and says why."""
-    report = check(sound().at(np.arange(20)), table_of(sound()))
+@pytest.mark.parametrize("output", ["speech", "decisions", "embeddings"])
+def test_an_output_of_another_shape_is_doubted(output: str) -> None:
+    """A candidate that lost a window, or one window's share of an output alone, cannot be compared, and says why."""
+    lost = {output: getattr(sound(), output)[:20]}
+
+    report = check(replace(sound(), **lost), table_of(sound()))
 
     assert report.verdict is Verdict.NOT_COMPARABLE
-    assert doubts(report) == "the candidate has 20 windows, expected 21"
+    shape = getattr(sound(), output).shape
+    assert doubts(report) == f"the candidate's {output} have the shape {(20, *shape[1:])}, expected {shape}"
 
 
 def test_a_candidate_that_hears_nobody_is_doubted() -> None:
