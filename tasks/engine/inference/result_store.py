@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,9 @@ def columns(turns: Iterable[Turn], prefix: str) -> dict[str, Any]:
     }
 
 
+@cache
 def library_versions() -> dict[str, str]:
-    """Look up the versions of the libraries that compute."""
+    """Look up the versions of the libraries that compute, once: what a process has imported stays."""
     return {name: version(name) for name in LIBRARIES}
 
 
