@@ -30,14 +30,8 @@ OF_PYANNOTE = {"PYANNOTE_CACHE", "PYANNOTE_DATABASE_CONFIG", "PYANNOTE_METRICS_E
 
 
 def misspelt_variables(env_file: Path = Path(".env")) -> Iterator[str]:
-    """Yield a sentence for each variable of the environment and of `.env` that only looks like a setting.
-
-    And one for a `.env` that cannot be read: settings that may stand in it are not in force.
-    """
-    problem = problem_of(env_file)
-    if problem:
-        yield problem
-    set_here = {*os.environ, *(() if problem else _names_in(env_file))}
+    """Yield a sentence for each variable of the environment and of `.env` that only looks like a setting."""
+    set_here = {*os.environ, *_names_in(env_file)}
     suspects = sorted(name for name in set_here if name.upper().startswith(PREFIXES))
     if not suspects:
         return
@@ -66,7 +60,7 @@ def nearest(name: str, known: set[str]) -> str | None:
 
 
 def _names_in(env_file: Path) -> set[str]:
-    if not env_file.is_file():
+    if not env_file.is_file() or problem_of(env_file):
         return set()
     from dotenv import dotenv_values  # noqa: PLC0415
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ from profiles.variables import misspelt_variables
 from tasks.engine.core.errors import Step4Error, UsageError
 from tasks.engine.core.exception_map import map_exception
 from tasks.engine.core.printable import printable
+from tasks.engine.system.env_file import problem_of
 from tasks.engine.system.home import ensure_home
 
 app = typer.Typer(
@@ -61,6 +63,12 @@ def options(
         typer.echo(f"step4: warning: {sentence}", err=True)
 
 
+def warn_of_env_file() -> None:
+    """Say that `.env` cannot be read, after a command that needed no setting: any other ended with that sentence."""
+    if problem := problem_of(Path(".env")):
+        typer.echo(f"step4: warning: {problem}", err=True)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code: 0 done, else that of the error tree, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -71,6 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         ensure_home()
         refuse_empty(arguments)
         code: Any = app(args=arguments, standalone_mode=False)
+        warn_of_env_file()
     except Step4Error as error:
         code = complain(error, as_json="--json" in arguments)
     except (KeyboardInterrupt, typer.Abort):

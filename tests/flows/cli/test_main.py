@@ -125,6 +125,21 @@ def test_a_misspelt_variable_is_warned_about(
     assert json.loads(shown.out)
 
 
+@pytest.mark.usefixtures("clean_settings")
+@pytest.mark.parametrize(("arguments", "code"), [(("config",), 2), (("run", "no.mp4"), 2), (("profiles",), 0)])
+def test_an_env_file_that_cannot_be_read_is_said_once(
+    arguments: tuple[str, ...], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the error of a command that needs settings, as a warning by any other."""
+    (tmp_path / ".env").write_bytes(b"# caf\xe9\n")
+
+    assert step4(*arguments) == code
+    shown = capsys.readouterr().err
+
+    assert shown.count("could not be read (byte 5 is not UTF-8)") == 1
+    assert shown.startswith("step4: warning: " if code == 0 else "step4: /")
+
+
 @pytest.mark.parametrize("arguments", [("run", "x.mp4", "--on-drift", "ignore", "--json"), ("compare", "a", "--json")])
 def test_a_usage_error_is_json_too(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """A program that asked for JSON gets an object whatever is wrong."""
