@@ -94,6 +94,7 @@ def beside(
         Both; the second is None where the candidate fell back to the CPU, and so needs no check.
     """
     if candidate.plan.on_cpu:
+        trusted.progress(f"{trusted.role}: waiting", 0, 1)  # half of the work is yet to come
         return diarize_task(candidate), compute(trusted)
     cancelled = Event()
     pending = compute.start(trusted.cancellable(cancelled))

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -14,10 +14,14 @@ from rich.rule import Rule
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from tasks.engine.inference.types import Progress
 PIPED_WIDTH = 200
 """Characters to a line where nobody says how wide the reader is: rich would fold tables at 80."""
 PAGE_WIDTH = 80
+DONE = 100.0
+"""Percent."""
 
 log = logging.getLogger("step4")
 
@@ -42,22 +46,37 @@ def heading(console: Console, name: str, style: str = "rule.line") -> None:
 
 @contextmanager
 def progress(console: Console) -> Iterator["Progress"]:
-    """Bars on a terminal, elsewhere a log line per 10 %."""
+    """One bar per run on a terminal, which only grows and disappears in the end; elsewhere a log line per 10 %."""
     if not console.is_terminal:
         yield lines_per_tenth()
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bars:
-        shown: dict[str, Any] = {}
+        yield bar_of_runs(bars)
 
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in shown:
-                shown[stage] = bars.add_task(stage, total=total)
-            bars.update(shown[stage], completed=done)
 
-        yield report
+def bar_of_runs(bars: "Bars") -> "Progress":
+    """Return a reporter that draws one run at a time; in a batch the next one begins where its networks are loaded."""
+    from tasks.orchestration.progress import UNFINISHED, overall  # noqa: PLC0415  # loads what a run is
+
+    bar = bars.add_task("", visible=False)
+    shares: dict[str, float] = {}
+    at_work: dict[str, str] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        share, role = 100 * done / max(total, 1), stage.rpartition(": ")[0]
+        of_role = {name: value for name, value in dict(shares).items() if name.rpartition(": ")[0] == role}
+        if not done and stage in shares and overall(of_role) == DONE:
+            shares.clear()
+            at_work.clear()
+            bars.reset(bar)
+        shares[stage], at_work[role] = share, stage
+        percent = max(bars.tasks[0].completed, min(UNFINISHED, overall(dict(shares))))
+        bars.update(bar, completed=percent, description=", ".join(dict(at_work).values()), visible=True)
+
+    return report
 
 
 def lines_per_tenth() -> "Progress":

@@ -99,6 +99,15 @@ def test_progress_says_whose_it_is(video: Path) -> None:
     assert told == [("reference: segmentation", 1, 1)]
 
 
+def test_a_reference_that_has_to_wait_is_announced(video: Path) -> None:
+    """Where both need the CPU: a bar that stood at its end while half of the work is to come would mislead."""
+    told: list[tuple[str, int, int]] = []
+    candidate = job_of(run_of(video, profile="cpu_amp_unsafe"), progress=lambda *report: told.append(report))
+    diarize_both(candidate, Reference.CPU)
+
+    assert told[0] == ("reference: waiting", 0, 1)
+
+
 def test_candidate_and_reference_are_computed_at_the_same_time(video: Path) -> None:
     """With the candidate on a GPU each waits inside its inference for the other: one after the other never ends."""
     both = Barrier(2, timeout=PATIENCE_SEC)
