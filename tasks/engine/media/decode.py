@@ -116,11 +116,11 @@ def _run(media: Media, track: AudioTrack, output: Path, runner: Runner, limits: 
     with tempfile.TemporaryFile() as printed:
         result = _start(media, arguments_for(media, track, output, executable()), runner, bounds, printed)
         if begins(_rewound(printed)) <= 1:
-            return _judged(media, track, result, bounds)
+            return _judged(media, track, result, bounds, output)
     pieces = output.with_name(f"{output.name}.pieces")
     with tempfile.TemporaryFile() as printed, _removed(pieces):
         arguments = arguments_for(media, track, pieces, executable(), piecewise=True)
-        complaint = _judged(media, track, _start(media, arguments, runner, bounds, printed), bounds)
+        complaint = _judged(media, track, _start(media, arguments, runner, bounds, printed), bounds, output)
         place(pieces, frames(_rewound(printed)), channels, output, bounds.output_bytes // (4 * channels))
     return complaint
 
@@ -130,10 +130,10 @@ def _rewound(file: IO[bytes]) -> IO[bytes]:
     return file
 
 
-def _judged(media: Media, track: AudioTrack, result: ProcessResult, bounds: Bounds) -> str:
+def _judged(media: Media, track: AudioTrack, result: ProcessResult, bounds: Bounds, output: Path) -> str:
     complaint = _complaint(result.stderr, media.container, track.codec)
     if result.returncode:
-        raise _failure(media, result, complaint, bounds)
+        raise _failure(media, result, complaint, bounds, output)
     return complaint
 
 
@@ -160,11 +160,14 @@ def _complaint(stderr: bytes, container: str, codec: str) -> str:
     return next((match["message"].strip() for match in matches if match), "")
 
 
-def _failure(media: Media, result: ProcessResult, complaint: str, bounds: Bounds) -> Step4Error:
+def _failure(media: Media, result: ProcessResult, complaint: str, bounds: Bounds, output: Path) -> Step4Error:
     """Say why ffmpeg failed."""
     stderr = result.stderr.decode(errors="replace").strip()
     if "No space left on device" in stderr:
-        return StorageError(f"The decoded audio of {media.path.name!r} does not fit on the disk: free some space.")
+        return StorageError(
+            f"The decoded audio of {media.path.name!r} does not fit into {output.parent}: No space left on device. "
+            "Free some there."
+        )
     if "File too large" in stderr:
         return MediaError(
             f"{media.path.name!r} decodes to more than its container promises or its limits allow: "

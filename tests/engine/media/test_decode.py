@@ -22,7 +22,7 @@ from media_samples import (
     picture,
 )
 
-from tasks.engine.core.errors import MediaError
+from tasks.engine.core.errors import MediaError, StorageError
 from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Bounds
 
@@ -115,6 +115,18 @@ def test_ffmpeg_is_not_trusted(tmp_path: Path, runner: FakeRunner, found: str) -
     with pytest.raises(MediaError, match=found):
         decoded_to(media, destination, runner)
     assert not list(destination.parent.iterdir())
+
+
+def test_a_full_disk_is_named_by_the_folder_that_lies_on_it(tmp_path: Path) -> None:
+    """Which of a machine's disks is full is what an operator has to know, in the system's own words."""
+    media = examined(clip(tmp_path / "clip.mp4"))
+    full = FakeRunner(
+        b"", returncode=228, stderr=b"[out#0/f32le @ 0x5] Error muxing a packet: No space left on device\n"
+    )
+    with pytest.raises(StorageError) as caught:
+        decoded_to(media, tmp_path / "samples.f32", full)
+
+    assert f"does not fit into {tmp_path}: No space left on device" in str(caught.value)
 
 
 def test_failure_keeps_the_older_samples(tmp_path: Path) -> None:
