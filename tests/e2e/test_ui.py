@@ -71,6 +71,25 @@ def test_an_operator_starts_a_video_and_sees_its_picture(page: Page, served: Ser
     assert video.with_name("interview_step4.json").is_file()
 
 
+def test_an_operator_finds_the_page_of_a_drift(page: Page, served: Served, tmp_path: Path) -> None:
+    """The artifact says what can be chosen, and its link opens the page, on this machine."""
+    video = speech(tmp_path / "interview.mkv", 20, gain=1e-4)
+    assert served.start("manual", video=str(video), profile="cpu_amp_unsafe").is_success
+    run = served.finished("manual", video=str(video))
+    (artifact,) = served.ask(
+        "artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}, "type": {"any_": ["markdown"]}}
+    )
+    page.goto(f"{served.url}/artifacts/artifact/{artifact['id']}")
+    picture = page.get_by_alt_text("who speaks when")
+    expect(picture).to_be_visible()
+    expect(page.get_by_text("On drift = substitute").first).to_be_visible()
+    keep(page, "drift")
+    report = page.get_by_role("link", name="Look and listen").get_attribute("href")
+    assert report
+    page.goto(report)
+    expect(page.get_by_text("Drift: the candidate must not be used.").first).to_be_visible()
+
+
 def test_the_form_refuses_a_relative_path(page: Page, served: Served) -> None:
     """A worker stands elsewhere: nothing is started, and the form says which field is at fault."""
     before = len(served.runs("manual"))
