@@ -81,7 +81,7 @@ def download(repository: str) -> None:
     Raises:
         ModelError: refused, not found, or no network; without the token, and without what the server said.
     """
-    log.info("%s: fetched from the hub into %s", repository, cache_folder())
+    log.info("%s: fetching it from the hub into %s", repository, cache_folder())
     kind, detail = HubFailure.STALLED, ""
     try:
         process = subprocess.run(  # noqa: S603  # a list of our own; the repository is an argument
