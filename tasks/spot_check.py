@@ -7,6 +7,9 @@ from dataclasses import replace
 from functools import partial
 from threading import Event
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tasks.detection_rate import DetectionRate
 from tasks.diarize import beside
 from tasks.engine.core.choices import Reference, Verdict
@@ -57,6 +60,22 @@ def recompute(job: InferenceJob) -> Recomputed | None:
     with suppress(NotNeededError):
         return job.recompute(job.samples(), job.plan, job.parameters, partial(choose, seeds=job.seeds), progress)
     return None
+
+
+def recompute_outliers(job: InferenceJob, numbers: NDArray[np.int64]) -> Recomputed | None:
+    """Run the networks on the windows that lie apart from their neighbours, on the CPU.
+
+    Raises:
+        ModelError: the models are unusable.
+        NonFiniteError: an output is NaN or Inf.
+    """
+    log.info("%d windows lie apart from their neighbours: computed again on the CPU.", len(numbers))
+    reference = job.as_reference()
+
+    def progress(step: str, done: int, total: int) -> None:
+        job.progress(f"sample: {step}", done, total)
+
+    return job.recompute(job.samples(), reference.plan, job.parameters, lambda *_: numbers, progress)
 
 
 def diarize_and_recompute(candidate: InferenceJob) -> tuple[Outcome, Recomputed | None]:
@@ -118,6 +137,7 @@ def spot_check(
         job.parameters,
         run.media.grid,
         job.seeds[-1],
+        partial(recompute_outliers, job),
         turns_parquet.read(staged.exclusive) if staged.exclusive else None,
     )
     if report.spot_check:

@@ -68,7 +68,11 @@ def checked(
     sample = Recomputed(numbers, trusted.at(numbers), len(trusted), 0.0)
     grid = FrameGrid(int(len(samples) / SAMPLE_RATE * ASSUMED_FPS), ASSUMED_FPS)
     sha256 = hashlib.sha256(np.ascontiguousarray(samples).tobytes()).hexdigest()
-    return spot_check(windows, table, sample, samples, sha256, plan, PARAMETERS, grid, seed)
+
+    def recompute(places: NDArray[np.int64]) -> Recomputed:
+        return Recomputed(places, trusted.at(places), len(trusted), 0.0)
+
+    return spot_check(windows, table, sample, samples, sha256, plan, PARAMETERS, grid, seed, recompute)
 
 
 def doubts(report: DriftReport) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,8 @@ def audio(minutes: float) -> NDArray[np.float32]:
     return (np.resize(recording(), count) + noise).astype(np.float32)
 
 
-def one_side(side: str, minutes: float) -> None:
-    """Compute one side in this process, and print what it took as JSON."""
+def one_side(side: str, minutes: float, candidate: Path) -> None:
+    """Compute one side in this process, and print what it took as JSON; `candidate`: where its windows are kept."""
     from speech import cpu_plan
 
     from tasks.engine.core.constants import ASSUMED_FPS
@@ -43,7 +45,7 @@ def one_side(side: str, minutes: float) -> None:
     from tasks.engine.inference.diarizer import diarize
     from tasks.engine.inference.recomputation import recompute, replay
     from tasks.engine.inference.types import Parameters
-    from tasks.engine.inference.window_outputs import Recomputed
+    from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
     from tasks.engine.spot_check.check import spot_check
     from tasks.engine.spot_check.choice import choose
 
@@ -51,49 +53,62 @@ def one_side(side: str, minutes: float) -> None:
     diarize(samples[: 11 * 16000], plan, parameters)
     began = time.process_time()
     if side == "whole":
-        diarize(samples, plan, parameters)
+        kept = diarize(samples, plan, parameters, keep_windows=True).windows
         report(began, 0.0)
+        np.savez(candidate, **{field.name: getattr(kept, field.name) for field in fields(WindowOutputs)})
         return
     sample = recompute(samples, plan, parameters, lambda windows, overlap: choose(windows, overlap, (1, 2)))
     spent = time.process_time() - began
     if sample is None:
         raise SystemExit("the model set does not work window by window")
-    # The candidate's windows are not at hand without the whole run: those of the sample, repeated, are as many.
-    nearest = np.searchsorted(sample.numbers, np.arange(sample.windows)).clip(0, len(sample.numbers) - 1)
-    windows = sample.outputs.at(nearest)
+    with np.load(candidate) as entry:
+        windows = WindowOutputs(**entry)
     grid = FrameGrid(int(len(samples) / 16000 * ASSUMED_FPS), ASSUMED_FPS)
     again = replay(windows, samples, plan, parameters).diarization
     table = timeline_of(again.turns, again.scores, grid)
     began = time.process_time()
-    recomputed = Recomputed(sample.numbers, windows.at(sample.numbers), sample.windows, 0.0)
-    spot_check(windows, table, recomputed, samples, "", plan, parameters, grid, 2)
-    report(began - spent, time.process_time() - began)
+
+    def again(places: NDArray[np.int64]) -> Recomputed | None:
+        return recompute(samples, plan, parameters, lambda *_: places)
+
+    found = spot_check(windows, table, sample, samples, "", plan, parameters, grid, 2, again).spot_check
+    if found is None or found.doubts:
+        raise SystemExit(f"the same computation is doubted: {found}")
+    report(began - spent, time.process_time() - began, len(found.outliers))
 
 
-def report(began: float, check: float) -> None:
-    """Print CPU seconds, those of the check among them, and the peak of memory."""
+def report(began: float, check: float, outliers: int = 0) -> None:
+    """Print CPU seconds, those of the check among them, the peak of memory, and windows computed beside the drawn."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
-    print(json.dumps({"cpu": time.process_time() - began, "check": check, "peak": peak}))
+    seconds = {"cpu": time.process_time() - began, "check": check}
+    print(json.dumps({**seconds, "peak": peak, "outliers": outliers}))
 
 
-def measured(side: str, minutes: float) -> dict[str, float]:
+def measured(side: str, minutes: float, candidate: Path) -> dict[str, float]:
     """Compute one side in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, side, str(minutes)], stdout=subprocess.PIPE, text=True, check=True)
+    command = [sys.executable, __file__, side, str(minutes), candidate]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def main(lengths: list[float], run: Callable[[str, float], dict[str, float]] = measured) -> None:
+def main(lengths: list[float], run: Callable[[str, float, Path], dict[str, float]] = measured) -> None:
     """Print a row per length."""
-    print("| audio, min | whole, CPU s | by sample, CPU s | of it the check | ratio | whole, peak MiB | by sample |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| audio, min | whole, CPU s | by sample, CPU s | of it the check | outliers | ratio | whole, peak MiB "
+        "| by sample |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for minutes in lengths:
-        whole, sample = run("whole", minutes), run("sampled", minutes)
+        with tempfile.TemporaryDirectory() as folder:
+            candidate = Path(folder) / "candidate.npz"
+            whole, sample = run("whole", minutes, candidate), run("sampled", minutes, candidate)
         cells = [
             f"{minutes:g}",
             f"{whole['cpu']:.1f}",
             f"{sample['cpu']:.1f}",
             f"{sample['check']:.1f}",
+            f"{sample['outliers']:.0f}",
             f"{sample['cpu'] / whole['cpu']:.3f}",
             f"{whole['peak']:.0f}",
             f"{sample['peak']:.0f}",
@@ -103,6 +118,6 @@ def main(lengths: list[float], run: Callable[[str, float], dict[str, float]] = m
 
 if __name__ == "__main__":
     if sys.argv[1:2] in (["whole"], ["sampled"]):
-        one_side(sys.argv[1], float(sys.argv[2]))
+        one_side(sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]))
     else:
         main([float(text) for text in sys.argv[1:]] or [10.0, 60.0, 240.0])

@@ -126,6 +126,7 @@ class SpotCheck:
         proves_grouping: whether equal embeddings also prove who is one speaker: not those of the shared engine, which
             approximates them, and whose own grouping both sides of the sample are laid out with.
         neighbours: by what it is measured: the worst window's difference from its neighbours, its place and the line.
+        outliers: places of the windows beyond such a line that had not been drawn: computed again, each by itself.
         seconds: that computing them again took.
         doubts: why the whole reference is needed, a sentence each; empty where the sample suffices.
     """
@@ -142,6 +143,7 @@ class SpotCheck:
     confidence: float
     proves_grouping: bool
     neighbours: dict[str, dict[str, float]]
+    outliers: tuple[int, ...] = ()
     seconds: float = 0.0
     doubts: tuple[str, ...] = ()
 
@@ -149,10 +151,12 @@ class SpotCheck:
     def sentence(self) -> str:
         """One line for a log or a terminal."""
         found = f"{len(self.recomputed)} of {self.windows} windows computed again, {self.beyond} beyond the limits"
+        found += f"; and {len(self.outliers)} that lie apart from their neighbours" if self.outliers else ""
         bound = f"with {self.confidence:.0%} confidence at most {self.share_at_most:.1%} of all are"
         return f"by sample: {found}; {bound}{'' if self.proves_grouping else '; who is one speaker is not proved'}"
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types."""
         content = asdict(self) | {"recomputed": list(self.recomputed), "doubts": list(self.doubts)}
+        content |= {"outliers": list(self.outliers)}
         return content | {"seed": str(self.seed), "sentence": self.sentence}

@@ -29,6 +29,10 @@ from tasks.engine.inference.windows import STOCK_THRESHOLD, aggregate, nearest_i
 IDLE = -2
 """pyannote's number of the cluster of a speaker who says nothing in a window."""
 
+TIE = 0.05
+"""Of cosine distance: centroids that are so nearly as close are the same for both sides. Mixed precision moves one by
+0.01: docs/lab_notes/sampled_reference.md."""
+
 
 class ChosenWindows:
     """Some windows of a file, as pyannote's aggregation takes all of them: a shape, the sliding window, an iterator.
@@ -142,13 +146,29 @@ def replay(outputs: WindowOutputs, samples: NDArray[np.float32], plan: DevicePla
     return Replay(Diarization(turns, scores, exclusive=exclusive), centroids, layout)
 
 
-def nearest_clusters(outputs: WindowOutputs, centroids: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give every speaker of every window the nearest centroid by cosine: (windows, speakers), `IDLE` where silent."""
+def nearest_clusters(
+    outputs: WindowOutputs, centroids: NDArray[np.float64], other: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Give every speaker of every window the nearest centroid by cosine.
+
+    Args:
+        outputs: of some windows.
+        centroids: (clusters, dimension).
+        other: (windows, speakers), the clusters of another side's outputs for the same windows: kept where they are
+            within `TIE` of the nearest.
+
+    Returns:
+        (windows, speakers), `IDLE` where silent.
+    """
     windows, speakers, dimension = outputs.embeddings.shape
     clusters = np.zeros((windows, speakers), np.int64)
     if dimension and len(centroids):
-        apart = cdist(outputs.embeddings.reshape(-1, dimension), centroids, metric="cosine")
-        clusters = np.nan_to_num(apart, nan=np.inf).argmin(axis=1).reshape(windows, speakers)
+        flat = cdist(outputs.embeddings.reshape(-1, dimension), centroids, metric="cosine")
+        apart = np.nan_to_num(flat, nan=2.0).reshape(windows, speakers, -1)
+        clusters = apart.argmin(axis=2)
+        if other is not None:
+            there = np.take_along_axis(apart, np.maximum(other, 0)[..., None], axis=2)[..., 0]
+            clusters = np.where((other >= 0) & (there - apart.min(axis=2) <= TIE), other, clusters)
     return np.where(outputs.talking, clusters, IDLE)
 
 

@@ -1,7 +1,7 @@
 """The check itself: may a candidate stand on a sample of its windows, or is the whole reference needed?"""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,33 +20,17 @@ from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.recomputation import Layout, Replay, lay_out, nearest_clusters, replay
 from tasks.engine.inference.types import Diarization, Parameters
 from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
-from tasks.engine.spot_check.neighbours import Disagreement, disagreement, repeated
+from tasks.engine.spot_check.neighbours import disagreement, repeated
+from tasks.engine.spot_check.outliers import LINES, MOST, Lines, outliers_of, worst_of
 
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """From where on something is doubted. Chosen by what clean runs reach: docs/lab_notes/sampled_reference.md.
+DECISIONS = 0.05
+"""Of a window's frames: where in more of them not the same speakers are active, the window is wrong."""
 
-    Attributes:
-        speech: of `Disagreement`.
-        activity: likewise.
-        moved: likewise.
-        decided: likewise.
-        voices: likewise.
-        embedding: cosine distance of a window's embedding from the reference's, where somebody is heard well.
-    """
-
-    speech: float = 0.25
-    activity: float = 0.7
-    moved: float = 0.03
-    decided: float = 0.2
-    voices: float = 0.75
-    embedding: float = 0.02
-
-
-LINES = {Engine.EXACT: Lines(), Engine.SHARED: Lines(embedding=0.9)}
+Again = Callable[[NDArray[np.int64]], Recomputed | None]
+"""From places of windows to the reference's outputs for them; None where they cannot be had."""
 
 
 def spot_check(
@@ -59,6 +43,7 @@ def spot_check(
     parameters: Parameters,
     grid: FrameGrid,
     seed: int,
+    recompute: Again,
     exclusive: Sequence[Turn] | None = None,
     tolerance: Tolerance | None = None,
 ) -> DriftReport:
@@ -74,6 +59,7 @@ def spot_check(
         parameters: of both.
         grid: the video's frames.
         seed: the fresh number that the windows were drawn with.
+        recompute: gives the reference's outputs for the windows that lie apart from their neighbours.
         exclusive: the candidate's turns with one speaker at a time, as they lie on disk, where they were asked for.
         tolerance: the limits, the default ones where None.
 
@@ -88,7 +74,8 @@ def spot_check(
     chosen = windows.at(sample.numbers)
     source = {"source": {"samples_sha256": samples_sha256}}
     trusted, judged = (
-        replace(on_frames(side, sample, again, parameters, grid), metadata=source) for side in (sample.outputs, chosen)
+        replace(on_frames(side, chosen, sample, again, parameters, grid), metadata=source)
+        for side in (sample.outputs, chosen)
     )
     report = compare(trusted, judged, tolerance, parameters.speech_threshold)
     repeated = timeline_of(again.diarization.turns, again.diarization.scores, grid)
@@ -97,14 +84,17 @@ def spot_check(
     found = disagreement(windows, again.layout)
     lines = LINES[Engine(plan.engine)]
     distances = embedding_distances(sample.outputs, chosen)
-    beyond = windows_beyond(sample, chosen, again, tolerance)
+    beyond = windows_beyond(sample.outputs, chosen, again, tolerance)
+    outliers = np.setdiff1d(outliers_of(found, lines), sample.numbers)
+    more = recompute(outliers) if 0 < len(outliers) <= MOST * len(windows) else None
+    wrong = windows_wrong(more.outputs, windows.at(outliers), again, tolerance, lines) if more else np.zeros(0, bool)
     doubts = [
         *doubt_of("the sampled windows", report),
         *doubt_of("what follows from all windows", table_report),
         *doubts_of_windows(beyond, sample.numbers, plan),
         *doubts_of_exclusive(again.diarization.exclusive, exclusive, grid),
         *doubts_of_repetition(windows, again.layout, samples),
-        *doubts_of_neighbours(found, lines),
+        *doubts_of_outliers(windows, outliers, more, wrong),
         *doubts_of_embeddings(distances, sample.numbers, lines),
     ]
     finding = SpotCheck(
@@ -120,7 +110,8 @@ def spot_check(
         confidence=CONFIDENCE,
         proves_grouping=plan.engine != Engine.SHARED,
         neighbours=worst_of(found, lines),
-        seconds=round(sample.seconds, 3),
+        outliers=tuple(outliers.tolist()),
+        seconds=round(sample.seconds + (more.seconds if more else 0.0), 3),
         doubts=tuple(doubts),
     )
     return replace(report, spot_check=finding)
@@ -148,10 +139,15 @@ def doubted(sample: Recomputed, seed: int, tolerance: Tolerance, doubt: str) -> 
 
 
 def on_frames(
-    outputs: WindowOutputs, sample: Recomputed, again: Replay, parameters: Parameters, grid: FrameGrid
+    outputs: WindowOutputs,
+    candidate: WindowOutputs,
+    sample: Recomputed,
+    again: Replay,
+    parameters: Parameters,
+    grid: FrameGrid,
 ) -> Timeline:
-    """Lay one side's sampled windows on the video's frames, with the candidate's own clusters."""
-    clusters = nearest_clusters(outputs, again.centroids)
+    """Lay one side's sampled windows on the video's frames, with the candidate's own clusters; it decides ties."""
+    clusters = nearest_clusters(outputs, again.centroids, nearest_clusters(candidate, again.centroids))
     laid: Diarization = lay_out(outputs, sample.numbers, clusters, again.layout, parameters)
     return timeline_of(laid.turns, laid.scores, grid)
 
@@ -170,17 +166,32 @@ def embedding_distances(reference: WindowOutputs, candidate: WindowOutputs) -> N
     return np.where(heard.any(axis=1), np.where(heard, apart, -np.inf).max(axis=1), np.nan)
 
 
-def windows_beyond(sample: Recomputed, chosen: WindowOutputs, again: Replay, tolerance: Tolerance) -> NDArray[np.bool_]:
-    """Tell which sampled windows are beyond the limits: by the 99th percentile of their scores, or by whom they heard.
+def windows_beyond(
+    reference: WindowOutputs, candidate: WindowOutputs, again: Replay, tolerance: Tolerance
+) -> NDArray[np.bool_]:
+    """Tell which windows are beyond the limits: by the 99th percentile of their scores, or by whom they heard.
 
     Returns:
         (windows,).
     """
-    apart = np.percentile(np.abs(sample.outputs.speech - chosen.speech), 99, axis=1, method="inverted_cdf")
-    heard = sample.outputs.heard & chosen.heard
-    clusters = (nearest_clusters(side, again.centroids) for side in (sample.outputs, chosen))
-    other = np.not_equal(*clusters) & heard
+    apart = np.percentile(np.abs(reference.speech - candidate.speech), 99, axis=1, method="inverted_cdf")
+    heard = reference.heard & candidate.heard
+    clusters = nearest_clusters(candidate, again.centroids)
+    other = (nearest_clusters(reference, again.centroids, clusters) != clusters) & heard
     return np.asarray((apart > tolerance.p99_score_difference) | other.any(axis=1))
+
+
+def windows_wrong(
+    reference: WindowOutputs, candidate: WindowOutputs, again: Replay, tolerance: Tolerance, lines: Lines
+) -> NDArray[np.bool_]:
+    """Tell which windows are wrong each by itself: beyond the limits, in their decisions or in an embedding.
+
+    Returns:
+        (windows,).
+    """
+    decided = (reference.decisions != candidate.decisions).any(axis=2).mean(axis=1) > DECISIONS
+    voices = np.nan_to_num(embedding_distances(reference, candidate)) > lines.embedding
+    return np.asarray(windows_beyond(reference, candidate, again, tolerance) | decided | voices)
 
 
 def doubt_of(what: str, report: DriftReport) -> Iterator[str]:
@@ -210,12 +221,17 @@ def doubts_of_repetition(windows: WindowOutputs, layout: Layout, samples: NDArra
         yield f"repeated windows: {len(found)} hold what another gave for other sound, the first is window {found[0]}"
 
 
-def doubts_of_neighbours(found: Disagreement, lines: Lines) -> Iterator[str]:
-    """Say which window lies too far from its neighbours, by each measure."""
-    for name, worst in worst_of(found, lines).items():
-        if worst["value"] > worst["line"]:
-            place = f"window {worst['window']:.0f} differs by {worst['value']:.2f}, over {worst['line']:g}"
-            yield f"neighbouring windows, {name}: {place}"
+def doubts_of_outliers(
+    windows: WindowOutputs, outliers: NDArray[np.int64], more: Recomputed | None, wrong: NDArray[np.bool_]
+) -> Iterator[str]:
+    """Say which windows that lie apart from their neighbours are not what the reference gives, or too many to ask."""
+    if len(outliers) > MOST * len(windows):
+        yield f"neighbouring windows: {len(outliers)} of {len(windows)} lie apart from theirs, over {MOST:.0%}"
+    elif len(outliers) and more is None:
+        yield f"neighbouring windows: {len(outliers)} lie apart from theirs and cannot be computed again"
+    elif wrong.any():
+        found = f"{wrong.sum()} of {len(outliers)} that lie apart from theirs are beyond the limits"
+        yield f"neighbouring windows: {found}, the first is window {outliers[np.argmax(wrong)]}"
 
 
 def doubts_of_embeddings(distances: NDArray[np.float64], numbers: NDArray[np.int64], lines: Lines) -> Iterator[str]:
@@ -225,15 +241,3 @@ def doubts_of_embeddings(distances: NDArray[np.float64], numbers: NDArray[np.int
         worst = over[np.argmax(distances[over])]
         place = f"window {numbers[worst]} is {distances[worst]:.2f} from the reference's"
         yield f"embeddings: {place}, over {lines.embedding:g}"
-
-
-def worst_of(found: Disagreement, lines: Lines) -> dict[str, dict[str, float]]:
-    """Return the worst window of each measure, and the line."""
-    return {
-        name: {
-            "value": float(getattr(found, name).max()),
-            "window": int(np.argmax(getattr(found, name))),
-            "line": getattr(lines, name),
-        }
-        for name in (field.name for field in fields(found))
-    }

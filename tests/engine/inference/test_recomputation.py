@@ -69,6 +69,17 @@ def test_all_windows_laid_out_are_the_run() -> None:
     assert [(turn.start, turn.end) for turn in laid.turns] == [(turn.start, turn.end) for turn in whole().turns]
 
 
+def test_a_tie_between_two_speakers_is_decided_as_the_other_side_does() -> None:
+    """Half-way between two centroids the last bits decide: that is no difference; nearer to one, it is."""
+    centroids = np.array([[1.0, 0.0], [0.0, 1.0]])
+    vectors = np.array([[[1.0, 1.01]], [[1.0, 3.0]], [[1.0, 0.0]]], np.float32)
+    outputs = WindowOutputs(np.ones((3, 4), np.float32), np.ones((3, 4, 1), np.uint8), vectors)
+
+    assert nearest_clusters(outputs, centroids).ravel().tolist() == [1, 1, 0]
+    assert nearest_clusters(outputs, centroids, np.zeros((3, 1), np.int64)).ravel().tolist() == [0, 1, 0]
+    assert nearest_clusters(outputs, centroids, np.full((3, 1), -2)).ravel().tolist() == [1, 1, 0]
+
+
 def test_a_silent_file_is_replayed() -> None:
     """Nobody speaks: no embedding was computed, and nothing follows."""
     silence = np.zeros(16000 * 12, np.float32)

@@ -1,22 +1,28 @@
 """A candidate held against a sample of its windows, on a real run of the shipped recording."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from replay import PARAMETERS, Reference, plan_of
 from speech import recording
 
-from tasks.engine.core.choices import Verdict
+from tasks.engine.core.choices import Engine, Verdict
 from tasks.engine.core.stages import Stage
 from tasks.engine.core.timeline import Timeline, timeline_of
 from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
+from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.recomputation import replay
 from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
-from tasks.engine.spot_check.check import spot_check
+from tasks.engine.spot_check.check import Again, spot_check, windows_wrong
 from tasks.engine.spot_check.choice import choose
+from tasks.engine.spot_check.neighbours import disagreement
+from tasks.engine.spot_check.outliers import LINES, Lines
 
 pytestmark = pytest.mark.slow
 
@@ -51,13 +57,34 @@ def changed(change: Change) -> WindowOutputs:
     return windows
 
 
-def check(windows: WindowOutputs, table: Timeline | None = None, *, seed: int = 0) -> DriftReport:
+def check(
+    windows: WindowOutputs, table: Timeline | None = None, *, seed: int = 0, again: Again | None = None
+) -> DriftReport:
     """Hold windows, and the table that follows from them or another, against a sample of the sound ones."""
     numbers = choose(len(sound()), 10, (seed,))
     sample = Recomputed(numbers, sound().at(numbers), len(sound()), 0.0)
     table = table or table_of(windows)
     sha256 = reference().timeline.metadata["source"]["samples_sha256"]
-    return spot_check(windows, table, sample, recording(), sha256, plan_of(), PARAMETERS, reference().grid, seed)
+
+    def recompute(places: NDArray[np.int64]) -> Recomputed:
+        return Recomputed(places, sound().at(places), len(sound()), 0.0)
+
+    grid = reference().grid
+    return spot_check(
+        windows, table, sample, recording(), sha256, plan_of(), PARAMETERS, grid, seed, again or recompute
+    )
+
+
+def lines_with(count: int) -> Lines:
+    """Lines that so many of the sound windows are beyond."""
+    layout = replay(sound(), recording(), plan_of(), PARAMETERS).layout
+    return Lines(activity=float(np.sort(disagreement(sound(), layout).activity)[-count - 1]))
+
+
+def found(report: DriftReport) -> SpotCheck:
+    """What the sample found."""
+    assert report.spot_check
+    return report.spot_check
 
 
 def doubts(report: DriftReport) -> str:
@@ -132,7 +159,47 @@ def test_one_window_apart_from_its_neighbours_is_doubted() -> None:
     place = next(number for number in range(3, 18) if number not in numbers and sound().speech[number].mean() > 0.8)
     windows = changed(lambda all_of_them: all_of_them.speech.__setitem__(place, 0))
 
-    assert f"neighbouring windows, speech: window {place} differs" in doubts(check(windows))
+    said = doubts(check(windows))
+
+    assert "that lie apart from theirs are beyond the limits, the first is window" in said
+    assert place in found(check(windows)).outliers
+
+
+def test_a_sound_window_apart_from_its_neighbours_is_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People who talk at once make sound windows differ: those are computed again, and named."""
+    monkeypatch.setitem(LINES, Engine.EXACT, lines_with(3))
+    report = check(sound())
+
+    assert found(report).outliers
+    assert set(found(report).outliers).isdisjoint(found(report).recomputed)
+    assert doubts(report) == ""
+    assert f"and {len(found(report).outliers)} that lie apart from their neighbours" in report.sentence
+
+
+def test_where_outliers_cannot_be_computed_again_they_are_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing vouches for them."""
+    monkeypatch.setitem(LINES, Engine.EXACT, lines_with(3))
+
+    assert "lie apart from theirs and cannot be computed again" in doubts(check(sound(), again=lambda _: None))
+
+
+def test_more_outliers_than_are_worth_computing_are_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a fifth of the windows lies apart, the whole reference costs less than looking at each."""
+    monkeypatch.setitem(LINES, Engine.EXACT, Lines(activity=0.001))
+
+    assert re.search(r"neighbouring windows: \d+ of 21 lie apart from theirs, over 20%", doubts(check(sound())))
+
+
+@pytest.mark.parametrize("output", ["speech", "decisions", "embeddings"])
+def test_one_wrong_output_of_an_outlier_is_enough(output: str) -> None:
+    """Scores, decisions and embeddings are each held against the reference's."""
+    reference, lines = sound(), Lines()
+    candidate = changed(lambda windows: getattr(windows, output).__setitem__(10, getattr(windows, output)[3]))
+    again = replay(reference, recording(), plan_of(), PARAMETERS)
+
+    wrong = windows_wrong(reference, candidate, again, Tolerance(), lines)
+
+    assert np.flatnonzero(wrong).tolist() == [10]
 
 
 @pytest.mark.parametrize("output", ["speech", "decisions", "embeddings"])
