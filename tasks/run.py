@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from tasks.engine.inference.result_store import ResultStore, digest, library_ver
 from tasks.engine.inference.result_store import key as store_key
 from tasks.engine.inference.types import Parameters
 from tasks.engine.media.containers import Media
+from tasks.engine.models.registry import pinned
 from tasks.engine.publishing.names import MANIFEST, WORKSPACE
 from tasks.engine.publishing.swap import restore
 from tasks.engine.system.atomic import PARTIAL_PATTERN, disk_in_force
@@ -58,8 +59,9 @@ class Run:
 
     @property
     def parameters(self) -> Parameters:
-        """What changes the answer, beside samples and device."""
-        return Parameters.from_manifest(self.configuration.model_dump())
+        """What changes the answer, beside samples and device; models at the commits that this run began with."""
+        asked = self.configuration.model_dump()
+        return Parameters.from_manifest({**asked, "models": pinned(asked["models"], self.commits)})
 
     @property
     def speaker_bounds(self) -> SpeakerBounds:
@@ -124,7 +126,9 @@ class Run:
 
     def inference_name(self, plan: DevicePlan, samples_sha256: str) -> str:
         """Return the store's name for what a plan computes from the samples."""
-        return store_key(samples_sha256, self.models, plan, self.parameters)
+        # Files decide, not their commit: a new model card leaves every result where it is.
+        asked = replace(self.parameters, models=self.configuration.models)
+        return store_key(samples_sha256, self.models, plan, asked)
 
     def published(self, suffix: str) -> Path:
         """Path of a published file, `clip` plus a suffix such as `_timeline.parquet`."""

@@ -1,11 +1,13 @@
 """Whole runs of ten minutes and of four hours: peak memory, and seconds per hour of audio.
 
 Usage: python benchmarks/speed/four_hours.py FOLDER [--lengths 600,14400] [--profiles cpu shared] [--slide SEC]
+           [--models SET]
 
 FOLDER holds NAME.wav (16 kHz mono). Each length is one file, the clips joined over and over, and each run a process of
 its own: `step4 run`, from the file to the published timeline, held against nothing (`cpu` is the reference itself).
 Every round is a little louder than the one before and begins `--slide` seconds later in the window's step, so that no
-two embeddings repeat. Prints the table of docs/lab_notes/measurements.md, "Four hours".
+two embeddings repeat. SET is a hub id or a folder. Prints the table of docs/lab_notes/measurements.md, "Four hours"; of
+docs/lab_notes/resnet34.md for a ResNet34.
 """
 
 import argparse
@@ -34,13 +36,13 @@ def joined(folder: Path, seconds: int, slide: float) -> np.ndarray:
     return np.concatenate(rounds)[: seconds * RATE]
 
 
-def run(video: Path, profile: str, output: Path) -> dict[str, Any]:
+def run(video: Path, profile: str, output: Path, models: str) -> dict[str, Any]:
     """One run in a process of its own: wall and CPU seconds, those of the engine once loaded, and MiB at the peak."""
     figures = output.parent / "figures"
     environment = os.environ | {"ENABLE_AUDIO_PROFILING": "true", "STEP4_DIAGNOSTICS_DIR": str(figures)}
     command = [sys.executable, "-m", "flows.cli.main", "run", str(video), "--profile", profile, "--reference", "none"]
     began = time.perf_counter()
-    command += ["--output", str(output), "--json"]
+    command += ["--output", str(output), "--models", models, "--json"]
     child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
     said = child.stdout.read() if child.stdout else b""
     _, status, usage = os.wait4(child.pid, 0)
@@ -69,6 +71,7 @@ def main() -> None:
     parser.add_argument("--lengths", default="600,14400")
     parser.add_argument("--profiles", nargs="+", default=["cpu", "shared"])
     parser.add_argument("--slide", type=float, default=0.137)
+    parser.add_argument("--models", default="offline", help="a hub id or a folder")
     options = parser.parse_args()
     names = ("engine", "length", "wall s", "engine s", "engine s per audio hour", "CPU s", "peak MiB", "linkage")
     print(f"| {' | '.join(names)} |")
@@ -78,7 +81,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 video = Path(folder) / "joined.wav"
                 wavfile.write(video, RATE, joined(options.folder, seconds, options.slide))
-                one = run(video, profile, Path(folder) / "out")
+                one = run(video, profile, Path(folder) / "out", options.models)
             device, hourly = one["device"], one["engine"] * 3600 / seconds
             print(
                 f"| {device['engine']} | {seconds} s | {one['wall']:.0f} | {one['engine']:.1f} | {hourly:.0f} "

@@ -102,7 +102,7 @@ def analyse(
 def compute(run: Run, dependencies: Dependencies) -> Published:
     """From the video's sound to publication or refusal."""
     if run.media.audio and run.store.is_empty():
-        dependencies.preload(run.configuration.models, run.plan)  # while ffmpeg decodes
+        dependencies.preload(run.parameters.models, run.plan)  # while ffmpeg decodes
     samples = listen_task(run.media, run.samples_path, dependencies.run_ffmpeg, run.configuration.limits)
     job = candidate_job(run, samples, dependencies) if samples else None
     candidate, reference, sample = infer(run, job)

@@ -11,7 +11,7 @@ from profiles.settings import Configuration
 from tasks.device import plan_device_task
 from tasks.engine.dependencies import current_dependencies
 from tasks.engine.inference.types import Parameters
-from tasks.engine.models.registry import identity
+from tasks.engine.models.registry import find, pinned
 from tasks.orchestration.connection import log_at
 from tasks.orchestration.gpu_slot import in_gpu_slot
 from tasks.selfcheck import announce_task, selfcheck_task
@@ -35,7 +35,8 @@ def check_machine(*, fresh: bool = False, **chosen: Any) -> list[dict[str, Any]]
     dependencies = in_gpu_slot(current_dependencies())
     facts = dependencies.device_facts()
     plan = plan_device_task(configuration, facts)
-    files = identity(configuration.models)
-    parameters = Parameters(models=configuration.models)
+    model_set = find(configuration.models)
+    files = model_set.identity()
+    parameters = Parameters(models=pinned(configuration.models, model_set.commits))
     answers = selfcheck_task(plan, facts, files, parameters, dependencies.diarizer, fresh=fresh)
     return announce_task(answers)

@@ -85,10 +85,11 @@ def load_models() -> None:
     """Load candidate's and reference's pipelines of the profile; a run says what is wrong where that fails."""
     from tasks.engine.core.errors import Step4Error  # noqa: PLC0415
     from tasks.engine.inference.diarizer import pipeline_for  # noqa: PLC0415
+    from tasks.engine.models.registry import find, pinned  # noqa: PLC0415
 
     try:
-        for arguments in asked_in_a_fork(pipelines_of_the_profile):
-            pipeline_for(*arguments)
+        for models, *arguments in asked_in_a_fork(pipelines_of_the_profile):
+            pipeline_for(pinned(models, find(models).commits), *arguments)
     except Step4Error as error:
         print(f"no models are loaded ahead of runs: {error}", file=sys.stderr)  # noqa: T201  # the worker's log
 

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_box import hub_in_a_box, use
 from media_samples import clip, noise
 from scripted_runs import TURNS, dependencies, publish
-from stand_in_models import COMMUNITY, community, write
+from stand_in_models import COMMUNITY, SEGMENTATION, THREE, community, three, write
 
 from tasks.audit import UNREADABLE, conclude, draw, examine, report_of, require_video, stratum_of
 from tasks.engine.batch.outcomes import VideoOutcome
 from tasks.engine.core.errors import BatchError, MediaError, UsageError
 from tasks.engine.core.turns import Turn
+from tasks.engine.models.fetching import fetch_set
 from tasks.engine.models.registry import identity
 from tasks.engine.testing import ScriptedDiarizer
 
@@ -32,6 +34,16 @@ def audited(folder: Path, diarizer: Any) -> list[VideoOutcome]:
     """The outcomes of a whole audit of a folder."""
     sample = draw([folder], 20, 1, lambda: datetime.now(UTC))
     return examine(sample, dependencies(diarizer))
+
+
+def noting(asked: list[str]) -> Any:
+    """Scripted networks that write down the model set they are asked for."""
+
+    def networks(samples: Any, plan: Any, parameters: Any, progress: Any, **options: Any) -> Any:
+        asked.append(parameters.models)
+        return ScriptedDiarizer(TURNS)(samples, plan, parameters, progress, **options)
+
+    return networks
 
 
 def test_what_the_reference_still_says_is_coherent(published: Path) -> None:
@@ -129,15 +141,30 @@ def test_models_of_a_branch_that_moved_on_are_taken_at_the_commit_that_was_used(
     manifest["models"] = identity(f"{COMMUNITY}@{OLD}")
     published.write_text(json.dumps(manifest))
     asked: list[str] = []
-
-    def networks(samples: Any, plan: Any, parameters: Any, progress: Any, **options: Any) -> Any:
-        asked.append(parameters.models)
-        return ScriptedDiarizer(TURNS)(samples, plan, parameters, progress, **options)
-
-    (outcome,) = audited(published.parent, networks)
+    (outcome,) = audited(published.parent, noting(asked))
 
     assert (outcome.exit_code, outcome.verdict) == (0, "coherent")
     assert asked == [f"{COMMUNITY}@{OLD}"]
+
+
+def test_every_repository_that_a_pipeline_names_is_taken_at_the_commit_that_was_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.1, published and audited out of a hub where its segmentation has moved on and was fetched since."""
+    with hub_in_a_box() as box:
+        for name, files in three(b"weights").items():
+            box.add(name, files)
+        use(box, tmp_path / "hub", monkeypatch)
+        then = {name: repository.head for name, repository in box.repositories.items()}
+        publish(clip(tmp_path / "clip.mkv"), models=THREE)
+        box.repositories[SEGMENTATION].history.append({"pytorch_model.bin": b"better"})
+        now = fetch_set(THREE)
+    asked: list[str] = []
+    (outcome,) = audited(tmp_path, noting(asked))
+
+    assert now.commits[SEGMENTATION] != then[SEGMENTATION]
+    assert (outcome.exit_code, outcome.verdict) == (0, "coherent")
+    assert asked == [",".join(f"{name}@{commit}" for name, commit in then.items())]
 
 
 def test_timelines_are_drawn_by_device_and_profile(published: Path) -> None:

@@ -6,7 +6,7 @@ from tasks.engine.core.errors import ModelError
 from tasks.engine.models import download, hub
 from tasks.engine.models.copies import copy_set
 from tasks.engine.models.model_set import ModelSet
-from tasks.engine.models.registry import find, is_repository, models_folder, offline_set
+from tasks.engine.models.registry import find, is_repository, models_folder, offline_set, split_pins
 
 
 def fetch_set(models: str, to: Path | None = None) -> ModelSet:
@@ -38,8 +38,10 @@ def fetch_set(models: str, to: Path | None = None) -> ModelSet:
 
 def repositories_of(models: str) -> list[str]:
     """List the repositories that a set is known to be made of, its own first."""
-    own = [models] if is_repository(models) else []
+    name, pins = split_pins(models)
+    own = [name] if is_repository(name) else []
     try:
-        return list(dict.fromkeys(own + list(find(models, fetch=False).commits)))
+        known = [pins.get(repository.partition("@")[0], repository) for repository in find(models, fetch=False).commits]
     except ModelError:
-        return own
+        known = []
+    return list(dict.fromkeys([*own, *known]))

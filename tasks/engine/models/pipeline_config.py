@@ -8,7 +8,7 @@ string. So it is told of files, as mappings.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ PART_FILES = {
 """Parts of a pipeline that pyannote loads, and the files of each."""
 FILE_SUFFIXES = {".bin", ".ckpt", ".pt", ".pth", ".npz", ".onnx", ".safetensors"}
 """Of a name that is a file and no repository, though it looks like one: `models/segmentation.bin`."""
+Snapshots = Callable[[str, Sequence[str]], Path]
+"""From a repository of the hub, `id` or `id@revision`, and files that must be in it to its folder; `hub.snapshot`."""
 NOT_HANDED_ON = {"token", "use_auth_token", "cache_dir"}
 """What a part may say that is for fetching alone."""
 
@@ -64,14 +66,14 @@ class Part:
         return [os.path.normpath(f"./{self.subfolder}/{name}") for name in PART_FILES[self.name]]
 
 
-def find_pipeline(models: str, config_path: Path, source: Source, *, fetch: bool) -> ModelSet:
+def find_pipeline(models: str, config_path: Path, source: Source, snapshots: Snapshots) -> ModelSet:
     """Find every file that a pipeline's config names.
 
     Args:
         models: what was asked for.
         config_path: the pipeline's `config.yaml`.
         source: the folder or repository that it is in.
-        fetch: whether the hub may be asked for what is not here.
+        snapshots: finds repositories of the hub.
 
     Raises:
         ModelError: no config of a speaker diarization pipeline, or a part is not named or not there.
@@ -80,7 +82,7 @@ def find_pipeline(models: str, config_path: Path, source: Source, *, fetch: bool
     parameters = dict(config["pipeline"].get("params") or {})
     files = [SetFile(CONFIG, config_path, source, place=CONFIG)]
     for part in parts_of(parameters, config_path):
-        found = find_part(part, config_path, source, fetch=fetch)
+        found = find_part(part, config_path, source, snapshots)
         files += found
         path = found[0].path.parent if part.name == "plda" else found[0].path
         parameters[part.name] = {**part.options, "checkpoint": str(path)}
@@ -152,7 +154,7 @@ def not_named(part: str, value: object, config_path: Path) -> ModelError:
     )
 
 
-def find_part(part: Part, config_path: Path, source: Source, *, fetch: bool) -> list[SetFile]:
+def find_part(part: Part, config_path: Path, source: Source, snapshots: Snapshots) -> list[SetFile]:
     """Find the files of one part: beside the config, in another folder, or in a repository of the hub.
 
     Raises:
@@ -162,10 +164,10 @@ def find_part(part: Part, config_path: Path, source: Source, *, fetch: bool) -> 
         return [SetFile(f"{part.name}/{path.name}", path, source_of(path, source)) for path in found]
     own = source.commit is not None and (not part.checkpoint or part.checkpoint.startswith("./"))
     if own:
-        return in_own_repository(part, source, fetch=fetch)
+        return in_own_repository(part, source, snapshots)
     if not HUB_ID.fullmatch(part.checkpoint) or Path(part.checkpoint).suffix in FILE_SUFFIXES:
         raise not_named(part.name, part.repository or f"$model/{part.subfolder.strip('/')}", config_path)
-    folder = hub.snapshot(part.repository, part.files, fetch=fetch)
+    folder = snapshots(part.repository, part.files)
     origin = Source(part.repository, folder, hub.commit_of(folder))
     return [
         SetFile(f"{part.name}/{Path(name).name}", folder / name, origin, place=f"{part.repository}/{name}")
@@ -192,11 +194,11 @@ def source_of(path: Path, source: Source) -> Source:
     return source if path.is_relative_to(source.folder) else Source(str(path.parent), path.parent)
 
 
-def in_own_repository(part: Part, source: Source, *, fetch: bool) -> list[SetFile]:
+def in_own_repository(part: Part, source: Source, snapshots: Snapshots) -> list[SetFile]:
     """Find the files of a part in the pipeline's own repository, at the commit of its config unless told otherwise."""
     repository = source.name.partition("@")[0]
     inner = Part(part.name, "", "", f"{part.checkpoint}/{part.subfolder}", {})
-    folder = hub.snapshot(f"{repository}@{part.revision or source.commit}", inner.files, fetch=fetch)
+    folder = snapshots(f"{repository}@{part.revision or source.commit}", inner.files)
     name = f"{repository}@{part.revision}" if part.revision else source.name
     origin = Source(name, folder, hub.commit_of(folder))
     return [

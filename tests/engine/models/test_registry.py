@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from stand_in_models import community, write
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.inference import loading
@@ -63,11 +64,35 @@ def test_the_hubs_answer_does_not_leak_the_token(monkeypatch: pytest.MonkeyPatch
     assert "could not be fetched" in str(caught.value)
 
 
-def test_a_set_is_named_as_it_was_when_it_was_used() -> None:
-    """A branch at its commit; a commit, a folder and the offline set as they are."""
-    commits = {"a/b": "c" * 40, "a/b@main": "d" * 40}
+C, D = "c" * 40, "d" * 40
 
-    assert registry.pinned("a/b", commits) == f"a/b@{'c' * 40}"
-    assert registry.pinned("a/b@main", commits) == f"a/b@{'d' * 40}"
-    assert registry.pinned("offline", commits) == "offline"
-    assert registry.pinned("./folder", {}) == "./folder"
+
+@pytest.mark.parametrize(
+    ("models", "commits", "pinned"),
+    [
+        ("a/b", {"a/b": C}, f"a/b@{C}"),
+        ("a/b@main", {"a/b@main": C}, f"a/b@{C}"),
+        ("a/b", {"a/b": C, "a/net": D, "a/other@v1": C}, f"a/b@{C},a/net@{D},a/other@{C}"),
+        (f"a/b@{C},a/net@v1", {f"a/b@{C}": C, "a/net": D}, f"a/b@{C},a/net@{D}"),
+        ("./folder", {"a/net": D}, f"./folder,a/net@{D}"),
+        ("./folder", {}, "./folder"),
+        ("offline", {}, "offline"),
+    ],
+)
+def test_a_set_is_named_as_it_was_when_it_was_used(models: str, commits: dict[str, str], pinned: str) -> None:
+    """Every repository at its commit, those that a config names as well; a folder and the offline set as they are."""
+    assert registry.pinned(models, commits) == pinned
+
+
+@pytest.mark.parametrize("pin", ["", "a/net", "net@v1", "/srv/net@v1"])
+def test_a_pin_is_a_repository_with_its_revision(pin: str) -> None:
+    """Anything else behind a comma is no set's name."""
+    with pytest.raises(ModelError, match="not found: expected 'offline'"):
+        registry.find(f"a/b,{pin}")
+
+
+def test_a_folder_may_have_a_comma_in_its_name(tmp_path: Path) -> None:
+    """What is there is meant as it is."""
+    folder = write(community(b"weights"), tmp_path / "one,two@3")
+
+    assert registry.find(str(folder)).files[0].path == folder / "config.yaml"
