@@ -30,7 +30,7 @@ from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.diarizer import diarize
 from tasks.engine.inference.recomputation import replay
 from tasks.engine.inference.types import Diarization, Parameters, Progress
-from tasks.engine.inference.window_outputs import WindowOutputs
+from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
 from tasks.engine.models.registry import identity
 from tasks.engine.publishing.manifest import Published
 from tasks.engine.testing import ScriptedDiarizer
@@ -122,6 +122,26 @@ def test_a_candidate_that_fell_back_to_the_cpu_needs_no_sample(video: Path) -> N
 
     assert run.store.get("kept")
     assert not run.store.get("kept", with_windows=True)
+
+
+def test_outliers_are_computed_on_the_cpu(video: Path) -> None:
+    """Just those windows, with the reference's plan and the candidate's parameters; progress counts as the sample's."""
+    asked: list[Any] = []
+    told: list[str] = []
+
+    def recompute(
+        _samples: object, plan: DevicePlan, parameters: Parameters, choose: Any, progress: Progress
+    ) -> Recomputed:
+        asked.extend((plan, parameters, choose(100, 10).tolist()))
+        progress("embeddings", 1, 2)
+        return Recomputed(choose(100, 10), NO_WINDOWS, 100, 0.5)
+
+    run = run_of(video, gpu=True, reference="sampled")
+    job = replace(job_of(run, seeds=(1, 2)), recompute=recompute, progress=lambda step, *_: told.append(step))
+
+    assert spot_check.recompute_outliers(job, np.array([3, 5]))
+    assert asked == [run.plan.as_reference(), job.parameters, [3, 5]]
+    assert told == ["sample: embeddings"]
 
 
 def test_a_candidate_that_falls_back_stops_its_sample(video: Path) -> None:
