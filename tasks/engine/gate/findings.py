@@ -127,6 +127,7 @@ class SpotCheck:
             approximates them, and whose own grouping both sides of the sample are laid out with.
         neighbours: by what it is measured: the worst window's difference from its neighbours, its place and the line.
         outliers: places of the windows beyond such a line that had not been drawn: computed again, each by itself.
+        regrouped: repetitions of clustering that stayed within the limits, embeddings moved as the drawn ones differ.
         seconds: that computing them again took.
         doubts: why the whole reference is needed, a sentence each; empty where the sample suffices.
     """
@@ -144,6 +145,7 @@ class SpotCheck:
     proves_grouping: bool
     neighbours: dict[str, dict[str, float]]
     outliers: tuple[int, ...] = ()
+    regrouped: int = 0
     seconds: float = 0.0
     doubts: tuple[str, ...] = ()
 

@@ -20,14 +20,17 @@ from tasks.engine.gate.verdict import compare
 from tasks.engine.inference.recomputation import Layout, Replay, lay_out, nearest_clusters, replay
 from tasks.engine.inference.types import Diarization, Parameters
 from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
+from tasks.engine.spot_check.bootstrap import resampled
 from tasks.engine.spot_check.neighbours import disagreement, repeated
-from tasks.engine.spot_check.outliers import LINES, MOST, Lines, outliers_of, worst_of
+from tasks.engine.spot_check.outliers import LINES, MOST, Lines, doubts_of_outliers, outliers_of, worst_of
 
 CONFIDENCE = 0.95
 
 
 DECISIONS = 0.05
 """Of a window's frames: where in more of them not the same speakers are active, the window is wrong."""
+
+GROUPING = "who is one speaker, with embeddings moved as far as the drawn ones lie from the reference's"
 
 Again = Callable[[NDArray[np.int64]], Recomputed | None]
 """From places of windows to the reference's outputs for them; None where they cannot be had."""
@@ -78,8 +81,7 @@ def spot_check(
         for side in (sample.outputs, chosen)
     )
     report = compare(trusted, judged, tolerance, parameters.speech_threshold)
-    repeated = timeline_of(again.diarization.turns, again.diarization.scores, grid)
-    repeated = replace(repeated, metadata=source)
+    repeated = replace(timeline_of(again.diarization.turns, again.diarization.scores, grid), metadata=source)
     table_report = compare(repeated, table, tolerance, parameters.speech_threshold)
     found = disagreement(windows, again.layout)
     lines = LINES[Engine(plan.engine)]
@@ -97,6 +99,14 @@ def spot_check(
         *doubts_of_outliers(windows, outliers, more, wrong),
         *doubts_of_embeddings(distances, sample.numbers, lines),
     ]
+    regrouped = 0
+    for moved in () if doubts else resampled(windows, sample, seed):
+        other = replay(moved, samples, plan.as_reference(), parameters).diarization
+        moved_table = replace(timeline_of(other.turns, other.scores, grid), metadata=source)
+        doubts += doubt_of(GROUPING, compare(repeated, moved_table, tolerance, parameters.speech_threshold))
+        if doubts:
+            break
+        regrouped += 1
     finding = SpotCheck(
         windows=sample.windows,
         recomputed=tuple(sample.numbers.tolist()),
@@ -111,6 +121,7 @@ def spot_check(
         proves_grouping=plan.engine != Engine.SHARED,
         neighbours=worst_of(found, lines),
         outliers=tuple(outliers.tolist()),
+        regrouped=regrouped,
         seconds=round(sample.seconds + (more.seconds if more else 0.0), 3),
         doubts=tuple(doubts),
     )
@@ -219,19 +230,6 @@ def doubts_of_repetition(windows: WindowOutputs, layout: Layout, samples: NDArra
     starts = np.array([round(layout.windows[i].start * SAMPLE_RATE) for i in range(layout.count)])
     if found := repeated(windows, starts, samples, round(layout.windows.duration * SAMPLE_RATE)):
         yield f"repeated windows: {len(found)} hold what another gave for other sound, the first is window {found[0]}"
-
-
-def doubts_of_outliers(
-    windows: WindowOutputs, outliers: NDArray[np.int64], more: Recomputed | None, wrong: NDArray[np.bool_]
-) -> Iterator[str]:
-    """Say which windows that lie apart from their neighbours are not what the reference gives, or too many to ask."""
-    if len(outliers) > MOST * len(windows):
-        yield f"neighbouring windows: {len(outliers)} of {len(windows)} lie apart from theirs, over {MOST:.0%}"
-    elif len(outliers) and more is None:
-        yield f"neighbouring windows: {len(outliers)} lie apart from theirs and cannot be computed again"
-    elif wrong.any():
-        found = f"{wrong.sum()} of {len(outliers)} that lie apart from theirs are beyond the limits"
-        yield f"neighbouring windows: {found}, the first is window {outliers[np.argmax(wrong)]}"
 
 
 def doubts_of_embeddings(distances: NDArray[np.float64], numbers: NDArray[np.int64], lines: Lines) -> Iterator[str]:

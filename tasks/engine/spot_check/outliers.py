@@ -1,11 +1,13 @@
 """Outliers: windows that lie apart from their neighbours, to be computed again one by one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.choices import Engine
+from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
 from tasks.engine.spot_check.neighbours import Disagreement
 
 MOST = 0.2
@@ -56,3 +58,16 @@ def worst_of(found: Disagreement, lines: Lines) -> dict[str, dict[str, float]]:
         }
         for name in MEASURES
     }
+
+
+def doubts_of_outliers(
+    windows: WindowOutputs, outliers: NDArray[np.int64], more: Recomputed | None, wrong: NDArray[np.bool_]
+) -> Iterator[str]:
+    """Say which windows that lie apart from their neighbours are not what the reference gives, or too many to ask."""
+    if len(outliers) > MOST * len(windows):
+        yield f"neighbouring windows: {len(outliers)} of {len(windows)} lie apart from theirs, over {MOST:.0%}"
+    elif len(outliers) and more is None:
+        yield f"neighbouring windows: {len(outliers)} lie apart from theirs and cannot be computed again"
+    elif wrong.any():
+        found = f"{wrong.sum()} of {len(outliers)} that lie apart from theirs are beyond the limits"
+        yield f"neighbouring windows: {found}, the first is window {outliers[np.argmax(wrong)]}"

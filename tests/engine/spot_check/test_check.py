@@ -19,6 +19,7 @@ from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.recomputation import replay
 from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
+from tasks.engine.spot_check import bootstrap
 from tasks.engine.spot_check.check import Again, spot_check, windows_wrong
 from tasks.engine.spot_check.choice import choose
 from tasks.engine.spot_check.neighbours import disagreement
@@ -188,6 +189,30 @@ def test_more_outliers_than_are_worth_computing_are_doubted(monkeypatch: pytest.
     monkeypatch.setitem(LINES, Engine.EXACT, Lines(activity=0.001))
 
     assert re.search(r"neighbouring windows: \d+ of 21 lie apart from theirs, over 20%", doubts(check(sound())))
+
+
+def slightly_off(windows: WindowOutputs) -> None:
+    """As another order of sums would: a cosine distance of 3e-6."""
+    noise = np.random.default_rng(3).normal(size=windows.embeddings.shape)
+    norms = np.linalg.norm(windows.embeddings, axis=2, keepdims=True)
+    windows.embeddings[:] += (0.0025 * norms * noise / np.linalg.norm(noise, axis=2, keepdims=True)).astype(np.float32)
+
+
+def test_speakers_far_apart_stay_the_same_when_embeddings_are_moved() -> None:
+    """Clustering is repeated with the drawn windows' errors, and the table stays within the limits each time."""
+    report = check(changed(slightly_off))
+
+    assert doubts(report) == ""
+    assert found(report).regrouped == len(bootstrap.FACTORS)
+
+
+def test_a_grouping_that_hangs_on_the_error_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where errors as large as those of the drawn windows change who is one speaker, the whole reference decides."""
+    monkeypatch.setattr(bootstrap, "FACTORS", (200.0,))
+    report = check(changed(slightly_off))
+
+    assert doubts(report).startswith("who is one speaker, with embeddings moved")
+    assert found(report).regrouped == 0
 
 
 @pytest.mark.parametrize("output", ["speech", "decisions", "embeddings"])
