@@ -12,6 +12,9 @@ from tasks.engine.inference.windows import STOCK_THRESHOLD
 JOINT = 0.5
 """Of the frames in which the rarer of two local speakers is active: from there on both are taken for one person."""
 
+WEIGHED = 0.02
+"""Of a window's frames, alone: 0.2 s, of which some surely weigh in the embedding network's own, 80 ms long at most."""
+
 SHIFTS = (-2, -1, 1, 2)
 """Windows by which a window may have been moved."""
 
@@ -143,13 +146,15 @@ def repeated(outputs: WindowOutputs, starts: NDArray[np.int64], samples: NDArray
         length: of a window, in samples.
 
     Returns:
-        Places in the file, ascending. Windows in which nobody speaks are left out: silence is like silence.
+        Places in the file, ascending. Windows in which nobody speaks are left out: silence is like silence. So are
+        embeddings of whoever hardly speaks alone: a mask that weighs no frame gives the same bits for any sound.
     """
     first_with: dict[bytes, int] = {}
     found = []
-    talks = outputs.talking
-    for i in np.flatnonzero(talks.any(axis=1)).tolist():
-        keys = [outputs.speech[i].tobytes(), *(outputs.embeddings[i, s].tobytes() for s in np.flatnonzero(talks[i]))]
+    alone = outputs.decisions * (outputs.decisions.sum(axis=2, keepdims=True) == 1)
+    heard = alone.mean(axis=1) >= WEIGHED
+    for i in np.flatnonzero(outputs.talking.any(axis=1)).tolist():
+        keys = [outputs.speech[i].tobytes(), *(outputs.embeddings[i, s].tobytes() for s in np.flatnonzero(heard[i]))]
         earlier = [first_with.setdefault(key, i) for key in keys if key]
         if any(j != i and not same_sound(samples, starts[i], starts[j], length) for j in earlier):
             found.append(i)

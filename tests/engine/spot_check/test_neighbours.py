@@ -113,6 +113,22 @@ def test_sound_that_repeats_itself_is_no_stale_buffer() -> None:
     assert repeated(quiet, STARTS, SOUND, 160000) == []
 
 
+def test_who_says_next_to_nothing_is_no_stale_buffer() -> None:
+    """Frames of the embedding network are longer: a word's beginning at a window's end may weigh none of them.
+
+    What is pooled then is nothing, which gives the same bits whatever was heard.
+    """
+    windows = heard(1)
+    for place in (5, 20):
+        windows.decisions[place] = 0
+        windows.decisions[place, :-1, 0] = windows.decisions[place, -1, 1] = 1
+        windows.embeddings[place, 1] = 7
+
+    assert repeated(windows, STARTS, SOUND, 160000) == []
+    windows.embeddings[20, 0] = windows.embeddings[5, 0]
+    assert repeated(windows, STARTS, SOUND, 160000) == [20]
+
+
 def test_a_single_window_has_no_neighbours() -> None:
     """Nothing is said of it."""
     found = disagreement(talk().at(np.array([3])), Layout(LAYOUT.windows, LAYOUT.frames, 1))
