@@ -146,8 +146,8 @@ def publish(
     published = put_in_place(run, files, manifest, unlisted(run, files))
     if outcome.name:
         run.store.drop_windows(outcome.name)
-    if report.verdict is Verdict.COHERENT and not report.by_sample:
-        run.store.clear_doubt(str(staged.metadata["source"]["samples_sha256"]))
+        if report.verdict is Verdict.COHERENT and not report.by_sample:
+            run.store.clear_doubt(str(staged.metadata["source"]["samples_sha256"]), outcome.name)
     if outcome.plan.fallback_reason:
         record(run, "fallback", reason=outcome.plan.fallback_reason)
     log.info("Published: %s (%s)", run.published(MANIFEST), verdict)

@@ -144,8 +144,8 @@ def spot_check(
         log.info("Reference %s", report.spot_check.sentence)
         for doubt in report.spot_check.doubts:
             log.warning("The whole reference is needed: %s", doubt)
-        if report.spot_check.doubts:
-            run.store.doubt(samples.sha256)
+        if report.spot_check.doubts and outcome.name:
+            run.store.doubt(samples.sha256, outcome.name)
     return report
 
 

@@ -29,6 +29,7 @@ from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.diarizer import diarize
 from tasks.engine.inference.recomputation import replay
+from tasks.engine.inference.result_store import ResultStore
 from tasks.engine.inference.types import Diarization, Parameters, Progress
 from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
 from tasks.engine.models.registry import identity
@@ -201,11 +202,26 @@ def test_a_doubt_is_remembered_until_a_whole_reference_agrees(video: Path) -> No
     """Whoever starts a doubted run again is given no other draw."""
     run = run_of(video, gpu=True, reference="sampled")
     samples = silence(run)
-    run.store.doubt(samples.sha256)
+    run.store.doubt(samples.sha256, "this")
+    run.store.doubt(samples.sha256, "that")
 
     assert seeds_for(run, samples) == ()
-    run.store.clear_doubt(samples.sha256)
+    run.store.clear_doubt(samples.sha256, "this")
+    assert seeds_for(run, samples) == ()
+    run.store.clear_doubt(samples.sha256, "that")
     assert seeds_for(run, samples)
+
+
+def test_a_doubt_outlives_the_agreement_of_another_computation(real_video: Path) -> None:
+    """That the shared engine agrees as a whole says nothing of the exact one's card, which was doubted."""
+    store = ResultStore(real_video.parent / ".step4" / "inferences")
+    asked = scripted_runs.publish(real_video, ScriptedDiarizer(TURNS), gpu=True, reference="none")
+    sha256 = asked.manifest["source"]["samples_sha256"]
+    store.doubt(sha256, "the exact engine's")
+    published = scripted_runs.publish(real_video, ScriptedDiarizer(TURNS), gpu=True, profile="shared")
+
+    assert published.manifest["verdict"] == "coherent"
+    assert store.is_doubted(sha256)
 
 
 @pytest.mark.usefixtures("always")

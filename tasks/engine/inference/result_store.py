@@ -142,21 +142,21 @@ class ResultStore:
         self.path(name).unlink(missing_ok=True)
         self.drop_windows(name)
 
-    def doubt(self, samples_sha256: str) -> None:
-        """Remember that a sample raised a doubt about what was computed from these samples."""
+    def doubt(self, samples_sha256: str, name: str) -> None:
+        """Remember that a sample raised a doubt about an entry, computed from these samples."""
         make_folder(self.folder)
-        self._doubted(samples_sha256).touch()
+        self._doubted(samples_sha256, name).touch()
 
     def is_doubted(self, samples_sha256: str) -> bool:
-        """Tell whether a doubt was raised that no whole reference has cleared up."""
-        return self._doubted(samples_sha256).exists()
+        """Tell whether a doubt was raised about anything computed from these samples, and not cleared up."""
+        return any(self.folder.glob(self._doubted(samples_sha256, "*").name))
 
-    def clear_doubt(self, samples_sha256: str) -> None:
-        """Forget a doubt: a whole reference agreed."""
-        self._doubted(samples_sha256).unlink(missing_ok=True)
+    def clear_doubt(self, samples_sha256: str, name: str) -> None:
+        """Forget a doubt about an entry: a whole reference agreed with that one, which says nothing of others."""
+        self._doubted(samples_sha256, name).unlink(missing_ok=True)
 
-    def _doubted(self, samples_sha256: str) -> Path:
-        return self.folder / f"{samples_sha256}.doubted"
+    def _doubted(self, samples_sha256: str, name: str) -> Path:
+        return self.folder / f"{samples_sha256}.{name}.doubted"
 
     def drop_windows(self, name: str) -> None:
         """Forget what the networks gave for an entry's windows: 25 MB an hour."""

@@ -37,8 +37,8 @@ class Published:
 
 def proved_by_sample(manifest: Mapping[str, Any]) -> bool:
     """Tell whether a publication rests on a reference by sample: nobody has held all of it against one."""
-    check = manifest.get("spot_check") or {}
-    return bool(check) and not check.get("doubts")
+    check = manifest.get("spot_check")
+    return bool(check) and not (isinstance(check, dict) and check.get("doubts"))
 
 
 def manifest_path(video: Path, output: Path | None) -> Path:

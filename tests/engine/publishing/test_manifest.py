@@ -17,6 +17,7 @@ from tasks.engine.publishing.manifest import (
     load_manifest,
     load_verified_manifest,
     manifest_path,
+    proved_by_sample,
     refusal_excess,
     require_verified_manifest,
 )
@@ -220,6 +221,16 @@ def test_a_manifest_can_be_read_without_its_files(whole: Path) -> None:
     (whole.parent / "clip_timeline.parquet").unlink()
 
     assert load_manifest(whole) is not None
+
+
+@pytest.mark.parametrize(
+    ("check", "by_sample"),
+    [(None, False), ({}, False), ({"doubts": []}, True), ({"doubts": ["window 5"]}, False), ("yes", True), ([1], True)],
+)
+def test_what_rests_on_a_sample_is_told_from_any_manifest(check: object, *, by_sample: bool) -> None:
+    """Doubts mean that the whole was computed; what cannot be read was not proved as a whole, and ends no audit."""
+    assert proved_by_sample({"spot_check": check}) is by_sample
+    assert not proved_by_sample({})
 
 
 def test_a_manifest_lies_beside_its_video_or_in_the_output_folder(tmp_path: Path) -> None:
