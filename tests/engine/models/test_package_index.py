@@ -53,11 +53,13 @@ class Index(BaseHTTPRequestHandler):
             "portal": ("application/json", "<html>"),
         }
         kind, page = pages[server.kind]
-        bodies = {"/simple/thing/": page.encode(), f"/f/{WHEEL}": CONTENT}
-        self.send_response(200 if self.path in bodies else 404)
+        body = {"/simple/thing/": page.encode(), f"/f/{WHEEL}": CONTENT}.get(self.path, b"")
+        self.send_response(200 if body else 404)
         self.send_header("Content-Type", kind if self.path.endswith("/") else "application/octet-stream")
+        if server.states_length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(bodies.get(self.path, b""))
+        self.wfile.write(body[: len(body) // 2] if server.cuts and self.path.endswith(".whl") else body)
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -74,7 +76,7 @@ def test_every_process_makes_the_same_wheel(monkeypatch: pytest.MonkeyPatch) -> 
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A running index, which PIP_INDEX_URL names with a password."""
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Index)
-    server.kind, server.seen = "json", []
+    server.kind, server.seen, server.states_length, server.cuts = "json", [], True, False
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     here = f"user:secret@127.0.0.1:{server.server_address[1]}"
     monkeypatch.setenv("PIP_INDEX_URL", urlunsplit(("http", here, "/simple/", "", "")))
@@ -112,6 +114,23 @@ def test_what_is_wrong_is_told_without_the_password(
 
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("states_length", "told"),
+    [(True, r"could not be fetched .* \(RemoteProtocolError\): check the network"), (False, "has sha256 .*: expected")],
+)
+def test_a_transfer_that_breaks_off_is_told_and_begun_again(
+    index: Any, tmp_path: Path, states_length: bool, told: str
+) -> None:
+    """Whether or not the index says how long a file is; what came of it is never taken for the whole."""
+    index.states_length, index.cuts = states_length, True
+    with pytest.raises(ModelError, match=told):
+        download("thing", WHEEL, SHA256, tmp_path / "wheel")
+    index.cuts = False
+    download("thing", WHEEL, SHA256, tmp_path / "wheel")
+
+    assert (tmp_path / "wheel").read_bytes() == CONTENT
 
 
 @pytest.fixture
