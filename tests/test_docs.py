@@ -12,7 +12,7 @@ from paths import ROOT
 from flows.cli.main import app
 from profiles.profile import all_profiles
 from profiles.settings import Environment
-from tasks.engine.core.choices import Verdict
+from tasks.engine.core.choices import FrameCount, Verdict
 from tasks.engine.core.frames import FrameGrid, rate_of
 from tasks.engine.core.timeline import SCHEMA, rows
 from tasks.engine.core.turns import SpeechScores, Turn
@@ -221,7 +221,7 @@ def test_every_column_criterion_and_verdict_is_described() -> None:
     assert [
         n for n, limit in criteria.items() if not re.search(rf"\| `{n}` \| <=? {limit:g}(?: [a-z]+)? \|", FORMATS)
     ] == []
-    assert [verdict for verdict in Verdict if f"| `{verdict}` |" not in FORMATS] == []
+    assert [word for word in (*Verdict, *FrameCount) if f"| `{word}` |" not in FORMATS] == []
 
 
 def type_name(column: object) -> str:

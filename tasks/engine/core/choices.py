@@ -68,6 +68,19 @@ class AutocastDtype(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class FrameCount(StrEnum):
+    """What the rows of a timeline were counted by."""
+
+    PACKETS = "packets"
+    """Each packet is a frame: the header of every one says so, and decoding agreed in the groups that were checked."""
+    DECODING = "decoding"
+    """The whole picture was decoded: packets alone did not tell."""
+    UNCHECKED = "packets_unchecked"
+    """Each packet counts as a frame: no accepted decoder could be asked."""
+    SOUND = "sound"
+    """There is no picture: rows at an assumed rate cover the sound."""
+
+
 class Verdict(StrEnum):
     """What was decided about a candidate."""
 

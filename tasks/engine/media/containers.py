@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 
+from tasks.engine.core.choices import FrameCount
 from tasks.engine.core.errors import MediaError
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.frame_rate import audio_only_grid, frame_grid
@@ -52,6 +53,8 @@ class Media:
         tracks: every audio track, the one that is analysed among them.
         notes: what people should know of it.
         truncated: whether it ends before it should, which was accepted.
+        counted_by: what tells how many frames there are.
+        counted_why: why packets alone did not; empty where they did.
     """
 
     path: Path
@@ -68,6 +71,8 @@ class Media:
     tracks: tuple[AudioTrack, ...] = ()
     notes: tuple[str, ...] = ()
     truncated: bool = False
+    counted_by: FrameCount = FrameCount.PACKETS
+    counted_why: str = ""
 
     @property
     def duration_sec(self) -> float:
@@ -83,6 +88,7 @@ class Media:
             "duration_sec": self.duration_sec,
             "total_frames": self.grid.count,
             "fps": f"{self.grid.fps.numerator}/{self.grid.fps.denominator}",
+            "frames_counted": {"by": self.counted_by, "reason": self.counted_why or None},
             "fps_assumed": self.fps_assumed,
             "variable_frame_rate": self.variable_frame_rate,
             "audio": asdict(self.audio) if self.audio else "no_audio_stream",
@@ -120,16 +126,18 @@ def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, acc
         check_order(path, used)
         cut = cut or next(missing_packets(container, used, streams), "")
         check_complete(path, cut, accept_truncated=accept_truncated)
-        if picture:
-            count_frames(path, picture)
+        counted_by, counted_why = count_frames(path, picture)
         tracks = tracks_of(streams, picture, programs)  # again: only now is it known where the picture starts
         track = next((track for track in tracks if chosen and track.index == chosen.index), None)
         media = describe(path, container.format.name, used, track)
         check_limits(path, media, used, limits)
     notes = notes_on(tracks, track) if audio_track is None else ()
+    if counted_by is FrameCount.UNCHECKED:
+        notes = (*notes, f"each packet of the picture counts as a frame: {counted_why}")
     if cut:
         notes = (f"the recording is cut at {media.duration_sec:.2f} s: {cut}", *notes)
     media = replace(media, tracks=tracks, notes=notes, truncated=bool(cut))
+    media = replace(media, counted_by=counted_by, counted_why=counted_why)
     return replace(media, size=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256_of(path))
 
 
@@ -148,23 +156,34 @@ def open_container(path: Path) -> Iterator[Any]:
         ) from error
 
 
-def count_frames(path: Path, video: StreamStats) -> None:
+def count_frames(path: Path, video: StreamStats | None) -> tuple[FrameCount, str]:
     """Let the frames that a decoder shows stand for the packets: the whole stream is decoded where these do not tell.
+
+    Returns:
+        What they were counted by, and why packets alone do not tell; empty where they do.
 
     Raises:
         MediaError: no frame at all.
     """
-    if video.check and video.check.reason:
+    if not video or not video.check:
+        return FrameCount.SOUND, "there is no moving picture"
+    if not video.check.decodes:
+        return FrameCount.UNCHECKED, f"no decoder of {codec_of(video.stream)} is accepted"
+    reason = video.check.reason or ("frames out of order have no times of their own" if video.loses_times else "")
+    if reason:
         with open_container(path) as container:
-            times = decoded_times(container, video.stream.index)
+            times = decoded_times(container, video.stream.index, decode_order=video.decode_order)
         if not times:
             raise MediaError(
-                f"{path.name!r} has a picture of which no frame can be decoded ({video.check.reason}): one with a key "
+                f"{path.name!r} has a picture of which no frame can be decoded ({reason}): one with a key "
                 "frame would be accepted."
             )
         video.set_frames(times)
-    elif video.check and video.check.dropped:
+        return FrameCount.DECODING, reason
+    if video.check.dropped:
         video.drop_leading(video.check.dropped)
+        return FrameCount.PACKETS, f"{len(video.check.dropped)} before the first frame that can be shown are left out"
+    return FrameCount.PACKETS, ""
 
 
 def describe(path: Path, container: str, used: Sequence[StreamStats], track: AudioTrack | None) -> Media:

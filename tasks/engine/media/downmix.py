@@ -26,12 +26,13 @@ BLOCK = 1600
 BLOCKS_AT_ONCE = 600
 
 
-def mix(source: Path, destination: Path) -> float:
+def mix(source: Path, destination: Path, ratio: float = OPPOSITE_RATIO) -> float:
     """Write the mono mix of a file of interleaved left and right; return the share in which its channels are opposite.
 
     Args:
         source: (samples, 2) raw little-endian float32.
         destination: (samples,) likewise.
+        ratio: of power, from which on two channels are opposite.
 
     Returns:
         The share of blocks, 0 to 1, in which the left channel stands for both.
@@ -41,7 +42,9 @@ def mix(source: Path, destination: Path) -> float:
     """
     count = source.stat().st_size // 8
     channels = np.memmap(source, dtype="<f4", mode="r", shape=(count, 2)) if count else np.zeros((0, 2), dtype="<f4")
-    opposite = np.concatenate([opposite_blocks(part) for _, part in _parts(channels)] or [np.zeros(0, dtype=bool)])
+    opposite = np.concatenate(
+        [opposite_blocks(part, ratio) for _, part in _parts(channels)] or [np.zeros(0, dtype=bool)]
+    )
     weights = opposite.astype(np.float32)
     with destination.open("wb") as file:
         for first, part in _parts(channels):
@@ -53,12 +56,12 @@ def _parts(channels: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.floa
     return iter_blocks(channels, BLOCK * BLOCKS_AT_ONCE)
 
 
-def opposite_blocks(channels: NDArray[np.float32]) -> NDArray[np.bool_]:
+def opposite_blocks(channels: NDArray[np.float32], ratio: float = OPPOSITE_RATIO) -> NDArray[np.bool_]:
     """Tell of each block of (samples, 2) whether its channels are opposite; the last one may be shorter."""
     starts = np.arange(0, len(channels), BLOCK)
     left, right = np.float64(channels[:, 0]), np.float64(channels[:, 1])
     average, difference = (np.add.reduceat(half * half, starts) for half in ((left + right) / 2, (left - right) / 2))
-    return np.asarray(difference > OPPOSITE_RATIO * average)
+    return np.asarray(difference > ratio * average)
 
 
 def mixed(channels: NDArray[np.float32], weights: NDArray[np.float32], first: int) -> NDArray[np.float32]:

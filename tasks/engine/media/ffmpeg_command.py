@@ -21,6 +21,9 @@ UNSIZED = ("wav", "w64", "aiff")
 OFF_AIR = ("mpegts",)
 """Where a recording begins and ends in the middle of a packet: corrupt ones are dropped, as the probe drops them."""
 
+JOINED_ANYWHERE = ("mpeg",)
+"""Likewise, but nothing marks the halves as corrupt: the first packet and the last may fail to decode."""
+
 FIRST_FRAMES = "ametadata=mode=add:key=first:value=1:enable=eq(n\\,0),ametadata=mode=print:key=first:file=-:direct=1"
 """Prints a line for each time that the filters begin: anew where layout or rate change within the track."""
 
@@ -70,7 +73,7 @@ def arguments_for(
         protocol_whitelist="file",
         codec_whitelist=DECODERS,
         copyts=None,  # times as the container has them: ffmpeg's own zero is the earliest stream, not the picture
-        **_strictness(demuxer, track.packets if media.truncated else 0),
+        **_strictness(demuxer, max(1, track.packets), truncated=media.truncated),
     )
     # first_pts counts samples at the *input* rate: zero is the only value that is safe.
     start = "" if piecewise else ":first_pts=0"
@@ -85,15 +88,18 @@ def arguments_for(
     return [names.get(part, part) for part in map(str, sink.overwrite_output().compile(cmd=ffmpeg_path))]
 
 
-def _strictness(demuxer: str, cut_packets: int) -> dict[str, str | float | None]:
+def _strictness(demuxer: str, packets: int, *, truncated: bool) -> dict[str, str | float | None]:
     """Say what becomes of corrupt packets: they end the decoding, but where every recording ends with one.
 
     Args:
         demuxer: ffmpeg's name of it.
-        cut_packets: of a recording that was cut, how many packets of sound there are; 0 of any other.
+        packets: of sound.
+        truncated: of a recording that was cut.
     """
-    if cut_packets:  # the last packet may be a half that no demuxer notices, as in FLAC
-        return {"fflags": "+discardcorrupt", "max_error_rate": 1.5 / cut_packets}
+    if truncated:  # the last packet may be a half that no demuxer notices, as in FLAC
+        return {"fflags": "+discardcorrupt", "max_error_rate": 1.5 / packets}
+    if demuxer in JOINED_ANYWHERE:
+        return {"max_error_rate": 2.5 / packets}
     strict: dict[str, str | float | None] = {"max_error_rate": 0}  # the default forgives two packets in three
     if demuxer in OFF_AIR:
         return strict | {"fflags": "+discardcorrupt"}

@@ -17,6 +17,9 @@ STANDARD_RATES = tuple(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60, 100, 
 CLOCK_SEC = 1e-3
 """Matroska and FLV round to 1 ms, and the rounding survives copying into containers with a finer clock."""
 
+MAX_TICK_FRAMES = Fraction(1, 3)
+"""A clock whose tick is a longer part of a frame than this has times of its own, not rounded ones."""
+
 
 def frame_grid(
     count: int, ticks: Sequence[int] | None, time_base: Fraction, rates: Sequence[Fraction]
@@ -61,7 +64,9 @@ def _unusual(rate: Fraction) -> bool:
 
 def _fits(ordered: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bool:
     """Tell whether every frame lies where a constant rate puts it, but for the rounding of the container's clock."""
-    # Half a frame is the limit where one tick is one frame: there a dropped frame is off by exactly one tick.
+    # A clock that ticks about once a frame, as AVI's does, rounds nothing: there what is uneven is meant so.
+    if time_base > MAX_TICK_FRAMES / rate and np.ptp(np.diff(ordered)):
+        return False
     rounding = min(max(float(time_base), CLOCK_SEC) * 1.01, 0.49 / float(rate))
     ideal = np.arange(len(ordered)) * float(1 / rate)
     return bool(np.max(np.abs(ordered * float(time_base) - ideal)) <= rounding)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from av.stream import Disposition
 
 from tasks.engine.media.limits import MediaLimits
@@ -81,6 +82,12 @@ class StreamStats:
             self.first = self.end = at
         self.gap = max(self.gap, at - self.end)
         self.first, self.end = min(self.first, at), max(self.end, at + duration)
+
+    @property
+    def loses_times(self) -> bool:
+        """Whether the presentation times cannot be told from the decoding times: frames out of order, not all alike."""
+        reordered = self.decode_order and self.stream.codec_context.has_b_frames
+        return bool(reordered) and len(set(np.diff(np.sort(self.ticks)).tolist())) > 1
 
     def drop_leading(self, dropped: AbstractSet[int]) -> None:
         """Leave out the packets of these times, in ticks, which come before the first frame that is shown."""

@@ -151,7 +151,22 @@ READERS: dict[str, Callable[[bytes], Callable[[bytes], str]]] = {
     **dict.fromkeys(("av1", "libdav1d", "libaom-av1", "vp8", "libvpx"), _always_plain),
     # Every picture stands alone.
     **dict.fromkeys(
-        ("mjpeg", "prores", "dnxhd", "ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "v210", "dvvideo", "png"),
+        (
+            *(
+                "mjpeg",
+                "prores",
+                "dnxhd",
+                "ffv1",
+                "huffyuv",
+                "ffvhuff",
+                "utvideo",
+                "rawvideo",
+                "v210",
+                "dvvideo",
+                "png",
+            ),
+            *("jpeg2000", "cfhd"),
+        ),
         _always_plain,
     ),
 }

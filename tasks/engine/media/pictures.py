@@ -16,7 +16,7 @@ from tasks.engine.media.picture_headers import READERS
 VIDEO_DECODERS = (
     "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg1video,mpeg2video,mpeg4,msmpeg4v1,msmpeg4v2,"
     "msmpeg4,wmv1,wmv2,wmv3,vc1,h263,h263p,flv,theora,vp6,vp6f,rv10,rv20,rv30,rv40,svq1,svq3,cinepak,mjpeg,prores,"
-    "dnxhd,ffv1,huffyuv,ffvhuff,utvideo,rawvideo,v210,dvvideo,png"
+    "dnxhd,ffv1,huffyuv,ffvhuff,utvideo,rawvideo,v210,dvvideo,png,jpeg2000,cfhd,dirac,qtrle"
 )
 """Accepted video decoders. No other one runs on untrusted input: there every packet counts as a frame."""
 
@@ -33,6 +33,7 @@ class PictureCheck:
 
     Attributes:
         reason: why packets are not frames; empty where they are.
+        decodes: whether the decoder is accepted; every packet counts as a frame where it is not.
         dropped: packets in times (ticks) of leading pictures that a decoder cannot show, since it lacks what they need.
     """
 
@@ -43,13 +44,13 @@ class PictureCheck:
         self._group: list[Any] = []
         self._bytes = self._groups = 0
         self._has_key = False
-        self._decodes = self.context.name in VIDEO_DECODERS.split(",")
+        self.decodes = self.context.name in VIDEO_DECODERS.split(",")
         reader = READERS.get(self.context.name)
         self._read = reader(bytes(self.context.extradata or b"")) if reader else _unknown
 
     def add(self, packet: Any, *, hidden: bool) -> None:  # noqa: ANN401  # as above
         """Look at the next packet; `hidden` where it is known to be none that is shown."""
-        if self.reason or not self._decodes:
+        if self.reason or not self.decodes:
             return
         if packet.is_keyframe and self._has_key:
             self._end_group(CHECKED_PACKETS)
@@ -116,26 +117,46 @@ def decoded(context: Any, packets: Iterable[Any]) -> Iterator[Any]:  # noqa: ANN
     context.flush_buffers()
 
 
-def decoded_times(container: Any, index: int) -> list[int | None]:  # noqa: ANN401  # as above
+def decoded_times(container: Any, index: int, *, decode_order: bool = False) -> list[int | None]:  # noqa: ANN401
     """Decode a whole video stream; return the time of each frame in ticks, None where it has none.
 
-    Of presentation and decoding times those count that ran backwards less often so far, as in libavcodec's
-    guess_correct_pts, which ffprobe and ffmpeg go by: containers without presentation times have them made up.
+    Args:
+        container: as PyAV opened it.
+        index: of the stream.
+        decode_order: the container stores decoding times alone.
     """
     # Not by the list of streams: of FLV one may only be found on the way.
     packets = (packet for packet in demuxed(container) if packet.stream_index == index and packet.size)
     head = next(packets, None)
     if head is None:
         return []
+    frames = decoded(prepared(head.stream), chain([head], packets))
+    return _decoding_times(frames, head.duration or 1) if decode_order else _presentation_times(frames)
+
+
+def _presentation_times(frames: Iterable[Any]) -> list[int | None]:
+    """Return the time of each frame as ffprobe and ffmpeg do, by libavcodec's guess_correct_pts.
+
+    Of presentation and decoding times those count that ran backwards less often so far: some demuxers make them up.
+    """
     times: list[int | None] = []
     last: list[int | None] = [None, None]
     faults = [0, 0]
-    for frame in decoded(prepared(head.stream), chain([head], packets)):
+    for frame in frames:
         for k, (own, other) in enumerate(((frame.pts, frame.dts), (frame.dts, frame.pts))):
             faults[k] += own is not None and last[k] is not None and own <= last[k]
             last[k] = other if own is None else own
         presented = frame.dts is None or (frame.pts is not None and faults[0] <= faults[1])
         times.append(frame.pts if presented else frame.dts)
+    return times
+
+
+def _decoding_times(frames: Iterable[Any], duration: int) -> list[int | None]:
+    """Return when the packet is decoded that lets each frame out; behind the last one they follow at its duration."""
+    times: list[int | None] = []
+    for frame in frames:
+        before = times[-1] if times else None
+        times.append(before + duration if frame.dts is None and before is not None else frame.dts)
     return times
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.engine.core.choices import FrameCount
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import MediaError, Step4Error, StorageError, UsageError
 from tasks.engine.core.finite import finite_float, first_non_finite
@@ -39,6 +40,7 @@ PLAIN_FIELDS = {
     "fps_assumed": bool,
     "corrupt_packets": int,
     "truncated": bool,
+    "counted_why": str,
 }
 TRACK_FIELDS = {
     "index": int,
@@ -135,6 +137,7 @@ def media_from(path: Path, facts: dict[str, Any], body: bytes) -> Media:
         audio=track_from(facts["audio"]) if facts["audio"] is not None else None,
         tracks=tuple(track_from(track) for track in facts["tracks"]),
         notes=tuple(map(str, facts["notes"])),
+        counted_by=FrameCount(facts["counted_by"]),
         **{name: facts[name] for name in PLAIN_FIELDS},
     )
 

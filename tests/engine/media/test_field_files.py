@@ -41,7 +41,14 @@ X264 = ("-c:v", "libx264", "-bf", "2", "-g", "25")
 LAST_TICKS = ("-output_ts_offset", f"{2**33 / 90000 - 3:.3f}")
 """Three seconds before the clock of MPEG's 33 bits begins anew."""
 
-JITTER = ("-vf", "setpts=PTS+if(mod(N\\,3)\\,0.012/TB\\,0)", "-fps_mode", "passthrough", "-enc_time_base", "1:90000")
+JITTER = (
+    "-vf",
+    "settb=1/90000,setpts=PTS+if(mod(N\\,3)\\,0.012/TB\\,0)",
+    "-fps_mode",
+    "passthrough",
+    "-enc_time_base",
+    "1:90000",
+)
 
 
 def broken_dts(path: Path) -> None:
@@ -87,6 +94,7 @@ def test_pictures_of_receivers_and_telephones(tmp_path: Path, name: str) -> None
     media, samples = decoded(video, tmp_path)
     for judge in (by_opencv, by_pyav):
         np.testing.assert_allclose(media.grid.times(), judge(video), atol=2e-3)
+    assert media.variable_frame_rate == name.startswith("telephone")
     assert_heard_at(media, samples, *BURST)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from decoding import assert_heard_at, decoded, examined
+from judges import FFPROBE, by_ffprobe
 from media_samples import (
     BURST,
     clip,
@@ -47,6 +48,40 @@ def test_variable_rate(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_allclose(media.grid.pts, decoded_times(video), atol=1e-3)
     assert media.duration_sec == pytest.approx(5.0, abs=0.1)
     assert_heard_at(media, samples, *BURST)
+
+
+MISSING = ("-vf", "select=not(eq(mod(n\\,5)\\,2))", "-fps_mode", "vfr")
+HELD = ("-vf", "setpts=PTS+if(gt(N\\,50)\\,5/TB\\,0)", "-fps_mode", "passthrough")
+UNEVEN = {
+    "every fifth is missing": (MISSING, [n / 25 for n in range(125) if n % 5 != 2]),
+    "one is held for five seconds": (HELD, [n / 25 + 5 * (n > 50) for n in range(125)]),
+}
+"""What ffmpeg does to 125 frames at 25 a second, and the seconds at which those that are left show."""
+
+
+@pytest.mark.parametrize("kind", UNEVEN)
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        *((".avi", codec) for codec in ("libx264 -bf 3", "libx264 -bf 0", "mpeg4 -bf 2", "mjpeg", "ffv1")),
+        *((suffix, "libx264 -bf 3") for suffix in (".mkv", ".mp4", ".mov", ".ts", ".flv", ".nut")),
+        (".mkv", "libx265 -bf 3 -x265-params log-level=none"),
+    ],
+)
+def test_each_frame_shows_at_its_own_time(tmp_path: Path, kind: str, suffix: str, codec: str) -> None:
+    """Also where the container stores decoding times alone, or its clock ticks once a frame."""
+    changed, seconds = UNEVEN[kind]
+    video = clip(tmp_path / f"clip{suffix}", None, "", "25", *changed, "-c:v", *codec.split())
+    grid = examined(video).grid
+
+    assert grid.pts is not None
+    if suffix != ".avi":
+        np.testing.assert_allclose(grid.times(), seconds, atol=2e-3)
+    elif FFPROBE:  # the muxer puts a hole of its own behind the first frame
+        theirs = by_ffprobe(video)
+        known = np.isfinite(theirs)  # those that the decoder gives out at the end have no time
+        assert known.sum() > len(theirs) - 5
+        np.testing.assert_allclose(grid.times()[known], theirs[known], atol=2e-3)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])

@@ -26,15 +26,19 @@ from tasks.engine.core.errors import MediaError
 SRT = "1\n00:00:00,500 --> 00:00:03,000\nhello\n"
 
 
-@pytest.mark.parametrize("codec", ["aac", "ac3", "libmp3lame"])
-def test_recording_cut_by_the_receiver(tmp_path: Path, codec: str) -> None:
-    """A transport stream may begin and end anywhere: that is how broadcasts are recorded."""
-    whole = clip(tmp_path / "whole.ts", noise(), codec, "25", "-g", "12").read_bytes()
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".ts", "aac"), (".ts", "ac3"), (".ts", "libmp3lame"), (".mpg", "mp2"), (".mpg", "ac3")]
+)
+def test_recording_cut_by_the_receiver(tmp_path: Path, suffix: str, codec: str) -> None:
+    """A transport stream, and a programme stream, may begin and end anywhere: that is how broadcasts are recorded."""
+    whole = clip(tmp_path / f"whole{suffix}", noise(), codec, "25", "-g", "12").read_bytes()
     for start, end in ((20_001, 10_007), (5_000, 6_001), (33_333, 9_003), (0, 50_021)):
-        video = bytes_of(tmp_path / "clip.ts", whole[start:-end])
+        video = bytes_of(tmp_path / f"clip{suffix}", whole[start:-end])
         media, samples = decoded(video, tmp_path)
+        assert media.audio
         assert 40 < media.grid.count < 125
-        assert samples.duration_sec == pytest.approx(media.duration_sec, abs=0.6)
+        assert media.audio.duration_sec > 1
+        assert samples.duration_sec == pytest.approx(media.audio.start_offset_sec + media.audio.duration_sec, abs=0.1)
 
 
 def test_a_picture_without_a_key_frame_is_refused(tmp_path: Path) -> None:
@@ -156,6 +160,8 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], str, str]] = {
     "aac in ts": (lambda path: spoil(clip(path, noise(), "aac")), ".ts", "damaged"),
     "ac3 in ts": (lambda path: spoil(clip(path, noise(), "ac3")), ".ts", "damaged"),
     "vorbis in ogg": (lambda path: spoil(clip(path, noise(), "libvorbis")), ".oga", "damaged"),
+    "mp2 in mpg": (lambda path: spoil(clip(path, noise(), "mp2")), ".mpg", "damaged"),
+    "ac3 in mpg": (lambda path: spoil(clip(path, noise(), "ac3")), ".mpg", "damaged"),
     "mp3": (lambda path: spoil(clip(path, noise())), ".mp3", "damaged"),
     "flac": (lambda path: spoil(clip(path, noise())), ".flac", "damaged"),
 }  # fmt: skip

@@ -137,6 +137,31 @@ def test_a_group_that_decodes_to_something_else_is_noticed(tmp_path: Path, group
     assert check.reason == "decoding shows other frames than there are packets"
 
 
+def counted(path: Path) -> tuple[str, str | None]:
+    """By what the manifest says that the frames were counted, and why packets alone did not tell."""
+    said = examined(path).facts()["frames_counted"]
+    return said["by"], said["reason"]
+
+
+def test_files_say_how_their_frames_were_counted(tmp_path: Path) -> None:
+    """By packets, by decoding and why, without a check, or by the sound: whoever doubts a row can start from there."""
+    source = ("-f", "lavfi", "-i", "testsrc=size=64x36:duration=4", "-f", "lavfi", "-i", "sine=duration=4")
+    codecs = {"plain.mp4": "libx264", "open.ts": "mpeg2video", "old.avi": "zmbv", "song.wav": "pcm_s16le"}
+    for name, codec in codecs.items():
+        ffmpeg(*source, *(("-vn",) if name == "song.wav" else ("-c:v", codec, "-bf", "2")), tmp_path / name)
+    ffmpeg("-ss", "1.5", "-i", tmp_path / "open.ts", "-c", "copy", tmp_path / "copy.mkv")
+    ffmpeg("-i", write_fields(tmp_path / "fields.h264", "f" * 50), "-c", "copy", tmp_path / "fields.mts")
+
+    assert counted(tmp_path / "plain.mp4") == ("packets", None)
+    assert counted(tmp_path / "copy.mkv") == ("packets", "2 before the first frame that can be shown are left out")
+    assert counted(tmp_path / "fields.mts") == ("decoding", "pictures come as separate fields")
+    assert counted(tmp_path / "old.avi") == ("packets_unchecked", "no decoder of zmbv is accepted")
+    assert examined(tmp_path / "old.avi").notes == (
+        "each packet of the picture counts as a frame: no decoder of zmbv is accepted",
+    )
+    assert counted(tmp_path / "song.wav") == ("sound", "there is no moving picture")
+
+
 def test_edits_of_a_recording(tmp_path: Path) -> None:
     """Frames that an edit cuts are no rows, at the start and between two parts that are kept."""
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=12", "-c:v", "libx264", "-bf", "2", "-g", "50",
@@ -173,6 +198,7 @@ def test_a_whole_decode_tells_times(tmp_path: Path, suffix: str) -> None:
     """In order, one for each frame, where the container made presentation times up as well."""
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=64x36:duration=2", "-c:v", "libx264", "-bf", "3", tmp_path / f"c{suffix}")
     with open_container(tmp_path / f"c{suffix}") as container:
-        base, times = container.streams.video[0].time_base, decoded_times(container, 0)
+        base = container.streams.video[0].time_base
+        times = decoded_times(container, 0, decode_order=suffix == ".avi")
 
     assert np.diff([float(at * base) for at in times if at is not None]) == pytest.approx([0.04] * 49, abs=1e-3)

@@ -59,6 +59,8 @@ def test_a_refusal_is_raised_again(refused: str, kind: type[Exception]) -> None:
         {"fps": [-25, 1]},
         {"audio": {"index": 0}},
         {"audio": []},
+        {"counted_by": "guessing"},
+        {"counted_why": None},
         {"end_sec": 0.05},
         {"end_sec": float("inf")},
     ],

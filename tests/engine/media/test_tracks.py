@@ -127,13 +127,22 @@ def test_the_pictures_own_programme(tmp_path: Path, codec: str) -> None:
     assert [track.own_programme for track in media.tracks] == [False, True]
 
 
-def test_a_default_that_cannot_be_decoded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "codec", "mark"),
+    [
+        ("clip.mov", "alac", b"alac"),
+        ("clip.mp4", "alac", b"alac"),
+        ("clip.mov", "pcm_s16le", b"sowt"),
+        ("clip.mkv", "flac", b"FLAC"),
+    ],
+)
+def test_a_default_that_cannot_be_decoded(tmp_path: Path, name: str, codec: str, mark: bytes) -> None:
     """A phone's second codec comes first: the other is analysed, and that is said."""
-    two_tracks(tmp_path / "clip.mov", codec="alac")
-    video = overwrite(tmp_path / "clip.mov", b"alac", 0, b"apac")
+    two_tracks(tmp_path / name, codec=codec)
+    video = overwrite(tmp_path / name, mark, 0, b"apac")
     media, samples = decoded(video, tmp_path)
     assert_heard_at(media, samples, *RIGHT)
-    assert media.notes == ("audio track 1 (unknown codec, default) cannot be decoded: 2 (alac) is analysed",)
+    assert media.notes == (f"audio track 1 (unknown codec, default) cannot be decoded: 2 ({codec}) is analysed",)
 
 
 def test_no_track_can_be_decoded(tmp_path: Path) -> None:
