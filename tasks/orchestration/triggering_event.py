@@ -1,5 +1,6 @@
 """The event that a trigger answered: which video it is about, and where it can be looked at."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,8 +33,17 @@ class TriggeringEvent:
         return f"; the event: {self.address}" if self.address else ""
 
 
+WRITTEN_WITHIN_SEC = 12.0
+"""Prefect acts on an event before it is written: events are, every five seconds, and a run starts in two."""
+
+ASK_AGAIN_SEC = 0.5
+
+
 def find_event(event_id: str) -> TriggeringEvent:
-    """Ask the server for an event by its id, or `prefect.event.<id>`; what cannot be had is left out."""
+    """Ask the server for an event by its id, or `prefect.event.<id>`; what cannot be had is left out.
+
+    An event that is not there yet is waited for, `WRITTEN_WITHIN_SEC`.
+    """
     with best_effort("A question for the event"):
         from prefect.client.orchestration import get_client  # noqa: PLC0415  # flow runs only
         from prefect.events.filters import EventFilter, EventIDFilter  # noqa: PLC0415
@@ -41,10 +51,11 @@ def find_event(event_id: str) -> TriggeringEvent:
 
         if not event_id:
             return TriggeringEvent()
+        wanted = EventFilter(id=EventIDFilter(id=[UUID(event_id.removeprefix("prefect.event."))]))
+        until = time.monotonic() + WRITTEN_WITHIN_SEC
         with get_client(sync_client=True) as client:
-            events = client.read_events(
-                EventFilter(id=EventIDFilter(id=[UUID(event_id.removeprefix("prefect.event."))])), limit=1
-            ).events
+            while not (events := client.read_events(wanted, limit=1).events) and time.monotonic() < until:
+                time.sleep(ASK_AGAIN_SEC)
         for event in events:
             # The UI's address has the day alone; what Prefect makes of the whole instant leads nowhere.
             day = cast(datetime, event.occurred.date())
