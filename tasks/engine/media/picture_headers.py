@@ -151,23 +151,9 @@ READERS: dict[str, Callable[[bytes], Callable[[bytes], str]]] = {
     **dict.fromkeys(("av1", "libdav1d", "libaom-av1", "vp8", "libvpx"), _always_plain),
     # Every picture stands alone.
     **dict.fromkeys(
-        (
-            *(
-                "mjpeg",
-                "prores",
-                "dnxhd",
-                "ffv1",
-                "huffyuv",
-                "ffvhuff",
-                "utvideo",
-                "rawvideo",
-                "v210",
-                "dvvideo",
-                "png",
-            ),
-            *("jpeg2000", "cfhd"),
-        ),
+        ("mjpeg", "prores", "dnxhd", "ffv1", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "v210", "dvvideo", "png"),
         _always_plain,
     ),
+    **dict.fromkeys(("jpeg2000", "cfhd"), _always_plain),
 }
 """By codec: from its extradata to what reads its packets. Of other codecs no packet is known to be a frame."""
