@@ -159,6 +159,5 @@ class SpotCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to JSON types."""
-        content = asdict(self) | {"recomputed": list(self.recomputed), "doubts": list(self.doubts)}
-        content |= {"outliers": list(self.outliers)}
-        return content | {"seed": str(self.seed), "sentence": self.sentence}
+        listed = {name: list(getattr(self, name)) for name in ("recomputed", "outliers", "doubts")}
+        return asdict(self) | listed | {"seed": str(self.seed), "sentence": self.sentence}

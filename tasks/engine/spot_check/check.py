@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def spot_check(
         for side in (sample.outputs, chosen)
     )
     report = compare(trusted, judged, tolerance, parameters.speech_threshold)
-    repeated = replace(timeline_of(again.diarization.turns, again.diarization.scores, grid), metadata=source)
+    repeated = on_all_frames(again, grid, source)
     table_report = compare(repeated, table, tolerance, parameters.speech_threshold)
     found = disagreement(windows, again.layout)
     lines = LINES[Engine(plan.engine)]
@@ -101,10 +102,8 @@ def spot_check(
     ]
     regrouped = 0
     for moved in () if doubts else resampled(windows, sample, seed):
-        other = replay(moved, samples, plan.as_reference(), parameters).diarization
-        moved_table = replace(timeline_of(other.turns, other.scores, grid), metadata=source)
-        doubts += doubt_of(GROUPING, compare(repeated, moved_table, tolerance, parameters.speech_threshold))
-        if doubts:
+        follows = on_all_frames(replay(moved, samples, plan.as_reference(), parameters), grid, source)
+        if doubts := [*doubt_of(GROUPING, compare(repeated, follows, tolerance, parameters.speech_threshold))]:
             break
         regrouped += 1
     finding = SpotCheck(
@@ -147,6 +146,11 @@ def doubted(sample: Recomputed, seed: int, tolerance: Tolerance, doubt: str) -> 
         doubts=(doubt,),
     )
     return DriftReport(Verdict.NOT_COMPARABLE, tolerance, reason=doubt, spot_check=finding)
+
+
+def on_all_frames(follows: Replay, grid: FrameGrid, metadata: dict[str, Any]) -> Timeline:
+    """Lay what follows from all windows on the video's frames."""
+    return replace(timeline_of(follows.diarization.turns, follows.diarization.scores, grid), metadata=metadata)
 
 
 def on_frames(
