@@ -174,9 +174,12 @@ def belonging_to(home: Path) -> list[psutil.Process]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The server and its workers; Ctrl-C ends them all at the end, which is part of the promise."""
+    """The server and its workers; Ctrl-C ends them all at the end, which is part of the promise.
+
+    They ask for work every second: a quarter of a core, for as long as they are there.
+    """
     home = tmp_path_factory.mktemp("served")
     process, port = start_serving(home)
     assert f"Prefect UI: http://127.0.0.1:{port} " in address_said(process)

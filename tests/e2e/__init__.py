@@ -1,0 +1,1 @@
+"""A package, so that what serves these tests ends with the last of them and not with the last of all."""
