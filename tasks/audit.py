@@ -171,7 +171,7 @@ def compute(
     The parameters are those of its manifest. Finished inferences are neither asked nor written.
     """
     limits = Configuration.resolve().limits
-    media = probe_again(video, limits, chosen)
+    media = probe_again(video, limits, chosen, dependencies.run_probe)
     with tempfile.TemporaryDirectory() as folder:
         samples = listen(media, Path(folder) / "samples.f32", dependencies.run_ffmpeg, limits)
         diarization = silent_inference(plan).diarization

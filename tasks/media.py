@@ -36,6 +36,7 @@ def probe(
     audio_track: str | None = None,
     *,
     accept_truncated: bool = False,
+    runner: Runner = sandbox.run,
 ) -> Media:
     """Find out what a file holds, by demuxing all of it in a sandboxed process.
 
@@ -48,6 +49,7 @@ def probe(
         limits: what is accepted.
         audio_track: index, language or title of the track to analyse, None for the rule's choice.
         accept_truncated: read a recording that was cut up to where it ends.
+        runner: starts the process; tests pass their own.
 
     Raises:
         UsageError: there is no such audio track.
@@ -66,17 +68,18 @@ def probe(
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{str(video)!r} cannot be opened ({reason}): may it be read?") from error
     limits.check("input_gib", size / GIB, video.name)
-    return examine(video.absolute(), size, limits, audio_track=audio_track, accept_truncated=accept_truncated)
+    options: dict[str, Any] = {"audio_track": audio_track, "accept_truncated": accept_truncated}
+    return examine(video.absolute(), size, limits, runner, **options)
 
 
-def probe_again(video: Path, limits: MediaLimits, parameters: Mapping[str, Any]) -> Media:
+def probe_again(video: Path, limits: MediaLimits, parameters: Mapping[str, Any], runner: Runner = sandbox.run) -> Media:
     """Probe as the run did whose files name these parameters; older files name fewer.
 
     Raises:
         UsageError, MediaError, StorageError, EngineError: as `probe`.
     """
     truncated = bool(parameters.get("accept_truncated"))
-    return probe(video, limits, parameters.get("audio_track"), accept_truncated=truncated)
+    return probe(video, limits, parameters.get("audio_track"), accept_truncated=truncated, runner=runner)
 
 
 def listen(

@@ -11,6 +11,7 @@ from command import step4
 from hub_box import GOOD, HubBox, hub_in_a_box, use
 from media_samples import clip
 from paths import ROOT
+from probing import probed_here
 from stand_in_models import COMMUNITY, community, three
 
 from tasks.engine.core.turns import Turn
@@ -45,6 +46,7 @@ def test_every_command_runs_as_written(monkeypatch: pytest.MonkeyPatch, tmp_path
     """In the order of the page: what a step makes the next one uses. Only the networks are scripted."""
     monkeypatch.chdir(tmp_path)
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: CPU_ONLY,
         diarizer=ScriptedDiarizer(TURNS),
         explainer=no_patching,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from media_samples import clip
 from paths import ROOT
+from probing import probed_here
 
 from flows.cli.main import main
 from profiles.variables import setting_names
@@ -69,6 +70,7 @@ def scripted() -> AbstractContextManager[None]:
     diarizer = ScriptedDiarizer([Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")])
     return use_dependencies(
         Dependencies(
+            run_probe=probed_here,
             device_facts=lambda: ONE_GPU,
             diarizer=diarizer,
             explainer=no_patching,

@@ -85,7 +85,11 @@ def analyse(
 ) -> Published:
     """Run the recipe, with its dependencies passed in."""
     media = probe_task(
-        video, configuration.limits, configuration.audio_track, accept_truncated=configuration.accept_truncated
+        video,
+        configuration.limits,
+        configuration.audio_track,
+        accept_truncated=configuration.accept_truncated,
+        runner=dependencies.run_probe,
     )
     facts = dependencies.device_facts()
     model_set = find(configuration.models)

@@ -56,6 +56,7 @@ class Dependencies:
     """Everything from outside that a run uses; by default the real thing.
 
     Attributes:
+        run_probe: runs the process that reads a file in the sandbox.
         run_ffmpeg: runs a command in the sandbox.
         device_facts: probes the devices of this machine.
         check_low_precision: checks 16-bit arithmetic, by device and dtype.
@@ -67,6 +68,7 @@ class Dependencies:
         progress: takes (stage, done, total).
     """
 
+    run_probe: Runner = sandbox.run
     run_ffmpeg: Runner = sandbox.run
     device_facts: Callable[[], DeviceFacts] = facts.probe
     check_low_precision: Callable[[str, str], str | None] = check_low_precision

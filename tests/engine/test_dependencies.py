@@ -21,7 +21,7 @@ def test_the_default_is_the_real_world() -> None:
     real = current_dependencies()
 
     assert real == Dependencies()
-    assert (real.run_ffmpeg, real.device_facts) == (sandbox.run, facts.probe)
+    assert (real.run_probe, real.run_ffmpeg, real.device_facts) == (sandbox.run, sandbox.run, facts.probe)
     assert (real.diarizer, real.explainer) == (diarizer.diarize, patching.explain)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from probing import probed_here
 from scripted_runs import TURNS, beside, with_device_errors
 
 from flows.audio_analysis import audio_analysis
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean
 
 def test_an_output_that_takes_no_files_is_a_storage_error(video: Path) -> None:
     """A file where the folder should be: exit code 6 and one sentence."""
-    dependencies = Dependencies(device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
+    dependencies = Dependencies(run_probe=probed_here, device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
 
     with (
         use_dependencies(dependencies),
@@ -37,6 +38,7 @@ def test_the_flow_run_ends_failed_with_the_drift_as_its_message(video: Path, mon
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
     with use_dependencies(
         Dependencies(
+            run_probe=probed_here,
             device_facts=lambda: ONE_GPU,
             diarizer=diarizer,
             explainer=no_patching,
@@ -54,6 +56,7 @@ def test_a_reference_that_does_not_repeat_itself_is_blamed_instead(video: Path) 
     """On drift the reference is run again; where it does not equal itself no candidate is blamed."""
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: ONE_GPU,
         diarizer=diarizer,
         explainer=lambda *_: Explanation(repeatable=False, localization=None),
@@ -75,7 +78,9 @@ def test_a_failing_experiment_does_not_soften_a_refusal(video: Path, error: Exce
         raise error
 
     diarizer = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
-    with use_dependencies(Dependencies(device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=broken)):
+    with use_dependencies(
+        Dependencies(run_probe=probed_here, device_facts=lambda: ONE_GPU, diarizer=diarizer, explainer=broken)
+    ):
         state = audio_analysis(video, return_state=True)
 
     report = json.loads((video.parent / ".step4" / "refused" / "clip" / "drift.json").read_text())
@@ -88,6 +93,7 @@ def test_the_fallback_is_a_retry_in_the_run_states(video: Path) -> None:
     diarizer = with_device_errors(ScriptedDiarizer(TURNS, cuda_failure=RuntimeError("CUDA error: device lost")))
     with use_dependencies(
         Dependencies(
+            run_probe=probed_here,
             device_facts=lambda: ONE_GPU,
             diarizer=diarizer,
             explainer=no_patching,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from media_samples import clip
+from probing import probed_here
 from served import newest_artifact, run_that_made
 
 from flows.audit import audit
@@ -30,6 +31,7 @@ TURNS = (Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01"))
 def dependencies(diarizer: Any) -> Dependencies:
     """The outside world with these networks."""
     return Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: CPU_ONLY,
         diarizer=diarizer,
         explainer=no_patching,

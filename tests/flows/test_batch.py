@@ -20,6 +20,7 @@ from media_samples import clip, cut
 from paths import ROOT, SUPPORT
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.sorting import FlowRunSort
+from probing import probed_here
 from served import newest_artifact, run_that_made
 
 from flows.batch import batch
@@ -30,7 +31,7 @@ from profiles.settings import Configuration
 from tasks.device import plan_device
 from tasks.engine.core.errors import BatchError, UsageError
 from tasks.engine.core.turns import Turn
-from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
+from tasks.engine.dependencies import Dependencies, use_dependencies
 from tasks.engine.diagnosis.selfcheck import SelfCheck, remember
 from tasks.engine.models.registry import identity
 from tasks.engine.testing import CPU_ONLY, ONE_GPU, ScriptedDiarizer, no_patching, nothing_to_load, sound_low_precision
@@ -61,6 +62,7 @@ def networks() -> Iterator[ScriptedDiarizer]:
     """Scripted networks on a machine without a GPU, in force."""
     diarizer = ScriptedDiarizer(TURNS)
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: CPU_ONLY,
         diarizer=diarizer,
         explainer=no_patching,
@@ -116,6 +118,7 @@ def test_what_a_self_check_moved_to_the_cpu_is_not_done_again(inbox: Path) -> No
     remember(found, plan, ONE_GPU, identity("offline"))
     networks = ScriptedDiarizer(TURNS)
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: ONE_GPU,
         diarizer=networks,
         check_low_precision=sound_low_precision,
@@ -149,6 +152,7 @@ def test_every_video_has_its_turn_and_the_worst_is_first(inbox: Path, one_clip: 
     shutil.copy(one_clip, inbox / "c.mov")
     drifting = ScriptedDiarizer(TURNS, candidate=TURNS[:1])
     gpu = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: ONE_GPU,
         explainer=no_patching,
         check_low_precision=sound_low_precision,
@@ -227,11 +231,10 @@ def test_a_bug_in_one_video_does_not_stop_the_next(inbox: Path) -> None:
     def buggy(*_: Any) -> Any:
         raise ZeroDivisionError
 
-    with use_dependencies(replace(Dependencies(), device_facts=lambda: CPU_ONLY, diarizer=buggy)):
+    without_gpu = Dependencies(run_probe=probed_here, device_facts=lambda: CPU_ONLY)
+    with use_dependencies(replace(without_gpu, diarizer=buggy)):
         assert step4("batch", inbox, "--here") == 1
-    with use_dependencies(
-        replace(current_dependencies(), device_facts=lambda: CPU_ONLY, diarizer=ScriptedDiarizer(TURNS))
-    ):
+    with use_dependencies(replace(without_gpu, diarizer=ScriptedDiarizer(TURNS))):
         assert step4("batch", inbox, "--here") == 0
 
 

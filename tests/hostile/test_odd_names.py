@@ -13,6 +13,7 @@ from tasks.engine.core.errors import UsageError
 from tasks.engine.formats import rttm
 from tasks.engine.formats.detect import load_timeline
 from tasks.engine.publishing.manifest import load_verified_manifest
+from tasks.engine.system import sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
@@ -61,7 +62,7 @@ def test_an_odd_name_is_published_as_it_is(one: Path, tmp_path: Path, stem: str)
     """Every published file bears it, the tables and copies state it, and it is found again."""
     video = tmp_path / f"{stem}.mkv"
     os.link(one, video)
-    published = publish(video)
+    published = publish(video, probe=sandbox.run)
 
     files = {video.name, f"{stem}_step4.json", *published.manifest["files"]}
     assert {path.name for path in tmp_path.iterdir()} == files | {".step4"}

@@ -1,10 +1,12 @@
 """Probing and decoding as a run does it, and where its sound is then heard."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from media_samples import heard
+from probing import probed_here
 
 from tasks.engine.core.errors import MediaError
 from tasks.engine.media.containers import Media
@@ -15,9 +17,9 @@ from tasks.engine.system import sandbox
 from tasks.engine.system.sandbox import Runner
 
 
-def examined(video: Path) -> Media:
-    """Probe in the sandbox, within the default limits."""
-    return examine(video.absolute(), video.stat().st_size, MediaLimits())
+def examined(video: Path, **options: Any) -> Media:
+    """Probe within the default limits."""
+    return examine(video.absolute(), video.stat().st_size, MediaLimits(), probed_here, **options)
 
 
 def decoded_to(media: Media, destination: Path, runner: Runner = sandbox.run) -> Samples:

@@ -57,11 +57,13 @@ def work(bench: "Bench", min_speech_ms: int) -> None:
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
     from scripted_runs import publish
 
+    from tasks.engine.system import sandbox
+
     os.environ["TMPDIR"] = os.environ["STEP4_DIAGNOSTICS_DIR"] = str(bench.temporary)
     os.chdir(bench.folder)
     tempfile.tempdir = None
     with temporary_settings({PREFECT_API_URL: bench.api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        publish(bench.video, SlowDiarizer(bench.journal), gpu=True, min_speech_ms=min_speech_ms)
+        publish(bench.video, SlowDiarizer(bench.journal), gpu=True, probe=sandbox.run, min_speech_ms=min_speech_ms)
 
 
 @dataclass

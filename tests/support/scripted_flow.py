@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from probing import probed_here
+
 from flows.audio_analysis import audio_analysis
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
@@ -27,6 +29,7 @@ def scripted(computed: Path, wait_for: Path | None = None, stop_at: int = 0) -> 
         return script(*arguments)
 
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: CPU_ONLY,
         diarizer=diarizer,
         explainer=no_patching,

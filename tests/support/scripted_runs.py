@@ -4,11 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from probing import probed_here
+
 from flows.recipes.audio_analysis import analyse
 from profiles.settings import Configuration
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies
 from tasks.engine.publishing.manifest import Published
+from tasks.engine.system.sandbox import Runner
 from tasks.engine.testing import (
     CPU_ONLY,
     ONE_GPU,
@@ -29,8 +32,8 @@ def drifting() -> ScriptedDiarizer:
     return ScriptedDiarizer(TURNS, candidate=OTHER)
 
 
-def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
-    """Everything real but the networks and the card."""
+def dependencies(diarizer: Any, *, gpu: bool = False, probe: Runner = probed_here) -> Dependencies:
+    """Everything real but the networks, the card, and a process of its own for the probe where none is passed."""
     facts = ONE_GPU if gpu else CPU_ONLY
     return Dependencies(
         device_facts=lambda: facts,
@@ -39,6 +42,7 @@ def dependencies(diarizer: Any, *, gpu: bool = False) -> Dependencies:
         check_low_precision=sound_low_precision,
         preload=nothing_to_load,
         recompute=nothing_recomputed,
+        run_probe=probe,
     )
 
 
@@ -48,12 +52,13 @@ def publish(
     output: Path | None = None,
     *,
     gpu: bool = False,
+    probe: Runner = probed_here,
     refresh: bool = False,
     **settings: Any,
 ) -> Published:
     """Run the recipe, without Prefect."""
     chosen = diarizer or ScriptedDiarizer(TURNS)
-    seams = dependencies(chosen, gpu=gpu)
+    seams = dependencies(chosen, gpu=gpu, probe=probe)
     return analyse(video, output or video.parent, Configuration.resolve(settings), seams, refresh=refresh)
 
 

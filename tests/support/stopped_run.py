@@ -11,6 +11,7 @@ from scripted_runs import dependencies
 
 from flows.cli.command import command
 from tasks.engine.dependencies import use_dependencies
+from tasks.engine.system import sandbox
 
 BEGUN = Path(sys.argv[1])
 
@@ -51,5 +52,5 @@ NETWORKS = {network.__name__: network for network in (endless, in_c, deaf, on_cp
 if __name__ == "__main__":
     _, _, how, *arguments = sys.argv
     sys.argv[1:] = arguments
-    with use_dependencies(dependencies(NETWORKS[how], gpu=how == "on_cpu_beside")):
+    with use_dependencies(dependencies(NETWORKS[how], gpu=how == "on_cpu_beside", probe=sandbox.run)):
         command()

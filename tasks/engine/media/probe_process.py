@@ -24,7 +24,7 @@ from tasks.engine.media.containers import Media, read
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.tracks import AudioTrack
 from tasks.engine.system import sandbox
-from tasks.engine.system.sandbox import Bounds
+from tasks.engine.system.sandbox import Bounds, ProcessResult, Runner
 
 REFUSALS = {error.__name__: error for error in (MediaError, StorageError, UsageError)}
 CHILD = (
@@ -54,13 +54,20 @@ TRACK_FIELDS = {
 }
 
 
-def examine(path: Path, size: int, limits: MediaLimits, **options: Any) -> Media:  # noqa: ANN401  # as `read` takes them
+def examine(
+    path: Path,
+    size: int,
+    limits: MediaLimits,
+    runner: Runner = sandbox.run,
+    **options: Any,  # noqa: ANN401  # as `read` takes them
+) -> Media:
     """Run `containers.read` in a sandboxed process.
 
     Args:
         path: absolute; a regular file.
         size: its bytes, which decide how long the process may take.
         limits: what is accepted.
+        runner: starts the process; tests pass their own.
         options: what else `read` takes.
 
     Raises:
@@ -74,7 +81,7 @@ def examine(path: Path, size: int, limits: MediaLimits, **options: Any) -> Media
     bounds = limits.bounds(size)
     with tempfile.TemporaryFile() as pipe:  # without a name: nothing to clean up, whatever happens
         try:
-            result = sandbox.run(arguments, bounds, pipe)
+            result = runner(arguments, bounds, pipe)
         except subprocess.TimeoutExpired as error:
             raise MediaError(f"{path.name!r} was not examined within {bounds.wall_sec:.0f} s: given up.") from error
         pipe.seek(0)
@@ -85,13 +92,17 @@ def examine(path: Path, size: int, limits: MediaLimits, **options: Any) -> Media
 
 def answer(path: str, limits: str, options: str) -> None:
     """Read a file and write the answer to stdout: the main function of the sandboxed process."""
+    sys.stdout.buffer.write(message(path, limits, options))
+
+
+def message(path: str, limits: str, options: str) -> bytes:
+    """Read a file; what was found or why it was refused, as `decode` takes it."""
     try:
-        message = encode(read(Path(path), MediaLimits(**json.loads(limits)), **json.loads(options)))
+        return encode(read(Path(path), MediaLimits(**json.loads(limits)), **json.loads(options)))
     except Step4Error as error:
-        message = json.dumps({"refused": type(error).__name__, "reason": str(error)}).encode()
+        return json.dumps({"refused": type(error).__name__, "reason": str(error)}).encode()
     except OSError as error:
-        message = json.dumps({"refused": "StorageError", "reason": f"{path!r} could not be read: {error}"}).encode()
-    sys.stdout.buffer.write(message)
+        return json.dumps({"refused": "StorageError", "reason": f"{path!r} could not be read: {error}"}).encode()
 
 
 def encode(media: Media) -> bytes:
@@ -105,14 +116,14 @@ def encode(media: Media) -> bytes:
     return json.dumps(facts).encode() + b"\n" + times
 
 
-def decode(path: Path, message: bytes) -> Media:
+def decode(path: Path, said: bytes) -> Media:
     """Decode the answer, as untrusted input: the file may have taken the process over.
 
     Raises:
         MediaError: the refusal that it reports, or it is not of the form of `encode`.
         StorageError, UsageError: likewise.
     """
-    header, _, body = message.partition(b"\n")
+    header, _, body = said.partition(b"\n")
     try:
         facts = json.loads(header)
         if "refused" in facts:
@@ -174,7 +185,7 @@ def track_from(facts: dict[str, Any]) -> AudioTrack:
     return AudioTrack(**values, marks=tuple(map(str, facts["marks"])))
 
 
-def crash(path: Path, result: sandbox.ProcessResult, bounds: Bounds) -> MediaError:
+def crash(path: Path, result: ProcessResult, bounds: Bounds) -> MediaError:
     """Say why the process gave no answer."""
     lines = result.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
     if "MemoryError" in lines[-1]:

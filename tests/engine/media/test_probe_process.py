@@ -1,12 +1,15 @@
 """The sandboxed probe: its answers come back unchanged, and are not trusted."""
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from media_samples import clip
+from field_pictures import write_fields
+from media_samples import AUDIO_ONLY, burst, clip, ffmpeg
+from probing import probed_here
 
 from tasks.engine.core.errors import MediaError, StorageError
 from tasks.engine.core.frames import FrameGrid
@@ -14,11 +17,27 @@ from tasks.engine.media.containers import Media
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.probe_process import crash, decode, encode, examine
 from tasks.engine.media.tracks import AudioTrack
-from tasks.engine.system.sandbox import Bounds
+from tasks.engine.system.sandbox import Bounds, run
 
 PATH = Path("/videos/clip.mkv")
 TRACK = AudioTrack(1, "aac", 44100, 2, -0.5, 5.0, 0.25)
 UNEVEN = FrameGrid(3, Fraction(25), np.array([0.0, 0.05, 0.1]), end_sec=7.5)
+
+
+def fields(path: Path) -> Path:
+    """Two seconds of H.264 in packets of a field each."""
+    ffmpeg("-f", "h264", "-i", write_fields(path.with_suffix(".h264"), "f" * 50), "-c", "copy", path)
+    return path
+
+
+SAMPLES: dict[str, Callable[[Path], Path]] = {
+    **{f"clip{suffix}": clip for suffix in (".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts", ".flv", *AUDIO_ONLY)},
+    "clip.mpg": lambda path: clip(path, burst(), "mp2"),
+    "clip.ogv": lambda path: clip(path, burst(), "libvorbis", "25", "-c:v", "libtheora"),
+    "fields.mts": fields,
+    "hevc.ts": lambda path: clip(path, burst(), "aac", "25", "-c:v", "libx265", "-x265-params", "log-level=none"),
+    "mpeg2.ts": lambda path: clip(path, burst(), "mp2", "25", "-c:v", "mpeg2video", "-bf", "2"),
+}
 
 
 def media(grid: FrameGrid, audio: AudioTrack | None) -> Media:
@@ -89,6 +108,16 @@ def test_a_probe_answers_from_its_process(tmp_path: Path) -> None:
 
     assert (answer.path, answer.size, answer.grid.count, answer.grid.fps) == (video, video.stat().st_size, 125, 25)
     assert answer.audio is not None
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_its_process_reads_what_would_be_read_here(tmp_path: Path, name: str) -> None:
+    """In every container, and of every codec whose pictures are decoded: the sandbox takes nothing away."""
+    video = SAMPLES[name](tmp_path / name)
+    inside, here = (examine(video, video.stat().st_size, MediaLimits(), runner) for runner in (run, probed_here))
+
+    assert encode(inside) == encode(here)
+    assert inside.grid.count > 0
 
 
 class Crashed:

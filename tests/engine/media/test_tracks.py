@@ -9,8 +9,6 @@ from media_samples import burst, clip, ffmpeg, overwrite, picture
 
 from tasks.engine.core.errors import MediaError, UsageError
 from tasks.engine.media.containers import Media
-from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.probe_process import examine
 from tasks.engine.media.tracks import AudioTrack, choose, notes_on
 
 WRONG, RIGHT = (1.0, 1.5), (3.0, 3.5)
@@ -157,9 +155,9 @@ def test_a_track_by_language_and_title(tmp_path: Path) -> None:
     video = tmp_path / "clip.mkv"
     two_tracks(video, "-metadata:s:a:0", names[0], "-metadata:s:a:1", names[1], "-metadata:s:a:1", names[2])
     for asked, index in (("en", 1), ("fr", 2), ("voix", 2), ("2", 2)):
-        media = examine(video, video.stat().st_size, MediaLimits(), audio_track=asked)
+        media = examined(video, audio_track=asked)
         assert media.audio
         assert media.audio.index == index
         assert media.notes == ()
     with pytest.raises(UsageError, match="no audio track 'es'"):
-        examine(video, video.stat().st_size, MediaLimits(), audio_track="es")
+        examined(video, audio_track="es")

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from decoding import examined
 from media_samples import bytes_of, clip, cut, ffmpeg, noise, picture, spoil
 
 from tasks.engine.core.errors import MediaError
-from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.probe_process import examine
 from tasks.engine.media.truncation import declared_size
 from tasks.media import listen
 
@@ -41,11 +40,10 @@ def test_one_rule_for_a_recording_that_was_cut(tmp_path: Path, name: str) -> Non
     video = RECORDINGS[name](tmp_path / name)
     assert declared_size(video) <= video.stat().st_size
     cut(video, 0.7)
-    size = video.stat().st_size
     with pytest.raises(MediaError, match=r"cut short .*--accept-truncated would publish"):
-        examine(video, size, MediaLimits())
+        examined(video)
 
-    media = examine(video, size, MediaLimits(), accept_truncated=True)
+    media = examined(video, accept_truncated=True)
     samples = listen(media, tmp_path / "samples.f32")
     assert media.truncated
     assert media.notes[0].startswith(f"the recording is cut at {media.duration_sec:.2f} s: ")
@@ -60,7 +58,7 @@ def test_a_camera_s_file_without_its_index(tmp_path: Path, name: str, accept: bo
     """Cut before the index at its end, nothing can be read: no option is recommended that would not help."""
     video = cut(clip(tmp_path / name, noise(), "aac"), 0.7)
     with pytest.raises(MediaError, match=r"cut short: .*its index \(moov\)") as caught:
-        examine(video, video.stat().st_size, MediaLimits(), accept_truncated=accept)
+        examined(video, accept_truncated=accept)
     assert "--accept-truncated" not in str(caught.value)
 
 
@@ -68,13 +66,13 @@ def test_damage_in_the_middle_of_a_cut_recording_is_refused(tmp_path: Path) -> N
     """One broken packet is the end of a cut recording; more than that is no end."""
     video = spoil(cut(clip(tmp_path / "clip.flac", noise(), "flac"), 0.7), 0.3, 30000)
     with pytest.raises(MediaError, match="damaged"):
-        listen(examine(video, video.stat().st_size, MediaLimits(), accept_truncated=True), tmp_path / "samples.f32")
+        listen(examined(video, accept_truncated=True), tmp_path / "samples.f32")
 
 
 def test_a_whole_recording_is_none_that_was_cut(tmp_path: Path) -> None:
     """Accepting those that were changes nothing of it."""
     video = live(tmp_path / "clip.mkv", "libx264", "aac")
-    media = examine(video, video.stat().st_size, MediaLimits(), accept_truncated=True)
+    media = examined(video, accept_truncated=True)
     assert (media.truncated, media.notes, media.grid.count) == (False, (), 125)
 
 
@@ -115,7 +113,7 @@ def test_a_wav_file_from_sox_through_a_pipe(tmp_path: Path) -> None:
     content[4:8] = (0x7FFFF024).to_bytes(4, "little")
     at = content.index(b"data") + 4
     content[at : at + 4] = (0x7FFFF000).to_bytes(4, "little")
-    media = examine(bytes_of(video, bytes(content)), len(content), MediaLimits())
+    media = examined(bytes_of(video, bytes(content)))
     samples = listen(media, tmp_path / "samples.f32")
     assert samples
     assert samples.duration_sec == pytest.approx(1, abs=0.01)

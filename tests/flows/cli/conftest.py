@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from probing import probed_here
 
 from tasks.engine.core.turns import Turn
 from tasks.engine.dependencies import Dependencies, use_dependencies
@@ -43,6 +44,7 @@ def scripted() -> Iterator[ScriptedDiarizer]:
     """`step4 run` with scripted networks."""
     diarizer = ScriptedDiarizer((Turn(0.5, 2.0, "SPEAKER_00"), Turn(1.8, 3.5, "SPEAKER_01")))
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: CPU_ONLY,
         diarizer=diarizer,
         explainer=no_patching,

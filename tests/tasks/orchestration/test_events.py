@@ -12,6 +12,7 @@ from media_samples import clip, cut
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from probing import probed_here
 from served import artifacts, events
 
 from flows.audio_analysis import audio_analysis
@@ -44,6 +45,7 @@ def start(video: Path, diarizer: Callable[..., Any], *, gpu: bool = True, **para
     """The flow's final state."""
     facts = ONE_GPU if gpu else CPU_ONLY
     dependencies = Dependencies(
+        run_probe=probed_here,
         device_facts=lambda: facts,
         diarizer=diarizer,
         explainer=no_patching,
