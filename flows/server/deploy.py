@@ -17,6 +17,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.schemas.automations import AutomationCore
 from prefect.workers.process import ProcessWorker
 
+from flows.server.dead_runs import end_silent_runs
 from tasks.engine.core.errors import Step4Error, UsageError
 from tasks.engine.system.environment import machine_settings
 from tasks.orchestration.server import require_server
@@ -95,7 +96,10 @@ def deploy_flows() -> None:
 
 
 def deploy(gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on this machine.")] = 1) -> None:
-    """Put pools, GPU limit, deployments and automations onto the server that PREFECT_API_URL names."""
+    """Put pools, GPU limit, deployments and automations onto the server that PREFECT_API_URL names.
+
+    Runs there that sent no heartbeat for two minutes, nor in the minute that it then waits, are called crashed.
+    """
     os.environ.setdefault("STEP4_HOME", str(ROOT))
     # A whole path, wherever a worker stands.
     os.environ["STEP4_INBOX"] = str(Path(os.environ.get("STEP4_INBOX") or ROOT / "inbox").absolute())
@@ -106,6 +110,8 @@ def deploy(gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on 
     make_gpu_limit(gpus)
     deploy_flows()
     make_automations()
+    if ended := end_silent_runs():
+        typer.echo(f"{ended} run(s) without a heartbeat for two minutes are called crashed: start them again.")
 
 
 def main() -> None:
