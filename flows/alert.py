@@ -23,11 +23,11 @@ def alert(automation: Automation, reason: Reason, event: TriggeringEvent = "") -
         event: id of the event that it was triggered by.
     """
     found = find_event(event)
-    message = f"{automation} started no run{found.of_video}: {in_words(reason)}{found.where}"
+    message = f"{automation} started no run{found.of_video}: {in_words(reason, found.held)}{found.where}"
     get_run_logger().error(message)
     return failed_state(UsageError(message), message)
 
 
-def in_words(reason: str) -> str:
-    """Put into words the one reason that Prefect does not."""
-    return reason.replace("InvalidJinja()", "the event lacks a value that the trigger asks for")
+def in_words(reason: str, held: str = "") -> str:
+    """Put into words the one reason that Prefect does not, with what the event held instead."""
+    return reason.replace("InvalidJinja()", f"the event lacks a value that the trigger asks for{held}")

@@ -17,15 +17,22 @@ class TriggeringEvent:
     Attributes:
         video: its path, or whatever the event is about; empty where nobody knows.
         address: of its page in the UI; empty likewise.
+        payload: the names that its payload has values of; None where nobody knows.
     """
 
     video: str = ""
     address: str = ""
+    payload: tuple[str, ...] | None = None
 
     @property
     def of_video(self) -> str:
         """For a sentence: ` for /inbox/clip.mp4`."""
         return f" for {self.video}" if self.video else ""
+
+    @property
+    def held(self) -> str:
+        """For a sentence on what its payload lacks: ` (its payload holds vidoe)`."""
+        return "" if self.payload is None else f" (its payload holds {', '.join(self.payload) or 'nothing'})"
 
     @property
     def where(self) -> str:
@@ -60,7 +67,8 @@ def find_event(event_id: str) -> TriggeringEvent:
             # The UI's address has the day alone; what Prefect makes of the whole instant leads nowhere.
             day = cast(datetime, event.occurred.date())
             address = url_for("received-event", obj_id=event.id, occurred=day) or ""
-            return TriggeringEvent(subject(event.payload, event.resource.as_label_value_array()), address)
+            about = subject(event.payload, event.resource.as_label_value_array())
+            return TriggeringEvent(about, address, tuple(map(str, event.payload)))
     return TriggeringEvent()
 
 

@@ -30,7 +30,11 @@ def test_an_event_of_step3_ends_in_published_files(served: Served, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("payload", "reason"), [({}, "lacks a value"), ({"video": ["a", "b"]}, "is not of type 'string'")]
+    ("payload", "reason"),
+    [
+        ({"vidoe": "/a.mp4"}, "lacks a value that the trigger asks for (its payload holds vidoe)"),
+        ({"video": ["a", "b"]}, "is not of type 'string'"),
+    ],
 )
 def test_a_bad_payload_is_a_failed_run_that_says_so(served: Served, payload: dict[str, object], reason: str) -> None:
     """No video, or a list of them: no analysis starts; the alert names trigger, video, reason and event."""

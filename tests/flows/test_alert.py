@@ -6,6 +6,7 @@ import pytest
 from deployments import AUTOMATIONS, TRIGGERS
 
 from flows.alert import alert, in_words
+from tasks.orchestration.triggering_event import TriggeringEvent
 
 
 def test_triggers_that_start_runs_are_watched_by_the_alert() -> None:
@@ -25,6 +26,14 @@ def test_triggers_that_start_runs_are_watched_by_the_alert() -> None:
 def test_a_reason_is_in_words(reason: str, told: str) -> None:
     """The one reason that Prefect gives as code is put into words; any other stays as the server said it."""
     assert in_words(reason) == told
+
+
+def test_what_the_payload_held_is_said_with_what_it_lacks() -> None:
+    """A misspelt name is found by reading: the sentence names what was sent."""
+    assert in_words("InvalidJinja()", TriggeringEvent(payload=("vidoe",)).held).endswith("(its payload holds vidoe)")
+    assert in_words("InvalidJinja()", TriggeringEvent(payload=()).held).endswith("(its payload holds nothing)")
+    assert in_words("5 is not of type 'string'", " (its payload holds video)") == "5 is not of type 'string'"
+    assert TriggeringEvent().held == ""
 
 
 @pytest.mark.slow
