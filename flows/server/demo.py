@@ -6,10 +6,13 @@ server (127.0.0.1, a temporary database) and models, at the same time → two cl
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +21,12 @@ from flows.server.processes import child
 from flows.server.serve import HOST, answers, environment, free_port
 from tasks.engine.core.errors import DriftError, Step4Error
 from tasks.engine.media.sample import make_clips
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import TaskRun
+
+WRITTEN_WITHIN_SEC, WRITTEN_EVERY_SEC = 30.0, 1.5
+"""How long the server may take to write what tasks ended in, and how often it does, with a margin."""
 
 OPTIONS = {
     "output": None,
@@ -85,9 +94,20 @@ def show_states() -> None:
         for flow_run in sorted(client.read_flow_runs(), key=lambda run: str(run.start_time)):
             typer.echo(f"  {flow_run.name}: {flow_run.state_name}")
             only = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
-            tasks = sorted(client.read_task_runs(flow_run_filter=only), key=lambda task: str(task.start_time))
-            states = ", ".join(f"{task.name.rpartition('-')[0]} {task.state_name}" for task in tasks)
-            typer.echo(f"    {states}")
+            typer.echo(f"    {', '.join(written_states(partial(client.read_task_runs, flow_run_filter=only)))}")
+
+
+def written_states(read: Callable[[], "list[TaskRun]"]) -> list[str]:
+    """Return a run's tasks with their states, once the server has written them: it does so after they have ended."""
+    states: list[str] = []
+    until = time.monotonic() + WRITTEN_WITHIN_SEC
+    while time.monotonic() < until:
+        tasks = sorted(read(), key=lambda task: str(task.start_time))
+        before, states = states, [f"{task.name.rpartition('-')[0]} {task.state_name}" for task in tasks]
+        if states and states == before and all(task.state and task.state.is_final() for task in tasks):
+            break
+        time.sleep(WRITTEN_EVERY_SEC)
+    return states
 
 
 def main() -> None:
