@@ -1,5 +1,6 @@
 """Whatever a file holds, nothing but the error tree comes out of what reads it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,10 @@ def test_json_of_another_shape(name: str, data: st.DataObject, seeds: dict[str, 
 
 
 FINDINGS = {
-    # What the fuzzer found: reader, what to change in a whole file, into what.
-    "a column whose name is not UTF-8": ("turns", b"mean_score", b"mean_sco\x8c\x9a"),
-    "a method of compression that is not known": (
-        "store",
-        b"PK\x01\x02-\x03-\0\0\0\0\0",
-        b"PK\x01\x02-\x03-\0\0\0\x63\0",
-    ),
+    # What the fuzzer found: reader, pattern of what to change in a whole file, into what.
+    "a column whose name is not UTF-8": ("turns", rb"mean_score", b"mean_sco\x8c\x9a"),
+    # Central directory header: signature, versions that made it and are needed (Pythons differ), flags, method.
+    "a method of compression that is not known": ("store", rb"(?s)(PK\x01\x02.{6})\0\0", b"\\1\x63\0"),
 }
 
 
@@ -85,5 +83,6 @@ FINDINGS = {
 def test_findings_of_the_fuzzer(finding: str, seeds: dict[str, bytes], tmp_path: Path) -> None:
     """What once came out as something else is now of the error tree, or counts as absent."""
     name, old, new = FINDINGS[finding]
-    assert old in seeds[name]
-    READERS[name].survives(seeds[name].replace(old, new), tmp_path)
+    spoilt, times = re.subn(old, new, seeds[name])
+    assert times
+    READERS[name].survives(spoilt, tmp_path)
