@@ -75,7 +75,7 @@ def test_an_operator_starts_a_video_and_sees_its_picture(page: Page, served: Ser
 
 def test_an_operator_finds_the_page_of_a_drift(page: Page, served: Served, tmp_path: Path) -> None:
     """The artifact says what can be chosen, and its link opens the page, on this machine."""
-    video = speech(tmp_path / "interview.mkv", 20, gain=1e-4)
+    video = speech(tmp_path / "interview.mkv", 10, gain=1e-4)
     assert served.start("manual", video=str(video), profile="cpu_amp_unsafe").is_success
     run = served.finished("manual", video=str(video))
     (artifact,) = served.ask(

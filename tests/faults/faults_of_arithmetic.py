@@ -68,7 +68,7 @@ ARITHMETIC = (
         Stage.SAMPLES,
         ("-40 dB", "-80 dB"),
         arithmetic({"-40 dB": NAIVE, "-80 dB": NAIVE}, gains={"-40 dB": 1e-2, "-80 dB": QUIET}),
-        clip="piece",
+        clip="short piece",
         says="not finite in window",
         stages=(Stage.SAMPLES, *FRONT_TO_SCORES),
     ),

@@ -15,6 +15,10 @@ from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for, p
 from tasks.engine.inference.types import Diarization, Parameters
 
 
+SPEECH = recording()[7 * 16000 : 22 * 16000]
+"""Fifteen seconds of it with both speakers, one over the other twice: six windows instead of 21."""
+
+
 @pytest.fixture(scope="module")
 def found() -> Diarization:
     """The shipped recording, diarized with the defaults."""
@@ -67,7 +71,7 @@ def speech_frames(found: Diarization) -> np.ndarray:
 @pytest.mark.parametrize("threshold", [0.1, 0.9])
 def test_the_threshold_acts_on_the_score(threshold: float) -> None:
     """Above 0.5, what scores less is not speech; below 0.5, what scores as much is."""
-    found = diarize(recording(), cpu_plan(), Parameters(speech_threshold=threshold, min_speech_sec=0.0))
+    found = diarize(SPEECH, cpu_plan(), Parameters(speech_threshold=threshold, min_speech_sec=0.0))
     scores, speech = found.scores.values, speech_frames(found)
     # Turns begin and end at frame centres, so the frames at their edges may fall to either side.
     edges = np.convolve(np.diff(speech.astype(int), prepend=0) != 0, np.ones(3), mode="same") > 0
@@ -81,8 +85,8 @@ def test_the_threshold_acts_on_the_score(threshold: float) -> None:
 @pytest.mark.slow
 def test_short_turns_are_dropped() -> None:
     """MIN_SPEECH_DURATION_MS acts on turns and on nothing else."""
-    everything = diarize(recording(), cpu_plan(), Parameters(min_speech_sec=0.0))
-    long = diarize(recording(), cpu_plan(), Parameters(min_speech_sec=1.5))
+    everything = diarize(SPEECH, cpu_plan(), Parameters(min_speech_sec=0.0))
+    long = diarize(SPEECH, cpu_plan(), Parameters(min_speech_sec=1.5))
 
     assert list(long.turns) == [turn for turn in everything.turns if turn.duration >= 1.5]
     assert len(long.turns) < len(everything.turns)
@@ -91,7 +95,7 @@ def test_short_turns_are_dropped() -> None:
 @pytest.mark.slow
 def test_a_known_number_of_speakers_is_honoured() -> None:
     """num_speakers reaches the clustering."""
-    found = diarize(recording(), cpu_plan(), Parameters(num_speakers=1))
+    found = diarize(SPEECH, cpu_plan(), Parameters(num_speakers=1))
 
     assert {turn.speaker for turn in found.turns} == {"SPEAKER_00"}
 
@@ -132,10 +136,10 @@ def cramped() -> Iterator[list[int]]:
 @pytest.mark.slow
 def test_a_run_survives_memory_that_is_too_small(cramped: list[int]) -> None:
     """The same turns with batches halved on the way, and the size that was used is said."""
-    plan = cpu_plan(batch_size=8)
-    found = diarize(recording()[: 16000 * 25], plan, Parameters())
+    plan, samples = cpu_plan(batch_size=8), recording()[: 16000 * 25]
+    found = diarize(samples, plan, Parameters())
     cramped_sizes = set(cramped)
-    expected = diarize(recording()[: 16000 * 25], cpu_plan(batch_size=2), Parameters())
+    expected = diarize(samples, cpu_plan(batch_size=2), Parameters())
 
     assert cramped_sizes == {8, 4, 2}
     assert [(turn.start, turn.end, turn.speaker) for turn in found.turns] == [
@@ -174,7 +178,7 @@ def test_a_turns_score_is_the_mean_of_its_frames(start: float, end: float, mean:
 @pytest.mark.slow
 def test_the_library_that_linked_is_told_for_this_run_alone() -> None:
     """A recording in which nobody speaks links nothing, whatever the run before it did on the same pipeline."""
-    spoken = diarize(recording(), cpu_plan(), Parameters())
+    spoken = diarize(SPEECH, cpu_plan(), Parameters())
     silent = diarize(np.zeros(12 * 16000, dtype=np.float32), cpu_plan(), Parameters())
 
     assert (spoken.facts["linkage"], silent.facts["linkage"]) == ("scipy", None)
@@ -207,7 +211,7 @@ def test_a_model_set_that_does_not_load_is_left_for_the_run_to_meet() -> None:
 def test_bounds_on_the_speakers_are_honoured_by_both_engines(engine: str, asked: dict[str, int], found: int) -> None:
     """They reach the clustering whichever network passes are shared."""
     plan = replace(cpu_plan(), engine=engine)
-    result = diarize(recording(), plan, Parameters(min_speech_sec=0.0, **asked))
+    result = diarize(SPEECH, plan, Parameters(min_speech_sec=0.0, **asked))
 
     assert len({turn.speaker for turn in result.turns}) == found
 
