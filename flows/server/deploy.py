@@ -18,11 +18,11 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.workers.process import ProcessWorker
 
 from flows.server.dead_runs import end_silent_runs
+from flows.server.processes import ROOT, require_source_tree
 from tasks.engine.core.errors import Step4Error, UsageError
 from tasks.engine.system.environment import machine_settings
 from tasks.orchestration.server import require_server
 
-ROOT = Path(__file__).parents[2]
 POOLS = {
     "step4-gpu": "Inference, one run at a time per GPU.",
     "step4-cpu": "Batches, audits and alerts: they wait more than they compute.",
@@ -100,6 +100,7 @@ def deploy(gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on 
 
     Runs there that sent no heartbeat for two minutes, nor in the minute that it then waits, are called crashed.
     """
+    require_source_tree()
     os.environ.setdefault("STEP4_HOME", str(ROOT))
     # A whole path, wherever a worker stands.
     os.environ["STEP4_INBOX"] = str(Path(os.environ.get("STEP4_INBOX") or ROOT / "inbox").absolute())

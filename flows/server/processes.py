@@ -8,12 +8,27 @@ from pathlib import Path
 
 import psutil
 
+from tasks.engine.core.errors import UsageError
+
 ROOT = Path(__file__).parents[2]
 STOP_SEC = 15.0
 """How long a process may take to end before it is killed."""
 
 
 PREFECT = (sys.executable, "-m", "prefect")
+
+
+def require_source_tree() -> None:
+    """Refuse to serve or deploy from an installed wheel: deployments are files of the repository.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not (ROOT / "prefect.yaml").is_file():
+        raise UsageError(
+            f"{ROOT} holds no prefect.yaml: deployments and Prefect's settings are files of the repository, which the "
+            "wheel does not bring. Clone it, and call `make serve` or `make deploy` there"
+        )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import httpx
 import typer
 from dotenv import dotenv_values
 
-from flows.server.processes import ROOT, child
+from flows.server.processes import ROOT, child, require_source_tree
 from flows.server.reports import served
 from flows.server.sole import sole
 from flows.server.user_interface import SETTING, make_user_interface
@@ -38,6 +38,7 @@ def serve(
     gpus: Annotated[int, typer.Option(min=1, help="GPU runs at a time on this machine.")] = 1,
 ) -> None:
     """Serve the Prefect UI with all deployments and two workers until Ctrl-C."""
+    require_source_tree()
     stop = stopped_by_signals()
     port = port if is_free(port) else free_port()
     os.environ.update(environment(port, home.absolute(), inbox.absolute()))
