@@ -1,10 +1,11 @@
 """Three workers, one GPU slot, 24 videos, two disasters: is every video published once, and never two in the slot?
 
-    python benchmarks/robustness/scale_out.py FOLDER [--scripted] [--postgres] [--redis]
+    python benchmarks/robustness/scale_out.py FOLDER [--worker process|warm] [--scripted] [--postgres] [--redis]
 
-A real server and three process workers on one pool. In mid-inference one worker and its run are killed with -9; later
-the server is stopped and started again. --postgres and --redis start those from Debian's packages on free ports, as
-users of their own where that is needed. --scripted replaces the networks by a script that takes two seconds.
+A real server and three workers on one pool, Prefect's own or warm ones. In mid-inference one worker and its run are
+killed with -9; later the server is stopped and started again. --postgres and --redis start those from Debian's packages
+on free ports, as users of their own where that is needed. --scripted replaces the networks by a script that takes two
+seconds.
 """
 
 import argparse
@@ -22,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from dotenv import dotenv_values
 
 ROOT = Path(__file__).parents[2]
 VIDEOS, WORKERS, SLOT, POOL = 24, 3, "gpu:scale-out", "scale-out"
 SECONDS = 3.0
 PYTHON = sys.executable
-HEARTBEAT_SEC, ZOMBIE_SEC = 30, 90
+WORKER_TYPES = {"process": "process", "warm": "step4-warm"}
+ZOMBIE_SEC = 90
 
 
 def free_port() -> int:
@@ -50,22 +53,17 @@ def until(what: str, true: Callable[[], Any], seconds: float = 900.0) -> Any:  #
 class Stage:
     """The processes of one trial; whatever happens, all of them end with it."""
 
-    def __init__(self, folder: Path, *, scripted: bool) -> None:
+    def __init__(self, folder: Path, *, worker: str, scripted: bool) -> None:
         self.folder = folder
+        self.worker = worker
         self.marks = folder / "marks"
         self.inbox = folder / "inbox"
         self.port = free_port()
         self.started: list[subprocess.Popen[bytes]] = []
         settings = {
+            **dotenv_values(ROOT / "deploy" / "prefect.env"),
             "PREFECT_HOME": folder / "home",
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": HEARTBEAT_SEC,
-            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": 200,
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": 200,
-            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": 1,
             "PREFECT_LOGGING_LEVEL": "INFO",
             "STEP4_GPU_SLOT": SLOT,
             "STEP4_MODELS_DIR": ROOT / "models",
@@ -201,7 +199,8 @@ def prepare(stage: Stage) -> None:
     with contextlib.redirect_stdout(sys.stderr):
         flow.deploy(name="manual", work_pool_name=POOL, print_next_steps=False, ignore_warnings=True)
     for number in range(WORKERS):
-        worker = ("worker", "start", "--pool", POOL, "--name", f"worker-{number}", "--limit", "1")
+        kind = ("--type", WORKER_TYPES[stage.worker])
+        worker = ("worker", "start", "--pool", POOL, *kind, "--name", f"worker-{number}", "--limit", "1")
         stage.prefect(f"worker-{number}", *worker)
 
 
@@ -295,11 +294,12 @@ def main() -> None:
     """Set the stage, run the trial, print what was seen."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--worker", choices=WORKER_TYPES, default="process")
     for option in ("--scripted", "--postgres", "--redis"):
         parser.add_argument(option, action="store_true")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True)
-    stage = Stage(chosen.folder.absolute(), scripted=chosen.scripted)
+    stage = Stage(chosen.folder.absolute(), worker=chosen.worker, scripted=chosen.scripted)
     try:
         make_videos(stage.inbox)
         if chosen.postgres:
