@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
@@ -81,6 +82,8 @@ def test_an_operator_finds_the_page_of_a_drift(page: Page, served: Served, tmp_p
     (artifact,) = served.ask(
         "artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}, "type": {"any_": ["markdown"]}}
     )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{served.url}/artifacts/artifact/{artifact['id']}")
     picture = page.get_by_alt_text("who speaks when")
     expect(picture).to_be_visible()
@@ -90,6 +93,11 @@ def test_an_operator_finds_the_page_of_a_drift(page: Page, served: Served, tmp_p
     assert report
     page.goto(report)
     expect(page.get_by_text("Drift: the candidate must not be used.").first).to_be_visible()
+
+    # The page is served beside the UI, on another port of this machine.
+    here = (served.url, report.rpartition("/")[0], "data:", "blob:")
+    assert [url for url in asked if not url.startswith(here)] == []
+    assert urlsplit(report).hostname == urlsplit(served.url).hostname
 
 
 def test_the_form_refuses_a_relative_path(page: Page, served: Served) -> None:

@@ -75,6 +75,36 @@ def test_dead_runs_are_ended_and_living_ones_are_not(gone: int) -> None:
             client.delete_flow_run(run)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_server")
+def test_a_dead_run_gives_its_place_back(gone: int) -> None:
+    """A deployment that cancels whatever comes while it is at work, as `nightly`, takes work again."""
+
+    @flow(name="one at a time")
+    def alone() -> None:
+        """What it does is played by the test."""
+
+    limit = {"concurrency_limit": 1, "concurrency_options": {"collision_strategy": "CANCEL_NEW"}}
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow(alone), "alone", **limit)
+
+        def begin() -> UUID:
+            run = client.create_flow_run_from_deployment(deployment)
+            client.set_flow_run_state(run.id, Pending())
+            return run.id
+
+        first = begin()
+        client.update_flow_run(first, infrastructure_pid=str(gone))
+        client.set_flow_run_state(first, Running())
+        refused = client.read_flow_run(begin())
+        assert end_dead_runs() >= 1
+        taken = client.read_flow_run(begin())
+        for run in (first, refused.id, taken.id):
+            client.delete_flow_run(run)
+
+    assert (refused.state_type, taken.state_type) == (StateType.CANCELLED, StateType.PENDING)
+
+
 def test_silence_is_as_long_as_the_automation_waits() -> None:
     """`make deploy` calls no run crashed that the automation on the same server would still wait for."""
     (zombies,) = [one for one in AUTOMATIONS if one["name"] == "step4-zombies"]
