@@ -14,7 +14,6 @@ from tasks.engine.core.turns import SpeechScores, within
 from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for, preload, unload_all
 from tasks.engine.inference.types import Diarization, Parameters
 
-
 SPEECH = recording()[7 * 16000 : 22 * 16000]
 """Fifteen seconds of it with both speakers, one over the other twice: six windows instead of 21."""
 
