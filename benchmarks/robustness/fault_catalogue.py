@@ -30,10 +30,10 @@ HEAD = """# Fault catalogue
 - All of it on a CPU. TF32 is emulated, and a real card may differ from the emulation.
 
 `python benchmarks/robustness/fault_catalogue.py DATE`, {date}, torch {torch}, CPU, one thread. Each fault is a mutation
-of a real run on the recording that pyannote.audio ships (30 s), or on clips made of it: a 15 s piece where everything
-has to be computed again, a 42 s clip with more voices, one with a pause, and digital silence. `tests/faults/` holds
-them. Clean runs differ in level (+10 to -80 dB), batch size (1, 2, 4 and 7), threads (one and two) and dither (a
-hundredth of a 16-bit step).
+of a real run on the recording that pyannote.audio ships (30 s), or on clips made of it: a 15 s piece (12 s in FP16)
+where everything has to be computed again, a 42 s clip with more voices, one with a pause, and digital silence.
+`tests/faults/` holds them. Clean runs differ in level (+10 to -80 dB), batch size (1, 2, 4 and 7), threads (one and
+two) and dither (a hundredth of a 16-bit step).
 
 Columns:
 

@@ -3,6 +3,7 @@
 Every macroblock is I_PCM, so there is nothing to encode. Clauses are those of ITU-T H.264.
 """
 
+import re
 from pathlib import Path
 
 WIDTH, HEIGHT = 4, 4
@@ -13,12 +14,11 @@ class BitWriter:
     """Collects bits, most significant first."""
 
     def __init__(self) -> None:
-        self.bits: list[int] = []
+        self.bits = ""
 
     def fixed(self, *fields: tuple[int, int]) -> None:
         """Add (bits, value) pairs: u(n)."""
-        for count, value in fields:
-            self.bits += [value >> k & 1 for k in range(count - 1, -1, -1)]
+        self.bits += "".join(f"{value:0{count}b}" for count, value in fields if count)
 
     def golomb(self, *values: int) -> None:
         """Add Exp-Golomb numbers: ue(v)."""
@@ -33,15 +33,8 @@ class BitWriter:
         """Return a NAL unit with start code and emulation prevention (7.3.1), after the trailing bits."""
         self.fixed((1, 1))
         self.align()
-        payload, zeros = bytearray(), 0
-        for at in range(0, len(self.bits), 8):
-            byte = int("".join(map(str, self.bits[at : at + 8])), 2)
-            if zeros == 2 and byte <= 3:
-                payload.append(3)
-                zeros = 0
-            payload.append(byte)
-            zeros = 0 if byte else zeros + 1
-        return b"\0\0\0\1" + bytes([header]) + bytes(payload)
+        payload = int(self.bits, 2).to_bytes(len(self.bits) // 8, "big")
+        return b"\0\0\0\1" + bytes([header]) + re.sub(rb"\0\0(?=[\0-\3])", lambda _: b"\0\0\3", payload)
 
 
 def parameter_sets(fields_a_second: int, ticks: int) -> bytes:

@@ -20,13 +20,20 @@ SOUND = burst(48000, seconds=SECONDS, at=SPOKEN)
 GROUPS = ("-g", "50", "-sc_threshold", "0")
 
 
-@pytest.mark.parametrize("suffix", [".mts", ".mp4", ".mkv", ".mov"])
-def test_a_camcorder_s_separate_fields(tmp_path: Path, suffix: str) -> None:
-    """600 packets of a field each are 300 frames at 25 a second."""
-    stream = write_fields(tmp_path / "clip.h264", "f" * 300)
+@pytest.fixture(scope="module")
+def camcorder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a camcorder writes: 600 packets of a field each, and sound."""
+    folder = tmp_path_factory.mktemp("camcorder")
+    stream = write_fields(folder / "clip.h264", "f" * 300)
     coded = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", "aac")
-    ffmpeg("-f", "h264", "-i", stream, *SOUND, *coded, tmp_path / "first.mts")
-    ffmpeg("-i", tmp_path / "first.mts", "-c", "copy", tmp_path / f"clip{suffix}")
+    ffmpeg("-f", "h264", "-i", stream, *SOUND, *coded, folder / "clip.mts")
+    return folder / "clip.mts"
+
+
+@pytest.mark.parametrize("suffix", [".mts", ".mp4", ".mkv", ".mov"])
+def test_a_camcorder_s_separate_fields(camcorder: Path, tmp_path: Path, suffix: str) -> None:
+    """600 packets of a field each are 300 frames at 25 a second."""
+    ffmpeg("-i", camcorder, "-c", "copy", tmp_path / f"clip{suffix}")
     media, samples = decoded(tmp_path / f"clip{suffix}", tmp_path)
 
     assert media.grid.count == len(by_opencv(tmp_path / f"clip{suffix}")) == 300
