@@ -149,6 +149,8 @@ def address_said(process: subprocess.Popen[str]) -> str:
     while not (said and said[-1].startswith("Prefect UI: ")):
         said.append(process.stdout.readline())
         assert said[-1], (said, process.wait())
+    # A start takes up to minutes: what it is at is said as it goes.
+    assert [line.split()[0] for line in said] == ["Starting", "Deploying", "Starting", "Prefect"], said
     return said[-1]
 
 
