@@ -1,9 +1,10 @@
 """`step4 report`: a page to look at."""
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,18 +32,20 @@ def report(
     lang: Annotated[Language | None, typer.Option(help="Language of the page.", show_default="the browser's")] = None,
     fps: FrameRate = None,
 ) -> None:
-    """Write a page to look at: who speaks when, and where two timelines differ."""
+    """Write a page to look at: who speaks when, where two timelines differ, what a run proved."""
     from tasks.engine.formats.detect import load, load_pair  # noqa: PLC0415
     from tasks.engine.gate.verdict import compare as hold_against  # noqa: PLC0415
+    from tasks.engine.publishing.manifest import manifest_of  # noqa: PLC0415
 
-    rate = frame_rate(fps)
+    rate, manifest = frame_rate(fps), None
     if against is None:
         candidate, trusted, drift = load(timeline, rate), None, None
+        manifest = manifest_of(timeline)
     else:
         trusted, candidate = load_pair(against, timeline, rate)
         drift = hold_against(trusted, candidate)
     names = (timeline.name, against.name if against else "")
-    write_page(output, candidate, trusted, drift, names=names, audio=audio, lang=lang)
+    write_page(output, candidate, trusted, drift, names=names, audio=audio, lang=lang, manifest=manifest)
     typer.echo(f"{output}", err=True)
 
 
@@ -55,8 +58,20 @@ def write_page(
     names: tuple[str, str],
     audio: Path | None = None,
     lang: Language | None = None,
+    manifest: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the page of one timeline, or of a comparison; names are those of the two files."""
+    """Write the page of one timeline, or of a comparison.
+
+    Args:
+        output: the HTML file.
+        candidate: what is shown.
+        reference: what it was compared with, if anything.
+        drift: the comparison's report.
+        names: of the two files.
+        audio: the recording.
+        lang: the browser's where None.
+        manifest: of a single timeline that is published.
+    """
     from tasks.engine.core.printable import printable  # noqa: PLC0415
     from tasks.engine.report.page import Side, Sound, write  # noqa: PLC0415
 
@@ -68,4 +83,4 @@ def write_page(
     name, other = map(printable, names)
     trusted = Side(reference, other) if reference else None
     with heard as sound:
-        write(output, Side(candidate, name), trusted, drift, sound, lang and lang.value)
+        write(output, Side(candidate, name), trusted, drift, sound, lang and lang.value, manifest=manifest)

@@ -103,7 +103,8 @@ def drawn(check: SpotCheck) -> str:
     return (
         f"Reference {check.sentence}. Largest score difference {check.largest_score_difference:.2g}, embeddings by "
         f"cosine {apart}, decisions {check.differing_decisions} of {check.decisions}; neighbouring windows: "
-        f"{neighbours or 'not compared'}. Seed {check.seed}, windows {', '.join(map(str, check.recomputed))}."
+        f"{neighbours or 'not compared'}; {check.regrouped} clusterings of moved embeddings within the limits. "
+        f"Seed {check.seed}, windows {', '.join(map(str, check.recomputed))}."
     )
 
 

@@ -192,3 +192,12 @@ def test_the_report_bounds_the_share_of_bad_timelines(published: Path) -> None:
     with pytest.raises(BatchError) as caught:
         conclude(sample, [bad])
     assert caught.value.exit_code == 3
+
+
+def test_the_report_counts_what_rests_on_a_sample(published: Path) -> None:
+    """Nobody had held all of those against a reference: one that was doubted had been, and counts as whole."""
+    sample = draw([published.parent], 20, 1, lambda: datetime.now(UTC))
+    for check, count in [({"windows": 9, "doubts": []}, 1), ({"windows": 9, "doubts": ["x"]}, 0), (None, 0)]:
+        manifest = json.loads(published.read_text()) | {"spot_check": check}
+        published.write_text(json.dumps(manifest))
+        assert report_of(sample, [])["proved_by_sample"] == count

@@ -51,6 +51,16 @@ def load_manifest(path: Path) -> dict[str, Any] | None:
     return _load_object(path)
 
 
+def manifest_of(table: Path) -> dict[str, Any] | None:
+    """Read the manifest beside a file that lists it as it is; None where there is none, or the file was changed."""
+    for stem in (table.stem, table.name.rpartition("_")[0]):
+        manifest = _load_object(table.with_name(f"{stem}{MANIFEST}")) or {}
+        entry = manifest.get("files", {}).get(table.name)
+        if entry and entry["sha256"] == sha256_of(table):
+            return manifest
+    return None
+
+
 def load_verified_manifest(path: Path) -> dict[str, Any] | None:
     """Read a manifest whose tables are what was published; None where one is not, or there is none to read."""
     try:

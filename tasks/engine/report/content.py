@@ -7,7 +7,7 @@ from tasks.engine.core.choices import Verdict
 from tasks.engine.core.timeline import Timeline
 from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.gate.findings import Localization, SpotCheck
+from tasks.engine.gate.findings import Localization
 from tasks.engine.gate.measurements import Agreement
 from tasks.engine.report.chart_data import Place
 from tasks.engine.report.messages import Messages
@@ -28,7 +28,7 @@ def verdict_sentence(messages: Messages, report: DriftReport | None, candidate: 
     if report.verdict is Verdict.REFERENCE:
         return messages("reference_verdict")
     worst = report.worst
-    sentence = messages(
+    return messages(
         str(report.verdict),
         failed=len(report.failed),
         total=len(report.criteria),
@@ -37,20 +37,6 @@ def verdict_sentence(messages: Messages, report: DriftReport | None, candidate: 
         value=messages.quantity(worst.value, worst.unit) if worst else "",
         limit=limit(messages, worst) if worst else "",
         bound=messages.quantity(worst.limit, worst.unit) if worst else "",
-    )
-    return (
-        f"{sentence} {by_sample(messages, report.spot_check)}" if report.spot_check and report.by_sample else sentence
-    )
-
-
-def by_sample(messages: Messages, check: SpotCheck) -> str:
-    """Write what a reference by sample proves."""
-    return messages(
-        "by_sample",
-        recomputed=len(check.recomputed),
-        windows=check.windows,
-        confidence=messages.percent(100 * check.confidence),
-        share=messages.percent(100 * check.share_at_most),
     )
 
 

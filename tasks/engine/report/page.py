@@ -1,5 +1,6 @@
 """Render the page: messages, tables, charts, sound, and the script and style that draw them, in one HTML file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.metadata import version
@@ -14,7 +15,7 @@ from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline, turns_of
 from tasks.engine.formats import rttm, webvtt
 from tasks.engine.gate.drift_report import DriftReport
-from tasks.engine.report import chart_data, content
+from tasks.engine.report import chart_data, content, sample
 from tasks.engine.report.audio_clip import AudioClip
 from tasks.engine.report.messages import LANGUAGES, load_messages
 from tasks.engine.system.atomic import atomic_write_text
@@ -64,6 +65,7 @@ def write(
     sound: Sound | None = None,
     language: str | None = None,
     threshold: float = 0.5,
+    manifest: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page.
 
@@ -75,11 +77,12 @@ def write(
         sound: for the waveform, and to play.
         language: `en` or `fr`; the browser's where None.
         threshold: speech score of the decision.
+        manifest: of the only timeline, where it is published: what was proved is told.
 
     Raises:
         StorageError: the file could not be written.
     """
-    atomic_write_text(path, render(candidate, reference, report, sound, language, threshold))
+    atomic_write_text(path, render(candidate, reference, report, sound, language, threshold, manifest))
 
 
 def render(
@@ -89,6 +92,7 @@ def render(
     sound: Sound | None,
     language: str | None,
     threshold: float,
+    manifest: Mapping[str, Any] | None = None,
 ) -> str:
     """Render the page as HTML; arguments as for `write`."""
     candidate, reference = _drawable(candidate), reference and _drawable(reference)
@@ -106,7 +110,7 @@ def render(
     sides = [("candidate" if reference else "timeline", candidate), *([("reference", reference)] if reference else [])]
     text: str = _template().render(
         places=places,
-        bodies=[_body(name, sides, report, places) for name in LANGUAGES],
+        bodies=[_body(name, sides, report, places, manifest or {}) for name in LANGUAGES],
         language=language or LANGUAGES[0],
         title=candidate.timeline.video_filename or candidate.name,
         verdict=str(report.verdict) if report else "none",
@@ -191,20 +195,28 @@ def _lane_name(candidate: str | None, reference: str | None) -> str:
 
 
 def _body(
-    language: str, sides: list[tuple[str, Side]], report: DriftReport | None, places: list[chart_data.Place]
+    language: str,
+    sides: list[tuple[str, Side]],
+    report: DriftReport | None,
+    places: list[chart_data.Place],
+    manifest: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Collect everything that the template says in one language."""
     messages = load_messages(language)
+    check = report.spot_check.to_dict() if report and report.spot_check else manifest.get("spot_check")
     return {
         "language": language,
         "messages": messages,
         "sentence": content.verdict_sentence(messages, report, sides[0][1].timeline),
+        "published": manifest.get("verdict_sentence"),
         "reason": report.reason if report else None,
         "criteria": content.criteria(messages, report),
         "located": content.localization(messages, report.localization if report else None),
         "decisions": [str(flips) for flips in report.flips] if report else [],
         "places": content.places(messages, places),
         "sides": [(messages(role), content.side(messages, side.timeline, side.name)) for role, side in sides],
+        "sample": sample.rows(messages, check),
+        "doubts": check.get("doubts", []) if isinstance(check, Mapping) else [],
         "notes": content.notes(sides[0][1].timeline, report),
         "made_by": messages("made_by", version=version("step4-audio")),
     }

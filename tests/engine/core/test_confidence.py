@@ -1,6 +1,7 @@
 """Bounds on a share by a sample."""
 
 import pytest
+from scipy.stats import binomtest
 
 from tasks.engine.core.confidence import upper_share
 
@@ -13,6 +14,13 @@ def test_the_bound_is_clopper_and_pearsons(drawn: int, bad: int, bound: float) -
     assert upper_share(drawn, bad, 0.95) == pytest.approx(bound, abs=5e-5)
     if not bad:
         assert upper_share(drawn, 0, 0.95) == pytest.approx(3 / drawn, rel=0.15)
+
+
+@pytest.mark.parametrize(("drawn", "bad"), [(1, 0), (7, 3), (446, 2), (3591, 40), (3591, 3590)])
+def test_the_bound_is_that_of_scipys_test(drawn: int, bad: int) -> None:
+    """SciPy's exact interval, which takes a second to import, is the same."""
+    interval = binomtest(bad, drawn, alternative="less").proportion_ci(confidence_level=0.95, method="exact")
+    assert upper_share(drawn, bad, 0.95) == pytest.approx(interval.high, rel=1e-9)
 
 
 def test_everything_bad_bounds_nothing() -> None:

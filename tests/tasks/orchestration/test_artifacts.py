@@ -10,9 +10,12 @@ from tasks.diarize import diarize
 from tasks.engine.core.choices import Decision, Verdict
 from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.drift_report import DriftReport
+from tasks.engine.gate.findings import SpotCheck
 from tasks.engine.gate.tolerance import Tolerance
 from tasks.orchestration.artifacts import LARGEST_PICTURE, details, image, key, markdown, plain, table
 from tasks.timeline import build_timeline
+
+NEIGHBOURS = {"speech": {"value": 0.11, "window": 40, "line": 0.18}}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,24 @@ def test_what_people_should_know_of_the_sound_is_said(tmp_path: Path) -> None:
     )
     page = markdown(run, DriftReport(Verdict.REFERENCE, Tolerance()), staged, Decision.PUBLISH, b"")
     assert r"Note: track \*1\* is silent" in page
+
+
+@pytest.mark.usefixtures("clean_settings")
+def test_a_reference_by_sample_tells_its_figures(tmp_path: Path) -> None:
+    """How many windows of how many and which, scores, embeddings, decisions, neighbours, the bound, the seed."""
+    run = run_of(tmp_path / "clip.mp4")
+    staged = build_timeline(run, diarize(job_of(run)), silence(run), "candidate")
+    check = SpotCheck(
+        591, (3, 590), 77, 0.0123, 0.0045, 5, 1178, 1, 0.0491, 0.95, proves_grouping=True, neighbours=NEIGHBOURS,
+        outliers=(41,), regrouped=4,
+    )  # fmt: skip
+    report = DriftReport(Verdict.COHERENT, Tolerance(), spot_check=check)
+    page = markdown(run, report, staged, Decision.PUBLISH, b"")
+
+    for figure in ("2 of 591 windows", "1 beyond", "and 1 that lie apart", "at most 4.9%", "0.012", "0.0045"):
+        assert figure in page
+    assert "decisions 5 of 1178; neighbouring windows: speech 0.11 of 0.18; 4 clusterings" in page
+    assert "Seed 77, windows 3, 590." in page
 
 
 def test_no_detail_is_cut_off() -> None:
