@@ -238,6 +238,8 @@ def trial(stage: Stage) -> dict[str, Any]:
         batch = subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=report, stderr=log)
     stage.started.append(batch)
     until("three published", lambda: stage.published() >= 3 or batch.poll() is not None)
+    if batch.poll() is not None:
+        sys.exit(f"the batch ended before the first disaster: see {stage.folder / 'batch.log'}")
     killed = kill_in_slot(stage)
     killed_at = time.time()
     next_in = until("the next in the slot", lambda: next((one for one in after(stage, killed_at)), None))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +92,10 @@ def marked(*arguments: Any) -> Diarization:  # noqa: ANN401  # as `Diarizer`
 
 
 @flow(name="step4-audio-analysis", persist_result=False)
-def audio_analysis(
-    video: Path,
-    profile: str | None = None,
-    output: Path | None = None,
-    reference: str | None = None,
-    on_drift: str | None = None,
-    models: str | None = None,
-    num_speakers: int | None = None,
-) -> None:
+@wraps(one_video.audio_analysis.fn)  # whatever the form asks is taken
+def audio_analysis(*arguments: Any, **options: Any) -> None:  # noqa: ANN401
     """`step4-audio-analysis` on the machine described above."""
     arrive()
-    chosen = (profile, output, reference, on_drift, models, num_speakers)
     world = Dependencies(
         device_facts=lambda: ONE_GPU,
         diarizer=marked,
@@ -111,4 +104,4 @@ def audio_analysis(
         preload=nothing_to_load,
     )
     with use_dependencies(world):
-        one_video.audio_analysis.fn(video, *chosen)
+        one_video.audio_analysis.fn(*arguments, **options)

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from serving import ROOT, Served, speech
 
+from flows.audio_analysis import audio_analysis
 from flows.server.processes import child
 from profiles.settings import Configuration
 from tasks.batch import plan
@@ -83,6 +85,14 @@ def machine(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         machine = Machine(served, home / "marks")
         served.wait_for(lambda: len(machine.workers()) == 2)
         yield machine
+
+
+def test_the_trials_flow_takes_whatever_the_real_one_does() -> None:
+    """A batch asks for every field: a trial whose flow lacks one ends with every run crashed."""
+    flow = load_flow_from_entrypoint(ENTRYPOINT)
+
+    assert flow.parameters.model_dump() == audio_analysis.parameters.model_dump()
+    assert flow.name == audio_analysis.name
 
 
 @pytest.mark.usefixtures("clean_settings")
