@@ -114,9 +114,10 @@ def magicyuv(folder: Path, _port: int) -> Path:
 
 def silence_bomb(folder: Path, _port: int) -> Path:
     """Ten hours of silence in a few MB."""
-    silence = ["-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=36000"]
-    ffmpeg(*silence, "-c:a", "flac", folder / "bomb.flac")
-    return folder / "bomb.flac"
+    silence = ["-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=600"]
+    ffmpeg(*silence, "-c:a", "flac", folder / "source.flac")
+    ffmpeg("-stream_loop", "59", "-i", folder / "source.flac", "-c", "copy", folder / "bomb.mka")
+    return folder / "bomb.mka"
 
 
 def forged_time(folder: Path, _port: int) -> Path:
