@@ -95,14 +95,14 @@ def segmentation() -> bytes:
     return (registry.models_folder() / registry.SEGMENTATION.file).read_bytes()
 
 
-def plda() -> dict[str, bytes]:
-    """A PLDA with the keys of the real one: centring, reduction to LDA, covariances."""
+def plda(dimension: int = DIMENSION, lda: int = LDA) -> dict[str, bytes]:
+    """A PLDA with the keys of the real one: centring, reduction to `lda`, covariances."""
     generator = np.random.default_rng(0)
-    basis = np.linalg.qr(generator.standard_normal((LDA, LDA)))[0]
-    reduction = generator.standard_normal((DIMENSION, LDA))
+    basis = np.linalg.qr(generator.standard_normal((lda, lda)))[0]
+    reduction = generator.standard_normal((dimension, lda))
     arrays = {
-        "xvec_transform.npz": {"mean1": np.zeros(DIMENSION), "mean2": np.zeros(LDA), "lda": reduction},
-        "plda.npz": {"mu": np.zeros(LDA), "tr": basis, "psi": np.linspace(3, 0.5, LDA)},
+        "xvec_transform.npz": {"mean1": np.zeros(dimension), "mean2": np.zeros(lda), "lda": reduction},
+        "plda.npz": {"mu": np.zeros(lda), "tr": basis, "psi": np.linspace(3, 0.5, lda)},
     }
     files = {}
     for name, content in arrays.items():
@@ -114,7 +114,7 @@ def plda() -> dict[str, bytes]:
 
 def community(weights: bytes | None = None) -> dict[str, bytes]:
     """Files of community-1; networks that load unless other bytes are to stand for every weight."""
-    lda = plda()
+    of_voices = plda()
     return {
         "config.yaml": COMMUNITY_CONFIG.encode(),
         "README.md": CARD,
@@ -122,8 +122,8 @@ def community(weights: bytes | None = None) -> dict[str, bytes]:
         "embedding/README.md": b"x\n",
         "segmentation/pytorch_model.bin": weights or segmentation(),
         "embedding/pytorch_model.bin": weights or checkpoint(embedding_network()),
-        "plda/xvec_transform.npz": weights or lda["xvec_transform.npz"],
-        "plda/plda.npz": weights or lda["plda.npz"],
+        "plda/xvec_transform.npz": weights or of_voices["xvec_transform.npz"],
+        "plda/plda.npz": weights or of_voices["plda.npz"],
     }
 
 

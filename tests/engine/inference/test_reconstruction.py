@@ -1,17 +1,27 @@
 """pyannote's last steps in bounded memory: the same results, bit for bit, as pyannote's and scipy's own."""
 
 import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from pyannote.audio.core.plda import PLDA
 from pyannote.audio.pipelines import SpeakerDiarization
+from pyannote.audio.pipelines.clustering import VBxClustering
 from pyannote.core import SlidingWindow, SlidingWindowFeature
+from stand_in_models import plda as plda_files
+from stand_in_models import write
 
 from tasks.engine.inference import loading, reconstruction
+from tasks.engine.inference.clustering import BoundedLinkage
+from tasks.engine.inference.pyannote_adapter import with_linkage
 
 pytestmark = pytest.mark.slow
+
+COMMUNITY = {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8}
+"""Parameters of community-1's clustering, from its config."""
 
 FRAMES = SlidingWindow(start=0.0, duration=0.0619375, step=0.016875)
 """Of segmentation-3.0."""
@@ -48,6 +58,48 @@ def test_reconstruction_equals_pyannotes_on_real_windows(stages: dict[str, Any],
     np.testing.assert_array_equal(ours.data, theirs.data)
     assert vars(ours.sliding_window) == vars(theirs.sliding_window)
     assert ours.data.any()
+
+
+def windows_of_talk(count: int, voices: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """(count, 589, 3) decisions of people who take turns and overlap, and (count, 3, dimension) embeddings of them."""
+    generator = np.random.default_rng(1)
+    people = generator.standard_normal((voices, dimension))
+    talk = np.zeros((589 + 59 * count, voices), np.float32)
+    for start in range(0, len(talk), 200):
+        talk[start : start + int(generator.integers(120, 260)), generator.integers(voices)] = 1
+    decisions = np.zeros((count, 589, 3), np.float32)
+    embeddings = np.full((count, 3, dimension), np.nan)
+    for i in range(count):
+        part = talk[59 * i : 59 * i + 589]
+        most = np.argsort(-part.sum(axis=0), kind="stable")[:3]
+        places = generator.permutation(3)
+        decisions[i][:, places] = part[:, most]
+        heard = part[:, most].any(axis=0)
+        said = people[most[heard]] + 0.35 * generator.standard_normal((int(heard.sum()), dimension))
+        embeddings[i, places[heard]] = said
+    return decisions, embeddings
+
+
+def test_windows_in_the_shapes_of_community_1_give_pyannotes_speakers_and_frames(tmp_path: Path) -> None:
+    """Three speakers a window, 256 numbers a voice, a PLDA to 128: VBx and reconstruction as stock, bit for bit.
+
+    Made by drawing: outputs of the real networks may not be shipped.
+    """
+    decisions, embeddings = windows_of_talk(150, 6, 256)
+    plda = PLDA.from_pretrained(str(write(plda_files(256, 128), tmp_path)))
+    windows = SlidingWindowFeature(decisions, SlidingWindow(start=0.0, duration=10.0, step=1.0))
+    stock = VBxClustering(plda, metric="cosine")
+    limits: dict[str, Any] = {"num_clusters": None, "min_clusters": 1, "max_clusters": np.inf}
+    expected, found = (
+        side.instantiate(COMMUNITY)(embeddings.copy(), segmentations=windows, **limits)[0]
+        for side in (stock, with_linkage(VBxClustering(plda, metric="cosine"), BoundedLinkage()))
+    )
+
+    assert np.array_equal(found, expected)
+    assert len(np.unique(expected)) > 3
+    ours, theirs = reconstructed_by_both(decisions, expected)
+    np.testing.assert_array_equal(ours.data, theirs.data)
+    assert (ours.data.sum(axis=1) > 1).any()
 
 
 def test_reconstruction_equals_pyannotes_on_soft_scores() -> None:
