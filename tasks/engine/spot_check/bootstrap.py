@@ -16,8 +16,13 @@ FACTORS = (1.0, 2.0, 1.0, 2.0)
 docs/lab_notes/sampled_reference.md."""
 
 
-def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator[WindowOutputs]:
-    """Yield the candidate's windows with the reference's embeddings where those are known, and others moved like them.
+LONGEST = 1200
+"""Windows that are clustered anew at a time, 20 minutes: clustering costs the square of them. Of longer audio each
+repetition takes other ones, at random. Measured in docs/lab_notes/sampled_reference.md."""
+
+
+def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator[tuple[WindowOutputs, WindowOutputs]]:
+    """Yield the candidate's windows as they are, and with the reference's embeddings or others moved like those.
 
     Args:
         windows: of the candidate, all.
@@ -25,7 +30,8 @@ def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator
         seed: of the generator, 0 or more.
 
     Yields:
-        A copy for each of `FACTORS`; none where nobody is heard well in a drawn window on both sides.
+        Both for each of `FACTORS`: all windows, the first of the two `windows` itself, or `LONGEST` in a row. None
+        where nobody is heard well in a drawn window on both sides.
     """
     drawn = windows.at(sample.numbers)
     if not windows.embeddings.shape[2] or not sample.outputs.embeddings.shape[2]:
@@ -39,4 +45,9 @@ def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator
         moved = factor * residuals[generator.integers(len(residuals), size=talking.shape[:2])]
         embeddings = np.where(talking, windows.embeddings + moved, windows.embeddings).astype(np.float32)
         embeddings[sample.numbers] = sample.outputs.embeddings
-        yield replace(windows, embeddings=embeddings)
+        off = replace(windows, embeddings=embeddings)
+        if len(windows) <= LONGEST:
+            yield windows, off
+        else:
+            row = generator.integers(len(windows) - LONGEST, endpoint=True) + np.arange(LONGEST)
+            yield windows.at(row), off.at(row)

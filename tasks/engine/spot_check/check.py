@@ -24,12 +24,9 @@ from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
 from tasks.engine.spot_check.bootstrap import resampled
 from tasks.engine.spot_check.neighbours import disagreement, repeated
 from tasks.engine.spot_check.outliers import LINES, MOST, Lines, doubts_of_outliers, outliers_of, worst_of
+from tasks.engine.spot_check.window_errors import embedding_distances, windows_beyond, windows_wrong
 
 CONFIDENCE = 0.95
-
-
-DECISIONS = 0.05
-"""Of a window's frames: where in more of them not the same speakers are active, the window is wrong."""
 
 GROUPING = "who is one speaker, with embeddings moved as far as the drawn ones lie from the reference's"
 
@@ -74,7 +71,8 @@ def spot_check(
     tolerance = tolerance or Tolerance()
     if misshapen := windows.misshapen(sample.windows, sample.outputs):
         return doubted(sample, seed, tolerance, f"the candidate's {misshapen}")
-    again = replay(windows, samples, plan.as_reference(), parameters)
+    trusted_plan = plan.as_reference()
+    again = replay(windows, samples, trusted_plan, parameters)
     chosen = windows.at(sample.numbers)
     source = {"source": {"samples_sha256": samples_sha256}}
     trusted, judged = (
@@ -101,9 +99,13 @@ def spot_check(
         *doubts_of_embeddings(distances, sample.numbers, lines),
     ]
     regrouped = 0
-    for moved in () if doubts else resampled(windows, sample, seed):
-        follows = on_all_frames(replay(moved, samples, plan.as_reference(), parameters), grid, source)
-        if doubts := [*doubt_of(GROUPING, compare(repeated, follows, tolerance, parameters.speech_threshold))]:
+    for part, moved in () if doubts else resampled(windows, sample, seed):
+        heard, shown = (samples, grid) if part is windows else of_some(part, again.layout, samples, grid)
+        as_it_is, follows = (
+            repeated if side is windows else on_all_frames(replay(side, heard, trusted_plan, parameters), shown, source)
+            for side in (part, moved)
+        )
+        if doubts := [*doubt_of(GROUPING, compare(as_it_is, follows, tolerance, parameters.speech_threshold))]:
             break
         regrouped += 1
     finding = SpotCheck(
@@ -153,6 +155,14 @@ def on_all_frames(follows: Replay, grid: FrameGrid, metadata: dict[str, Any]) ->
     return replace(timeline_of(follows.diarization.turns, follows.diarization.scores, grid), metadata=metadata)
 
 
+def of_some(
+    part: WindowOutputs, layout: Layout, samples: NDArray[np.float32], grid: FrameGrid
+) -> tuple[NDArray[np.float32], FrameGrid]:
+    """Return samples and frames as long as some windows in a row."""
+    seconds = layout.windows.duration + (len(part) - 1) * layout.windows.step
+    return samples[: round(seconds * SAMPLE_RATE)], FrameGrid(int(seconds * grid.fps), grid.fps)
+
+
 def on_frames(
     outputs: WindowOutputs,
     candidate: WindowOutputs,
@@ -165,48 +175,6 @@ def on_frames(
     clusters = nearest_clusters(outputs, again.centroids, nearest_clusters(candidate, again.centroids))
     laid: Diarization = lay_out(outputs, sample.numbers, clusters, again.layout, parameters)
     return timeline_of(laid.turns, laid.scores, grid)
-
-
-def embedding_distances(reference: WindowOutputs, candidate: WindowOutputs) -> NDArray[np.float64]:
-    """Return each window's largest cosine distance between both sides' embeddings of a speaker, (windows,).
-
-    Speakers whom either side hears too little of by themselves are left out, as in clustering; NaN where none is left.
-    """
-    heard = reference.heard & candidate.heard
-    if not reference.embeddings.shape[2] or not candidate.embeddings.shape[2]:
-        return np.full(len(heard), np.nan)
-    one, two = (side.embeddings.astype(np.float64) for side in (reference, candidate))
-    norms = np.linalg.norm(one, axis=2) * np.linalg.norm(two, axis=2)
-    apart = 1 - (one * two).sum(axis=2) / np.maximum(norms, np.finfo(np.float64).tiny)
-    return np.where(heard.any(axis=1), np.where(heard, apart, -np.inf).max(axis=1), np.nan)
-
-
-def windows_beyond(
-    reference: WindowOutputs, candidate: WindowOutputs, again: Replay, tolerance: Tolerance
-) -> NDArray[np.bool_]:
-    """Tell which windows are beyond the limits: by the 99th percentile of their scores, or by whom they heard.
-
-    Returns:
-        (windows,).
-    """
-    apart = np.percentile(np.abs(reference.speech - candidate.speech), 99, axis=1, method="inverted_cdf")
-    heard = reference.heard & candidate.heard
-    clusters = nearest_clusters(candidate, again.centroids)
-    other = (nearest_clusters(reference, again.centroids, clusters) != clusters) & heard
-    return np.asarray((apart > tolerance.p99_score_difference) | other.any(axis=1))
-
-
-def windows_wrong(
-    reference: WindowOutputs, candidate: WindowOutputs, again: Replay, tolerance: Tolerance, lines: Lines
-) -> NDArray[np.bool_]:
-    """Tell which windows are wrong each by itself: beyond the limits, in their decisions or in an embedding.
-
-    Returns:
-        (windows,).
-    """
-    decided = (reference.decisions != candidate.decisions).any(axis=2).mean(axis=1) > DECISIONS
-    voices = np.nan_to_num(embedding_distances(reference, candidate)) > lines.embedding
-    return np.asarray(windows_beyond(reference, candidate, again, tolerance) | decided | voices)
 
 
 def doubt_of(what: str, report: DriftReport) -> Iterator[str]:

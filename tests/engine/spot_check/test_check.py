@@ -20,10 +20,11 @@ from tasks.engine.gate.tolerance import Tolerance
 from tasks.engine.inference.recomputation import replay
 from tasks.engine.inference.window_outputs import Recomputed, WindowOutputs
 from tasks.engine.spot_check import bootstrap
-from tasks.engine.spot_check.check import Again, spot_check, windows_wrong
+from tasks.engine.spot_check.check import Again, spot_check
 from tasks.engine.spot_check.choice import choose
 from tasks.engine.spot_check.neighbours import disagreement
 from tasks.engine.spot_check.outliers import LINES, Lines
+from tasks.engine.spot_check.window_errors import windows_wrong
 
 pytestmark = pytest.mark.slow
 
@@ -198,16 +199,22 @@ def slightly_off(windows: WindowOutputs) -> None:
     windows.embeddings[:] += (0.0025 * norms * noise / np.linalg.norm(noise, axis=2, keepdims=True)).astype(np.float32)
 
 
-def test_speakers_far_apart_stay_the_same_when_embeddings_are_moved() -> None:
-    """Clustering is repeated with the drawn windows' errors, and the table stays within the limits each time."""
+@pytest.mark.parametrize("longest", [1200, 12])
+def test_speakers_far_apart_stay_the_same_when_embeddings_are_moved(
+    longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clustering is repeated with the drawn windows' errors, of all windows or of some in a row: within the limits."""
+    monkeypatch.setattr(bootstrap, "LONGEST", longest)
     report = check(changed(slightly_off))
 
     assert doubts(report) == ""
     assert found(report).regrouped == len(bootstrap.FACTORS)
 
 
-def test_a_grouping_that_hangs_on_the_error_is_doubted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("longest", [1200, 12])
+def test_a_grouping_that_hangs_on_the_error_is_doubted(longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where errors as large as those of the drawn windows change who is one speaker, the whole reference decides."""
+    monkeypatch.setattr(bootstrap, "LONGEST", longest)
     monkeypatch.setattr(bootstrap, "FACTORS", (200.0,))
     report = check(changed(slightly_off))
 
