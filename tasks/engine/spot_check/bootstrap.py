@@ -16,9 +16,9 @@ FACTORS = (1.0, 2.0, 1.0, 2.0)
 docs/lab_notes/sampled_reference.md."""
 
 
-LONGEST = 1200
-"""Windows that are clustered anew at a time, 20 minutes: clustering costs the square of them. Of longer audio each
-repetition takes other ones, at random. Measured in docs/lab_notes/sampled_reference.md."""
+LONGEST = 600
+"""Windows that are clustered anew at a time, ten minutes: clustering costs the square of them. Of longer audio each
+repetition takes other ones, at random, and there are twice as many. Measured in docs/lab_notes/sampled_reference.md."""
 
 
 def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator[tuple[WindowOutputs, WindowOutputs]]:
@@ -30,8 +30,8 @@ def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator
         seed: of the generator, 0 or more.
 
     Yields:
-        Both for each of `FACTORS`: all windows, the first of the two `windows` itself, or `LONGEST` in a row. None
-        where nobody is heard well in a drawn window on both sides.
+        Both for each of `FACTORS`: all windows, the first of the two `windows` itself. Twice for each where they are
+        more: `LONGEST` in a row. None where nobody is heard well in a drawn window on both sides.
     """
     drawn = windows.at(sample.numbers)
     if not windows.embeddings.shape[2] or not sample.outputs.embeddings.shape[2]:
@@ -40,13 +40,14 @@ def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator
     if not len(residuals):
         return
     talking = windows.talking[..., None]
-    for repetition, factor in enumerate(FACTORS):
+    whole = len(windows) <= LONGEST
+    for repetition, factor in enumerate(FACTORS if whole else 2 * FACTORS):
         generator = np.random.default_rng((seed, repetition))
         moved = factor * residuals[generator.integers(len(residuals), size=talking.shape[:2])]
         embeddings = np.where(talking, windows.embeddings + moved, windows.embeddings).astype(np.float32)
         embeddings[sample.numbers] = sample.outputs.embeddings
         off = replace(windows, embeddings=embeddings)
-        if len(windows) <= LONGEST:
+        if whole:
             yield windows, off
         else:
             row = generator.integers(len(windows) - LONGEST, endpoint=True) + np.arange(LONGEST)

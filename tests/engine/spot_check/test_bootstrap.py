@@ -67,5 +67,6 @@ def test_of_long_audio_some_windows_in_a_row_are_moved_each_time_others(monkeypa
         rows.append(as_it_is.embeddings[:, 0, 0].tolist())
     starts = {row[0] for row in rows}
 
+    assert len(rows) == 2 * len(FACTORS)
     assert all(np.array_equal(np.diff(row), [2, 2]) for row in rows)
     assert len(starts) > 1
