@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -86,32 +87,46 @@ def gain_of(rule: str, samples: Samples) -> float:
 
 
 class Segmenter(ExactSpeakerDiarization):
-    """Speech from the segmentation network alone; a window seen before is not computed again."""
+    """Speech from the segmentation network alone; samples heard before under a rule are not computed again."""
 
     each_window = False
-    seen: dict[bytes, Tensor]
+    seen: dict[bytes, Timeline]
 
-    def _segment(self, batch: Tensor) -> Tensor:
-        if self.each_window:
-            batch = batch * (0.1 / batch.std(dim=-1, keepdim=True).clamp(min=level.SILENCE_RMS))
-        keys = [blake2b(row.numpy().tobytes()).digest() for row in batch]
-        new = {key: row for key, row in zip(keys, batch, strict=True) if key not in self.seen}
-        if new:
-            self.seen |= dict(zip(new, super()._segment(torch.stack(list(new.values()))), strict=True))
-        return torch.stack([self.seen[key] for key in keys])
+    def level_windows(self) -> None:
+        """Have every batch, (windows, 1, samples), levelled window by window where a rule asks for it."""
+
+        def levelled(_network: object, inputs: tuple[Tensor]) -> tuple[Tensor]:
+            (batch,) = inputs
+            factor = 0.1 / batch.std(dim=-1, keepdim=True).clamp(min=level.SILENCE_RMS)
+            return (batch * factor if self.each_window else batch,)
+
+        self.segmentation_network.register_forward_pre_hook(levelled)
 
     def speech(self, samples: Samples, rule: str) -> Timeline:
         """Where anybody speaks, as the whole pipeline decides it."""
-        self.each_window, self.gain = rule == "window", gain_of(rule, samples)
-        active = self.get_segmentations({"waveform": torch.from_numpy(samples)[None], "sample_rate": RATE})
-        count = self.speaker_count(active, self.segmentation_network.receptive_field, warm_up=(0.0, 0.0))
-        found = Binarize()(SlidingWindowFeature(np.minimum(count.data, 1), count.sliding_window))
-        return found.get_timeline()
+        key = rule.encode() + blake2b(np.ascontiguousarray(samples).tobytes()).digest()
+        if key not in self.seen:
+            self.each_window, self.gain = rule == "window", gain_of(rule, samples)
+            active = self.get_segmentations({"waveform": torch.from_numpy(samples)[None], "sample_rate": RATE})
+            count = self.speaker_count(active, self.segmentation_network.receptive_field, warm_up=(0.0, 0.0))
+            found = Binarize()(SlidingWindowFeature(np.minimum(count.data, 1), count.sliding_window))
+            self.seen[key] = found.get_timeline()
+        return self.seen[key]
+
+
+def segmenter() -> Segmenter:
+    """The offline set's segmentation, in FP32 on one thread."""
+    enforce_fp32()
+    torch.set_num_threads(1)
+    pipeline = loading.load("offline")
+    pipeline.__class__, pipeline.seen = Segmenter, {}
+    pipeline.segmentation_batch_size = 7
+    pipeline.level_windows()
+    return cast(Segmenter, pipeline)
 
 
 def error(pipeline: Segmenter, rule: str, clips: list[Clip]) -> str:
     """Percent missed and false, pooled and the worst clip's."""
-    pipeline.seen = {}
     wrong, total, by_clip = 0.0, 0.0, {}
     for clip in clips:
         found = pipeline.speech(clip.samples, rule).to_annotation()
@@ -132,11 +147,7 @@ def table(pipeline: Segmenter, cases: dict[str, list[Clip]], rules: list[str]) -
 
 def main(folder: Path, rules: list[str]) -> None:
     """Print both tables."""
-    enforce_fp32()
-    torch.set_num_threads(1)
-    pipeline = loading.load("offline")
-    pipeline.__class__ = Segmenter
-    pipeline.segmentation_batch_size = 7
+    pipeline = segmenter()
     clips = load(folder)
     for cases in (levels(clips), hard_cases(clips)):
         for line in table(pipeline, cases, rules):
