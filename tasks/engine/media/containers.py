@@ -14,7 +14,7 @@ from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.frame_rate import audio_only_grid, frame_grid
 from tasks.engine.media.integrity import check_complete, check_not_empty, check_order, missing_bytes, missing_packets
 from tasks.engine.media.limits import MediaLimits
-from tasks.engine.media.packets import StreamStats, codec_of, read_packets, select_picture
+from tasks.engine.media.packets import StreamStats, codec_of, other_default, read_packets, select_picture
 from tasks.engine.media.pictures import VIDEO_DECODERS, decoded_times
 from tasks.engine.media.programs import read_programs
 from tasks.engine.media.tracks import DECODERS, AudioTrack, choose, notes_on, tracks_of
@@ -131,7 +131,9 @@ def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, acc
         track = next((track for track in tracks if chosen and track.index == chosen.index), None)
         media = describe(path, container.format.name, used, track)
         check_limits(path, media, used, limits)
+        other = other_default(streams, picture)  # streams are gone once the container is closed
     notes = notes_on(tracks, track) if audio_track is None else ()
+    notes = (*notes, other) if other else notes
     if counted_by is FrameCount.UNCHECKED:
         notes = (*notes, f"each packet of the picture counts as a frame: {counted_why}")
     if cut:

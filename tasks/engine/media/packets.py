@@ -1,7 +1,7 @@
 """Statistics of the packets of each stream: how many, when, and whether any was flagged as damaged."""
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +139,7 @@ def read_packets(container: Any, limits: MediaLimits, *, drop_corrupt: bool = Fa
     dropping = drop_corrupt or kind == "mpegts"
     streams = [StreamStats(s, kind == "avi", dropping and s.type == "audio") for s in container.streams]
     for stats in streams:
-        if stats.stream.type == "video" and not stats.stream.disposition & Disposition.attached_pic:
+        if stats.stream.type == "video" and not is_cover(stats):
             stats.check = PictureCheck(stats.stream)
     for packet in demuxed(container):
         # An empty packet is PyAV's way of saying that a stream has ended; streams may still appear in a broadcast.
@@ -152,14 +152,29 @@ def read_packets(container: Any, limits: MediaLimits, *, drop_corrupt: bool = Fa
 
 
 def select_picture(streams: Sequence[StreamStats]) -> StreamStats | None:
-    """Select the default video stream, else the first. Beside sound, a single picture is its cover, and no video."""
-    moving = [stats for stats in streams if stats.stream.type == "video" and stats.shown > 1]
-    return select_stream(moving if moving or select_stream(streams, "audio") else streams, "video")
+    """Select the first video stream that moves, whichever is marked as default: that is what OpenCV opens.
+
+    Beside sound, a single picture is its cover, and no video.
+    """
+    pictures = [stats for stats in streams if stats.stream.type == "video" and stats.shown and not is_cover(stats)]
+    moving = [stats for stats in pictures if stats.shown > 1]
+    sounds = any(stats.stream.type == "audio" and stats.shown for stats in streams)
+    return next(iter(moving if moving or sounds else pictures), None)
 
 
-def select_stream(streams: Iterable[StreamStats], kind: str) -> StreamStats | None:
-    """Select the default stream of a kind, else the first, among those that hold packets and are no cover art."""
-    usable = [stats for stats in streams if stats.stream.type == kind and stats.shown]
-    usable = [stats for stats in usable if not stats.stream.disposition & Disposition.attached_pic]
-    defaults = (stats for stats in usable if stats.stream.disposition & Disposition.default)
-    return next(defaults, next(iter(usable), None))
+def is_cover(stats: StreamStats) -> bool:
+    """Tell whether a container calls a stream a picture that is attached to something else."""
+    return bool(stats.stream.disposition & Disposition.attached_pic)
+
+
+def other_default(streams: Sequence[StreamStats], picture: StreamStats | None) -> str:
+    """Say where another video is the one that players show; nothing where there is none."""
+    if picture is None or picture.stream.disposition & Disposition.default:
+        return ""
+    default = [
+        stats.stream.index
+        for stats in streams
+        if stats.stream.type == "video" and stats.shown > 1 and stats.stream.disposition & Disposition.default
+    ]
+    found = f"stream {default[0]}, another video, is marked as default" if default else ""
+    return found and f"frames are those of stream {picture.stream.index}, the first video: {found}"

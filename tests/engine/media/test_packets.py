@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from decoding import assert_heard_at, decoded, examined
 from edit_lists import with_edits
+from judges import by_opencv
 from media_samples import (
     BURST,
     burst,
@@ -85,6 +86,22 @@ def test_the_moving_picture_is_taken_before_a_still(tmp_path: Path) -> None:
     media = examined(tmp_path / "clip.mkv")
 
     assert (media.grid.count, media.fps_assumed) == (125, False)
+
+
+@pytest.mark.parametrize("default", [0, 1])
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov", ".ts"])
+def test_of_several_videos_the_first_is_counted_as_opencv_opens_it(tmp_path: Path, suffix: str, default: int) -> None:
+    """Whichever is marked as default: whoever reads the pictures beside our rows reads those of the first."""
+    marks = [part for i in (0, 1) for part in (f"-disposition:v:{i}", "default" if i == default else "0")]
+    second = ("-f", "lavfi", "-i", "testsrc2=size=128x96:rate=50:duration=3")
+    streams = ("-map", "0:v", "-map", "1:v", "-map", "2:a", "-c:v", "mpeg4", "-c:a", "aac")
+    path = tmp_path / f"clip{suffix}"
+    ffmpeg(*picture(), *second, "-f", "lavfi", "-i", "sine=duration=3", *streams, *marks, "-t", "3", path)
+    media = examined(path)
+
+    assert media.grid.count == len(by_opencv(path)) == 75
+    said = [note for note in media.notes if "another video, is marked as default" in note]
+    assert len(said) == (default == 1 and suffix != ".ts")  # whose streams have no such mark
 
 
 @pytest.mark.parametrize(
