@@ -132,7 +132,7 @@ def three(weights: bytes | None = None) -> dict[str, dict[str, bytes]]:
     return {
         THREE: {"config.yaml": THREE_CONFIG.encode(), "README.md": CARD, "handler.py": b"# x\n"},
         SEGMENTATION: {
-            "config.yaml": b"task: {}\n",
+            "config.yaml": b"task:\n  _target_: pyannote.audio.tasks.SpeakerDiarization\n  duration: 10.0\n",
             "README.md": CARD.replace(b"cc-by-4.0", b"mit"),
             "pytorch_model.bin": weights or segmentation(),
         },

@@ -14,6 +14,8 @@ from tasks.engine.models.registry import OFFLINE, find
 
 LICENCES = {model.file: f"{model.licence}, {model.origin}" for model in OFFLINE}
 NOT_STATED = "not stated"
+DIARIZATION = re.compile(r"^pipeline:.*SpeakerDiarization", re.MULTILINE | re.DOTALL)
+"""In the config of a pipeline. A segmentation network's names a task of that name."""
 
 
 def sets_here(in_force: str) -> list[dict[str, Any]]:
@@ -30,7 +32,7 @@ def cached_pipelines() -> Iterator[str]:
     for folder in sorted(hub.cache_folder().glob("models--*--*")):
         name = folder.name.removeprefix("models--").replace("--", "/", 1)
         config = hub.cached(name, [CONFIG])
-        if config and "SpeakerDiarization" in (config / CONFIG).read_text(encoding="utf-8", errors="replace"):
+        if config and DIARIZATION.search((config / CONFIG).read_text(encoding="utf-8", errors="replace")):
             yield name
 
 
