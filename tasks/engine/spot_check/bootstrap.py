@@ -18,7 +18,11 @@ docs/lab_notes/sampled_reference.md."""
 
 LONGEST = 600
 """Windows that are clustered anew at a time, ten minutes: clustering costs the square of them. Of longer audio each
-repetition takes other ones, at random, and there are twice as many. Measured in docs/lab_notes/sampled_reference.md."""
+repetition takes other ones, at random."""
+
+OF_LONGEST = (2.0, 2.0, 2.0, 2.0)
+"""`FACTORS` where only so many are clustered: at once the difference they see nothing. Measured in
+docs/lab_notes/sampled_reference.md."""
 
 
 def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator[tuple[WindowOutputs, WindowOutputs]]:
@@ -30,8 +34,8 @@ def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator
         seed: of the generator, 0 or more.
 
     Yields:
-        Both for each of `FACTORS`: all windows, the first of the two `windows` itself. Twice for each where they are
-        more: `LONGEST` in a row. None where nobody is heard well in a drawn window on both sides.
+        Both for each of `FACTORS`: all windows, the first of the two `windows` itself. Where they are more, for each of
+        `OF_LONGEST`: `LONGEST` in a row. None where nobody is heard well in a drawn window on both sides.
     """
     drawn = windows.at(sample.numbers)
     if not windows.embeddings.shape[2] or not sample.outputs.embeddings.shape[2]:
@@ -41,7 +45,7 @@ def resampled(windows: WindowOutputs, sample: Recomputed, seed: int) -> Iterator
         return
     talking = windows.talking[..., None]
     whole = len(windows) <= LONGEST
-    for repetition, factor in enumerate(FACTORS if whole else 2 * FACTORS):
+    for repetition, factor in enumerate(FACTORS if whole else OF_LONGEST):
         generator = np.random.default_rng((seed, repetition))
         moved = factor * residuals[generator.integers(len(residuals), size=talking.shape[:2])]
         embeddings = np.where(talking, windows.embeddings + moved, windows.embeddings).astype(np.float32)

@@ -15,6 +15,9 @@ JOINT = 0.5
 WEIGHED = 0.02
 """Of a window's frames, alone: 0.2 s, of which some surely weigh in the embedding network's own, 80 ms long at most."""
 
+TOGETHER = 256
+"""Windows whose voices are compared at a time: more would take memory."""
+
 SHIFTS = (-2, -1, 1, 2)
 """Windows by which a window may have been moved."""
 
@@ -107,33 +110,63 @@ def from_the_same_voice(outputs: WindowOutputs, firsts: NDArray[np.int64]) -> ND
         (windows,) cosine distance of the worst speaker; 0 where nobody is heard well enough on both sides.
     """
     windows, speakers, dimension = outputs.embeddings.shape
-    apart = np.zeros((windows, speakers))
     if not dimension:
         return np.zeros(windows)
-    vectors = outputs.embeddings / np.maximum(np.linalg.norm(outputs.embeddings, axis=2, keepdims=True), 1e-12)
-    active, heard = outputs.decisions.astype(np.float32), outputs.heard
-    around: list[list[list[float]]] = [[[] for _ in range(speakers)] for _ in range(windows)]
-    for i in range(windows):
-        for j in range(i + 1, windows):
-            shift = int(firsts[j] - firsts[i])
-            if shift >= active.shape[1]:
-                break
-            for one, two in same_person(active[i, shift:], active[j, : active.shape[1] - shift], heard[i], heard[j]):
-                distance = 1 - float(vectors[i, one] @ vectors[j, two])
-                around[i][one].append(distance)
-                around[j][two].append(distance)
-    for i, j in np.argwhere(heard):
-        apart[i, j] = np.median(around[i][j]) if around[i][j] else 0
+    reach = int(np.searchsorted(firsts - firsts[0], outputs.decisions.shape[1]))  # windows that see a first frame
+    heard = outputs.heard
+    around = np.full((windows, speakers, 2, reach, speakers), np.nan, np.float32)
+    for first in range(0, windows, TOGETHER):
+        ours = np.arange(first, min(first + TOGETHER, windows))
+        for later in range(1, reach):
+            ones = ours[ours + later < windows]
+            found = same_voice(outputs, heard, ones, ones + later, firsts[ones + later] - firsts[ones])
+            around[ones, :, 0, later] = found
+            around[ones + later, :, 1, later] = found.transpose(0, 2, 1)
+    distances = around.reshape(windows, speakers, -1)
+    known = heard & np.isfinite(distances).any(axis=2)
+    apart = np.zeros((windows, speakers))
+    apart[known] = np.nanmedian(distances[known], axis=1)
     return np.asarray(apart.max(axis=1))
 
 
-def same_person(
-    one: NDArray[np.float32], two: NDArray[np.float32], heard_one: NDArray[np.bool_], heard_two: NDArray[np.bool_]
-) -> list[tuple[int, int]]:
-    """Pair the local speakers of two windows who talk at the same time, in the (frames, speakers) that both see."""
-    rarer = np.minimum(one.sum(axis=0)[:, None], two.sum(axis=0))
-    same = (one.T @ two > JOINT * rarer) & (rarer > 0) & heard_one[:, None] & heard_two
-    return [(int(i), int(j)) for i, j in np.argwhere(same)]
+def same_voice(
+    outputs: WindowOutputs,
+    heard: NDArray[np.bool_],
+    ones: NDArray[np.int64],
+    others: NDArray[np.int64],
+    shifts: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Measure pairs of windows whose local speakers are the same person, since they talk at the same time.
+
+    Args:
+        outputs: of every window.
+        heard: (windows, speakers), who is heard well.
+        ones: (pairs,) places of windows.
+        others: (pairs,) of later ones.
+        shifts: (pairs,) by how many frames.
+
+    Returns:
+        (pairs, speakers, speakers) cosine distance of their embeddings; NaN where they are not the same, are not heard
+        well, or the windows do not overlap.
+    """
+    frames, speakers = outputs.decisions.shape[1:]
+    distances = np.full((len(ones), speakers, speakers), np.nan, np.float32)
+    for shift in np.unique(shifts[shifts < frames]):
+        pairs = np.flatnonzero(shifts == shift)
+        one, other = ones[pairs], others[pairs]
+        active, then = (
+            outputs.decisions[one, shift:].astype(np.float32),
+            outputs.decisions[other, : frames - shift].astype(np.float32),
+        )
+        rarer = np.minimum(active.sum(axis=1)[:, :, None], then.sum(axis=1)[:, None])
+        same = (active.transpose(0, 2, 1) @ then > JOINT * rarer) & (rarer > 0)
+        same &= heard[one][:, :, None] & heard[other][:, None]
+        vectors, ends = (outputs.embeddings[places] for places in (one, other))
+        vectors, ends = (
+            side / np.maximum(np.linalg.norm(side, axis=2, keepdims=True), 1e-12) for side in (vectors, ends)
+        )
+        distances[pairs] = np.where(same, 1 - vectors @ ends.transpose(0, 2, 1), np.nan)
+    return distances
 
 
 def repeated(outputs: WindowOutputs, starts: NDArray[np.int64], samples: NDArray[np.float32], length: int) -> list[int]:

@@ -199,16 +199,16 @@ def slightly_off(windows: WindowOutputs) -> None:
     windows.embeddings[:] += (0.0025 * norms * noise / np.linalg.norm(noise, axis=2, keepdims=True)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("longest", "times"), [(600, 1), (12, 2)])
+@pytest.mark.parametrize(("longest", "factors"), [(600, bootstrap.FACTORS), (12, bootstrap.OF_LONGEST)])
 def test_speakers_far_apart_stay_the_same_when_embeddings_are_moved(
-    longest: int, times: int, monkeypatch: pytest.MonkeyPatch
+    longest: int, factors: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clustering is repeated with the drawn windows' errors, of all windows or of some in a row: within the limits."""
     monkeypatch.setattr(bootstrap, "LONGEST", longest)
     report = check(changed(slightly_off))
 
     assert doubts(report) == ""
-    assert found(report).regrouped == times * len(bootstrap.FACTORS)
+    assert found(report).regrouped == len(factors)
 
 
 @pytest.mark.parametrize("longest", [600, 12])
@@ -216,6 +216,7 @@ def test_a_grouping_that_hangs_on_the_error_is_doubted(longest: int, monkeypatch
     """Where errors as large as those of the drawn windows change who is one speaker, the whole reference decides."""
     monkeypatch.setattr(bootstrap, "LONGEST", longest)
     monkeypatch.setattr(bootstrap, "FACTORS", (200.0,))
+    monkeypatch.setattr(bootstrap, "OF_LONGEST", (200.0,))
     report = check(changed(slightly_off))
 
     assert doubts(report).startswith("who is one speaker, with embeddings moved")

@@ -1,12 +1,15 @@
 """Windows against their neighbours: one that lies apart stands out, wherever it is and whatever went wrong in it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pyannote.core import SlidingWindow
 
 from tasks.engine.inference.recomputation import Layout
 from tasks.engine.inference.window_outputs import WindowOutputs
-from tasks.engine.spot_check.neighbours import disagreement, repeated
+from tasks.engine.spot_check import neighbours
+from tasks.engine.spot_check.neighbours import JOINT, disagreement, first_frames, repeated
 
 COUNT = 30
 LAYOUT = Layout(SlidingWindow(start=0, duration=10, step=1), SlidingWindow(start=0, duration=0.1, step=0.1), COUNT)
@@ -134,3 +137,29 @@ def test_a_single_window_has_no_neighbours() -> None:
     found = disagreement(talk().at(np.array([3])), Layout(LAYOUT.windows, LAYOUT.frames, 1))
 
     assert found.speech.tolist() == found.voices.tolist() == [0]
+
+
+def test_voices_are_compared_in_every_window_that_overlaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks as window by window: the median distance to the same person, who talks at the same time there."""
+    windows, firsts = talk(), first_frames(LAYOUT)
+    noise = np.random.default_rng(0).normal(scale=0.3, size=windows.embeddings.shape).astype(np.float32)
+    windows = replace(windows, embeddings=windows.embeddings + noise)
+    frames, active = windows.speech.shape[1], windows.decisions.astype(float)
+    vectors = windows.embeddings / np.linalg.norm(windows.embeddings, axis=2, keepdims=True)
+    expected = np.zeros(len(windows))
+    for i, one in np.argwhere(windows.heard):
+        found = []
+        for j, other in np.argwhere(windows.heard):
+            shift = int(firsts[j] - firsts[i])
+            if j == i or abs(shift) >= frames:
+                continue
+            ours = active[i, max(shift, 0) : frames + min(shift, 0), one]
+            theirs = active[j, max(-shift, 0) : frames + min(-shift, 0), other]
+            if ours @ theirs > JOINT * min(ours.sum(), theirs.sum()) > 0:
+                found.append(1 - vectors[i, one] @ vectors[j, other])
+        expected[i] = max(expected[i], np.median(found) if found else 0)
+
+    assert expected.max() > 0.1
+    for together in (4, 256):
+        monkeypatch.setattr(neighbours, "TOGETHER", together)
+        assert np.allclose(neighbours.from_the_same_voice(windows, firsts), expected, atol=1e-6)
