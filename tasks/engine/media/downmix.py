@@ -17,8 +17,8 @@ OPPOSITE_RATIO = 10.0
 """Power of half the difference over that of the average, 10 dB: from here on two channels are called opposite.
 
 So one is the other's negative, at half its level at least. What is in one channel alone has a ratio of 1. The left
-channel holds average and difference: a block called wrongly loses speech only under opposite music that is 10 dB
-louder. Measured in docs/lab_notes/measurements.md, "Downmix".
+channel holds average and difference, so a block called wrongly lets music in that the average would cancel: speech in
+both channels under opposite music is found less well. Measured in docs/lab_notes/measurements.md, "Downmix".
 """
 
 BLOCK = 1600
