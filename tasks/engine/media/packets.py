@@ -171,10 +171,8 @@ def other_default(streams: Sequence[StreamStats], picture: StreamStats | None) -
     """Say where another video is the one that players show; nothing where there is none."""
     if picture is None or picture.stream.disposition & Disposition.default:
         return ""
-    default = [
-        stats.stream.index
-        for stats in streams
-        if stats.stream.type == "video" and stats.shown > 1 and stats.stream.disposition & Disposition.default
-    ]
-    found = f"stream {default[0]}, another video, is marked as default" if default else ""
-    return found and f"frames are those of stream {picture.stream.index}, the first video: {found}"
+    for stats in streams:
+        if stats.stream.type == "video" and stats.shown > 1 and stats.stream.disposition & Disposition.default:
+            found = f"stream {stats.stream.index}, another video, is marked as default"
+            return f"frames are those of stream {picture.stream.index}, the first video: {found}"
+    return ""

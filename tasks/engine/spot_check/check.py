@@ -71,8 +71,7 @@ def spot_check(
     tolerance = tolerance or Tolerance()
     if misshapen := windows.misshapen(sample.windows, sample.outputs):
         return doubted(sample, seed, tolerance, f"the candidate's {misshapen}")
-    trusted_plan = plan.as_reference()
-    again = replay(windows, samples, trusted_plan, parameters)
+    again = replay(windows, samples, plan.as_reference(), parameters)
     chosen = windows.at(sample.numbers)
     source = {"source": {"samples_sha256": samples_sha256}}
     trusted, judged = (
@@ -80,6 +79,12 @@ def spot_check(
         for side in (sample.outputs, chosen)
     )
     report = compare(trusted, judged, tolerance, parameters.speech_threshold)
+
+    def follow(part: WindowOutputs) -> Timeline:
+        """What follows from windows in a row, on as many frames."""
+        heard, shown = (samples, grid) if len(part) == len(windows) else extent_of(part, again.layout, samples, grid)
+        return on_all_frames(replay(part, heard, plan.as_reference(), parameters), shown, source)
+
     repeated = on_all_frames(again, grid, source)
     table_report = compare(repeated, table, tolerance, parameters.speech_threshold)
     found = disagreement(windows, again.layout)
@@ -100,12 +105,8 @@ def spot_check(
     ]
     regrouped = 0
     for part, moved in () if doubts else resampled(windows, sample, seed):
-        heard, shown = (samples, grid) if part is windows else of_some(part, again.layout, samples, grid)
-        as_it_is, follows = (
-            repeated if side is windows else on_all_frames(replay(side, heard, trusted_plan, parameters), shown, source)
-            for side in (part, moved)
-        )
-        if doubts := [*doubt_of(GROUPING, compare(as_it_is, follows, tolerance, parameters.speech_threshold))]:
+        as_it_is = repeated if part is windows else follow(part)
+        if doubts := [*doubt_of(GROUPING, compare(as_it_is, follow(moved), tolerance, parameters.speech_threshold))]:
             break
         regrouped += 1
     finding = SpotCheck(
@@ -155,7 +156,7 @@ def on_all_frames(follows: Replay, grid: FrameGrid, metadata: dict[str, Any]) ->
     return replace(timeline_of(follows.diarization.turns, follows.diarization.scores, grid), metadata=metadata)
 
 
-def of_some(
+def extent_of(
     part: WindowOutputs, layout: Layout, samples: NDArray[np.float32], grid: FrameGrid
 ) -> tuple[NDArray[np.float32], FrameGrid]:
     """Return samples and frames as long as some windows in a row."""
