@@ -8,6 +8,7 @@ import json
 import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,9 @@ def manifest_of(table: Path) -> dict[str, Any] | None:
     """Read the manifest beside a file that lists it as it is; None where there is none, or the file was changed."""
     for stem in (table.stem, table.name.rpartition("_")[0]):
         manifest = _load_object(table.with_name(f"{stem}{MANIFEST}")) or {}
-        entry = manifest.get("files", {}).get(table.name)
-        if entry and entry["sha256"] == sha256_of(table):
-            return manifest
+        with suppress(KeyError, TypeError):  # another file's, or none of ours
+            if manifest["files"][table.name]["sha256"] == sha256_of(table):
+                return manifest
     return None
 
 

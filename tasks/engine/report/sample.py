@@ -14,10 +14,18 @@ def rows(messages: Messages, check: Mapping[str, Any] | None) -> list[tuple[str,
         check: `SpotCheck.to_dict()`; None where no reference by sample was asked for.
 
     Returns:
-        Rows; none where there is nothing to tell.
+        Rows; none where there is nothing to tell, or what there is was not written by us.
     """
-    if not isinstance(check, Mapping) or not check:
+    if not isinstance(check, Mapping):
         return []
+    try:
+        return figures(messages, check)
+    except (KeyError, TypeError, ValueError, AttributeError):  # not as we write them: nothing is claimed
+        return []
+
+
+def figures(messages: Messages, check: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Write the rows of a `SpotCheck` that is as it should be."""
     distance = check["largest_embedding_distance"]
     found = {
         "sample_windows": messages(

@@ -16,6 +16,7 @@ from tasks.engine.publishing.manifest import (
     is_current,
     load_manifest,
     load_verified_manifest,
+    manifest_of,
     manifest_path,
     proved_by_sample,
     refusal_excess,
@@ -256,3 +257,16 @@ def test_a_copy_that_others_rewrote_or_took_makes_nothing_stale(
 
     assert is_current(video, None, {REQUEST})
     assert load_verified_manifest(whole) is not None
+
+
+@pytest.mark.parametrize("files", [None, [], {}, {"clip_timeline.parquet": None}, {"clip_timeline.parquet": {}}, "x"])
+def test_a_file_that_no_manifest_lists_has_none(video: Path, files: object) -> None:
+    """Nor one whose manifest was written by hand, or which was changed since."""
+    table = video.parent / "clip_timeline.parquet"
+    edit(video, files={table.name: {"sha256": sha256_of(table)}})
+    assert manifest_of(table) == load_manifest(manifest_path(video, None))
+
+    edit(video, files=files)
+    assert manifest_of(table) is None
+    edit(video, files={table.name: {"sha256": "0" * 64}})
+    assert manifest_of(table) is None

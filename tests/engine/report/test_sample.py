@@ -52,7 +52,18 @@ def test_what_was_not_compared_is_said() -> None:
     assert "not measured" in dict(sample.rows(load_messages("en"), bare)).values()
 
 
-@pytest.mark.parametrize("check", [None, {}, "by hand", ["x"]])
+@pytest.mark.parametrize(
+    "check",
+    [
+        None,
+        {},
+        "by hand",
+        ["x"],
+        {"windows": 9},
+        CHECK.to_dict() | {"recomputed": 3},
+        CHECK.to_dict() | {"neighbours": 1},
+    ],
+)
 def test_no_sample_has_no_rows(check: object) -> None:
     """Another reference, or a manifest that somebody wrote by hand."""
     assert sample.rows(load_messages("en"), check) == []  # type: ignore[arg-type]
