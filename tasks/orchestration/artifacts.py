@@ -9,6 +9,8 @@ from tasks.engine.formats.detect import load_timeline
 from tasks.engine.gate.criteria import Criterion
 from tasks.engine.gate.drift_report import DriftReport
 from tasks.engine.gate.findings import SpotCheck
+from tasks.engine.report import sample
+from tasks.engine.report.messages import load_messages
 from tasks.engine.report.timeline_plot import draw
 from tasks.orchestration.connection import best_effort, connected
 from tasks.orchestration.report_link import offer_page
@@ -95,17 +97,9 @@ def markdown(
 
 
 def drawn(check: SpotCheck) -> str:
-    """Write which windows were computed again, and how far the candidate lies from them and from its neighbours."""
-    apart = "none compared" if check.largest_embedding_distance is None else f"{check.largest_embedding_distance:.2g}"
-    neighbours = ", ".join(
-        f"{name} {worst['value']:.2g} of {worst['line']:g}" for name, worst in check.neighbours.items()
-    )
-    return (
-        f"Reference {check.sentence}. Largest score difference {check.largest_score_difference:.2g}, embeddings by "
-        f"cosine {apart}, decisions {check.differing_decisions} of {check.decisions}; neighbouring windows: "
-        f"{neighbours or 'not compared'}; {check.regrouped} clusterings of moved embeddings within the limits. "
-        f"Seed {check.seed}, windows {', '.join(map(str, check.recomputed))}."
-    )
+    """Write what a reference by sample found, a line for each figure, as the page has them."""
+    figures = sample.rows(load_messages("en"), check.to_dict())
+    return "\n".join([f"Reference {check.sentence}.", "", *(f"- {title}: {plain(value)}" for title, value in figures)])
 
 
 def image(picture: bytes) -> str:

@@ -60,10 +60,21 @@ def test_a_reference_by_sample_tells_its_figures(tmp_path: Path) -> None:
     report = DriftReport(Verdict.COHERENT, Tolerance(), spot_check=check)
     page = markdown(run, report, staged, Decision.PUBLISH, b"")
 
-    for figure in ("2 of 591 windows", "1 beyond", "and 1 that lie apart", "at most 4.9%", "0.012", "0.0045"):
-        assert figure in page
-    assert "decisions 5 of 1178; neighbouring windows: speech 0.11 of 0.18; 4 clusterings" in page
-    assert "Seed 77, windows 3, 590." in page
+    lines = page.splitlines()
+    for title, value in (
+        ("windows computed again on the CPU", "2 of 591, 1 beyond the limits"),
+        ("share of all windows beyond the limits", "at most 4.91 %, with 95 % confidence"),
+        ("largest difference of a speech score", "0.012"),
+        ("largest cosine distance of embeddings", "0.0045"),
+        ("frames whose active speakers differ", "5 / 1178"),
+        ("worst window beside its neighbours, and from where on it is computed again", "speech 0.11 / 0.18"),
+        ("computed again because they lie apart from their neighbours", "41"),
+        ("clusterings that stayed within the limits, embeddings moved as the drawn ones differ", "4"),
+        ("windows drawn", "3, 590"),
+        ("seed of the draw", "77"),
+    ):
+        assert f"- {title}: {value}" in lines
+    assert f"Reference {check.sentence}." in lines
 
 
 def test_no_detail_is_cut_off() -> None:
