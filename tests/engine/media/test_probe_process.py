@@ -112,7 +112,7 @@ def test_a_probe_answers_from_its_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_its_process_reads_what_would_be_read_here(tmp_path: Path, name: str) -> None:
-    """In every container, and of every codec whose pictures are decoded: the sandbox takes nothing away."""
+    """In the containers that people have, and of the codecs of broadcasts: the sandbox takes nothing away."""
     video = SAMPLES[name](tmp_path / name)
     inside, here = (examine(video, video.stat().st_size, MediaLimits(), runner) for runner in (run, probed_here))
 
