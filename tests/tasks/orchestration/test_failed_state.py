@@ -13,11 +13,18 @@ from tasks.orchestration.stage import stage
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """What Prefect logs of runs, tracebacks included."""
+    """What Prefect logs of runs, tracebacks included, whatever a command in this process let it say before."""
     from prefect.logging.configuration import setup_logging
+    from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
-    # Once: doing it for the first time takes all handlers away.
+    with temporary_settings({PREFECT_LOGGING_LEVEL: "INFO"}):
+        # Once: doing it for the first time takes all handlers away.
+        setup_logging()
+        yield from gathered()
     setup_logging()
+
+
+def gathered() -> Iterator[list[str]]:
     told: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: told.append(logging.Formatter().format(record))  # type: ignore[method-assign]
