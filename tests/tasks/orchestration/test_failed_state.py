@@ -25,6 +25,7 @@ def lines() -> Iterator[list[str]]:
 
 
 def gathered() -> Iterator[list[str]]:
+    """Yield the list that their lines are added to."""
     told: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: told.append(logging.Formatter().format(record))  # type: ignore[method-assign]
