@@ -122,7 +122,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.seen.append((self.command, self.path_, self.token))
         if self.server.fault and self.suffers(self.server.fault):
             return
-        parts = self.path_.strip("/").split("/")
+        # A slash within a revision is quoted.
+        parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         if parts[0] in ("xorb", "store", "v1", "v2"):
             self.from_store(parts)
         elif self.token and self.token not in (GOOD, STRANGER, FINE):

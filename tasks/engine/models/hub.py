@@ -6,6 +6,7 @@ is used as it is: a branch moves on only when somebody fetches it again.
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from tasks.engine.system.environment import hub_token
 
 log = logging.getLogger("step4.models")
 
+REVISION = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*", re.ASCII)
+"""A branch, a tag, a commit, or the hub's `refs/pr/1`."""
 FETCH_TIMEOUT_SEC = 3600.0
 PATIENCE_SEC = 10.0
 """With a silent server, unless `HF_HUB_DOWNLOAD_TIMEOUT` says otherwise; the client's own default."""
@@ -49,6 +52,35 @@ def snapshot(repository: str, names: Sequence[str], *, fetch: bool = True) -> Pa
             else f"{repository} is not in the cache {cache_folder()}: run `step4 models fetch {repository}`"
         )
     return folder
+
+
+def is_hub_id(text: str) -> bool:
+    """Tell whether a text can be a repository of the hub, `owner/name`, with or without `@revision`."""
+    require_client()
+    from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # noqa: PLC0415  # documented
+
+    name, at, revision = text.partition("@")
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return "/" in name and (not at or (REVISION.fullmatch(revision) is not None and ".." not in revision))
+
+
+def require_client() -> None:
+    """Refuse settings that the hub's client cannot be imported with.
+
+    Raises:
+        ModelError: a variable of the client that should hold a number holds something else.
+    """
+    try:
+        import huggingface_hub.constants  # noqa: F401, PLC0415
+    except ValueError as error:
+        raise ModelError(
+            f"the hub's client does not start: {error}; expected a whole number in each of HF_HUB_DOWNLOAD_TIMEOUT and "
+            "HF_HUB_ETAG_TIMEOUT"
+        ) from error
 
 
 def cached(repository: str, names: Sequence[str]) -> Path | None:
@@ -124,7 +156,7 @@ def bring(repository: str, endpoint: str | None = None) -> None:
 
     Args:
         repository: `id` or `id@revision`.
-        endpoint: address of the hub; None for that of the client's settings.
+        endpoint: address of the hub; None for HF_ENDPOINT, else the public one.
 
     Raises:
         Exception: whatever the client has to say.
@@ -132,6 +164,8 @@ def bring(repository: str, endpoint: str | None = None) -> None:
     from huggingface_hub import HfApi, snapshot_download  # noqa: PLC0415
 
     name, _, revision = repository.partition("@")
+    # The client takes an empty variable for an address.
+    endpoint = endpoint or os.environ.get("HF_ENDPOINT") or HUB_PAGE
     # Asked first since the client would wait for ever for this answer.
     patience = float(os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or PATIENCE_SEC)
     HfApi(endpoint=endpoint, token=hub_token() or False).model_info(name, revision=revision or None, timeout=patience)

@@ -5,6 +5,7 @@ fetches; the sentence is ours.
 """
 
 import errno
+import re
 from collections.abc import Iterator
 from enum import StrEnum, auto
 from http import HTTPStatus
@@ -101,6 +102,10 @@ NAMES: dict[str, HubFailure] = {
     "SSLCertVerificationError": HubFailure.CERTIFICATE,
     "TimeoutException": HubFailure.STALLED,
     "ConnectError": HubFailure.NO_NETWORK,
+    "UnsupportedProtocol": HubFailure.NO_NETWORK,
+    # A token that fits into no header: of two lines, or with a character that no token has.
+    "LocalProtocolError": HubFailure.WRONG_TOKEN,
+    "UnicodeEncodeError": HubFailure.WRONG_TOKEN,
     "TransportError": HubFailure.CUT,
     "XetDownloadError": HubFailure.CUT,
     "FileMetadataError": HubFailure.NOT_A_HUB,
@@ -122,6 +127,9 @@ ERRNOS: dict[int, HubFailure] = {
         (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST), HubFailure.UNWRITABLE_CACHE
     ),
 }
+
+RUST_ERRNO = re.compile(r"\(os error (\d+)\)")
+"""How Rust writes the number that the system gave: hf_xet has it nowhere else."""
 
 
 def kind_of(error: BaseException) -> HubFailure:
@@ -146,17 +154,22 @@ def kind_of_one(error: BaseException) -> HubFailure | None:
     names = [kind.__name__ for kind in type(error).__mro__]
     status = getattr(getattr(error, "response", None), "status_code", None)
     if "GatedRepoError" in names:
-        if "fine-grained" in (getattr(error, "server_message", None) or ""):
-            return HubFailure.SCOPE
-        return HubFailure.NO_TOKEN if status == HTTPStatus.UNAUTHORIZED else HubFailure.TERMS
+        return kind_of_refusal(getattr(error, "server_message", None) or "", status)
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return HubFailure.CERTIFICATE
+    if (written := RUST_ERRNO.search(str(error))) and (kind := ERRNOS.get(int(written[1]))):
+        return kind
     named = next((kind for name, kind in NAMES.items() if name in names), None)
     if named or status is None:
         return named or ERRNOS.get(getattr(error, "errno", None) or 0)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return HubFailure.SERVER_ERROR
-    return STATUSES.get(status)
+    return HubFailure.SERVER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else STATUSES.get(status)
+
+
+def kind_of_refusal(told: str, status: int | None) -> HubFailure:
+    """Tell why a gated repository was refused, by what the hub said and its status."""
+    if "fine-grained" in told:
+        return HubFailure.SCOPE
+    return HubFailure.NO_TOKEN if status == HTTPStatus.UNAUTHORIZED else HubFailure.TERMS
 
 
 def sentence(kind: HubFailure, repository: str, *, endpoint: str, cache: str, detail: str = "") -> str:

@@ -7,7 +7,6 @@ string. So it is told of files, as mappings.
 """
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 CONFIG = "config.yaml"
 STOCK_PIPELINES = {
     "pyannote.audio.pipelines.SpeakerDiarization",
@@ -165,7 +163,7 @@ def find_part(part: Part, config_path: Path, source: Source, snapshots: Snapshot
     own = source.commit is not None and (not part.checkpoint or part.checkpoint.startswith("./"))
     if own:
         return in_own_repository(part, source, snapshots)
-    if not HUB_ID.fullmatch(part.checkpoint) or Path(part.checkpoint).suffix in FILE_SUFFIXES:
+    if not hub.is_hub_id(part.repository) or Path(part.checkpoint).suffix in FILE_SUFFIXES:
         raise not_named(part.name, part.repository or f"$model/{part.subfolder.strip('/')}", config_path)
     folder = snapshots(part.repository, part.files)
     origin = Source(part.repository, folder, hub.commit_of(folder))

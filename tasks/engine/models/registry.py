@@ -13,7 +13,7 @@ from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
-from tasks.engine.models.pipeline_config import CONFIG, HUB_ID, find_pipeline
+from tasks.engine.models.pipeline_config import CONFIG, find_pipeline
 from tasks.engine.system.environment import machine_settings
 
 
@@ -68,15 +68,23 @@ def offline_set(folder: Path) -> ModelSet:
     return ModelSet("offline", tuple(files))
 
 
+def is_path(name: str) -> bool:
+    """Tell whether a name is that of a file or folder here; what is too long for one is none."""
+    try:
+        return Path(name).exists()
+    except OSError:
+        return False
+
+
 def is_repository(name: str) -> bool:
     """Tell whether a set is named by the id of a hub repository: nothing here has that name."""
-    return name != "offline" and not Path(name).exists() and HUB_ID.fullmatch(name) is not None
+    return name != "offline" and not is_path(name) and hub.is_hub_id(name)
 
 
 def split_pins(models: str) -> tuple[str, dict[str, str]]:
     """Split a set's name from the repositories that are pinned behind it, `id@revision` by id."""
-    name, *pins = [models] if Path(models).exists() else models.split(",")
-    if not all("@" in pin and HUB_ID.fullmatch(pin) for pin in pins):
+    name, *pins = [models] if is_path(models) else models.split(",")
+    if not all("@" in pin and hub.is_hub_id(pin) for pin in pins):
         raise not_found(models)
     return name, {pin.partition("@")[0]: pin for pin in pins}
 
@@ -108,8 +116,8 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
         return hub.snapshot(pins.get(repository.partition("@")[0], repository), names, fetch=fetch)
 
     path = Path(name)
-    config = path if path.is_file() and path.suffix in {".yaml", ".yml"} else path / CONFIG
-    if config.is_file():
+    config = path if path.suffix in {".yaml", ".yml"} and path.is_file() else path / CONFIG
+    if is_path(name) and config.is_file():
         return find_pipeline(models, config, Source(str(config.parent), config.parent), snapshots)
     if not is_repository(name):
         raise not_found(models)

@@ -72,7 +72,8 @@ def machine_settings() -> MachineSettings:
 def hub_token() -> str | None:
     """Return the hub's token; it is never a parameter, so it never reaches a log or a run's record."""
     token = machine_settings().hub_token
-    return token.get_secret_value() if token else None
+    # A secret that was read from a file has the end of its line.
+    return (token.get_secret_value().strip() or None) if token else None
 
 
 def where(path: Path) -> str:

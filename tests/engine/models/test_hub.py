@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_box import STRANGER, HubBox
+from hub_box import GOOD, STRANGER, HubBox
 from paths import ROOT
 from stand_in_models import COMMUNITY, SEGMENTATION, THREE, three
 
@@ -67,6 +67,37 @@ def test_a_refused_token_is_told_without_it(refusing_hub: list[str]) -> None:
     while link:
         assert SENTINEL not in repr(link)
         link = link.__cause__
+
+
+@pytest.mark.usefixtures("box")
+def test_the_line_break_behind_a_token_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets come out of files, with the line's end."""
+    monkeypatch.setenv("HF_TOKEN", f" {GOOD}\n")
+
+    assert hub.snapshot(COMMUNITY, ["config.yaml"]).is_dir()
+
+
+@pytest.mark.usefixtures("box")
+def test_a_patience_that_is_no_number_is_named() -> None:
+    """In a process of its own: the client reads its variables, and fails, when it is imported."""
+    code = "from tasks.engine.models import registry; registry.find('a/b')"
+    environment = os.environ | {"HF_HUB_DOWNLOAD_TIMEOUT": "60s"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=False)
+
+    assert done.stderr.decode().splitlines()[-1] == (
+        "tasks.engine.core.errors.ModelError: the hub's client does not start: invalid literal for int() with base 10: "
+        "'60s'; expected a whole number in each of HF_HUB_DOWNLOAD_TIMEOUT and HF_HUB_ETAG_TIMEOUT"
+    )
+
+
+def test_an_endpoint_without_a_value_is_the_hub(box: HubBox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of variables may hold it empty, which the client takes for an address."""
+    monkeypatch.setattr(hub, "HUB_PAGE", box.address)
+    monkeypatch.setenv("HF_ENDPOINT", "")
+
+    hub.bring(COMMUNITY)
+
+    assert hub.cached(COMMUNITY, ["config.yaml"])
 
 
 @pytest.mark.slow
@@ -197,6 +228,17 @@ def test_a_damaged_cache_is_met_and_mended_as_it_says(box: HubBox, xet: bool) ->
     path.unlink()
     assert fetching.fetch_set(COMMUNITY).identity() == registry.identity(COMMUNITY)
     assert path.read_bytes() == content
+
+
+def test_a_revision_may_have_slashes(box: HubBox) -> None:
+    """Branches do, and the hub's own names of pull requests: `refs/pr/1`."""
+    first = box.repositories[COMMUNITY].head
+    box.repositories[COMMUNITY].tags = {"refs/pr/1": 0}
+    box.repositories[COMMUNITY].history.append(box.repositories[COMMUNITY].history[0] | {"README.md": b"new"})
+
+    found = fetching.fetch_set(f"{COMMUNITY}@refs/pr/1")
+
+    assert found.commits == {f"{COMMUNITY}@refs/pr/1": first}
 
 
 def test_a_branch_moves_on_when_it_is_fetched_and_not_before(box: HubBox) -> None:

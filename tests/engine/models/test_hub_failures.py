@@ -42,6 +42,16 @@ def test_what_a_token_may_not_do_is_told_apart(
     assert failure(COMMUNITY, box) is kind
 
 
+@pytest.mark.parametrize("token", ["hf_…", "hf_\x01member", "hf_mem\nber"])
+def test_a_token_that_fits_into_no_request_is_a_wrong_one(
+    box: HubBox, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    """Copied from a page, or of two lines: it never leaves this machine, and that is no fault of the line."""
+    monkeypatch.setenv("HF_TOKEN", token)
+
+    assert failure(COMMUNITY, box) is HubFailure.WRONG_TOKEN
+
+
 @pytest.mark.parametrize("token", ["", GOOD])
 def test_a_misspelt_id_is_not_blamed_on_the_token(box: HubBox, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     """The hub answers 401 without a token and 404 with one: there is no such repository."""
@@ -81,9 +91,11 @@ def test_what_server_and_network_do_is_told_apart(
 
 
 @pytest.mark.usefixtures("box")
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://no-such-host.invalid"])
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1", "http://no-such-host.invalid", "mirror:80", "mirror", "ftp://m"]
+)
 def test_an_address_that_leads_nowhere_is_no_network(address: str) -> None:
-    """Nobody listens, or nobody is called that."""
+    """Nobody listens, nobody is called that, or it is no address of the web."""
     with pytest.raises(Exception) as caught:  # noqa: PT011  # the client's own
         hub.bring(COMMUNITY, address)
 
@@ -113,6 +125,25 @@ def test_what_the_system_says_of_the_cache_is_understood(number: int, kind: HubF
     wrapped.__cause__ = OSError(number, os.strerror(number))
 
     assert kind_of(wrapped) is kind
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, OSError])
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (
+            "Task error: File reconstruction error: IO Error: No space left on device (os error 28)",
+            HubFailure.DISK_FULL,
+        ),
+        ("I/O error: I/O error: Read-only file system (os error 30)", HubFailure.UNWRITABLE_CACHE),
+        ("I/O error: Permission denied (os error 13)", HubFailure.UNWRITABLE_CACHE),
+    ],
+)
+def test_what_the_system_said_to_the_xet_client_is_understood(
+    kind: type[Exception], told: str, expected: HubFailure
+) -> None:
+    """hf_xet has the number in its text alone, as Rust writes it: a full disk is no line that breaks."""
+    assert kind_of(kind(told)) is expected
 
 
 def test_a_proxy_that_refuses_and_an_exception_nobody_knows_have_kinds() -> None:

@@ -45,9 +45,24 @@ def test_a_missing_model_says_how_to_get_it(copy_of_models: Path) -> None:
         registry.identity("offline")
 
 
-@pytest.mark.parametrize("name", ["ofline", "/nowhere/at/all", "."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ofline",
+        "/nowhere/at/all",
+        ".",
+        "a/--b",
+        "a/b.git",
+        "a/b..c",
+        "é/b",
+        "a/" + 97 * "b",
+        "a/b@..",
+        "a/b@/v1",
+        300 * "c",
+    ],
+)
 def test_an_unknown_model_set_names_the_kinds_there_are(name: str) -> None:
-    """A typo, a missing folder, a folder without a pipeline: what would be accepted is said."""
+    """A typo, a missing folder, a folder without a pipeline, no id that the hub would give: what would do is said."""
     with pytest.raises(ModelError, match=r"'offline', a hub id .* or a folder"):
         registry.identity(name)
 
