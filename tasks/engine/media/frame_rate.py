@@ -40,8 +40,6 @@ def frame_grid(
     for rate in sorted([*rates, *STANDARD_RATES, measured], key=_unusual):
         if _fits(ordered, time_base, rate):
             return FrameGrid(count, rate), False
-    if rates and _shared(ordered, time_base, rates[0]):
-        return FrameGrid(count, rates[0]), False
     return FrameGrid(count, measured, ordered * np.float64(time_base)), False
 
 
@@ -70,9 +68,3 @@ def _fits(ordered: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bo
     rounding = min(max(float(time_base), CLOCK_SEC) * 1.01, 0.49 / float(rate))
     ideal = np.arange(len(ordered)) * float(1 / rate)
     return bool(np.max(np.abs(ordered * float(time_base) - ideal)) <= rounding)
-
-
-def _shared(ordered: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bool:
-    """Tell whether frames share times, and together last as at that rate: MPEG-PS times only some of them."""
-    lasts, frames = int(ordered[-1]) * time_base, len(ordered) - 1
-    return bool(np.any(np.diff(ordered) == 0)) and abs(lasts * rate - frames) <= 1

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from decoding import assert_heard_at, decoded, examined
-from judges import FFPROBE, by_ffprobe
+from judges import FFPROBE, by_ffprobe, by_opencv, by_pyav
 from media_samples import (
     BURST,
+    burst,
     clip,
     decoded_times,
     ffmpeg,
+    picture,
 )
 
 
@@ -47,6 +49,21 @@ def test_variable_rate(tmp_path: Path, suffix: str) -> None:
     assert media.grid.pts is not None
     np.testing.assert_allclose(media.grid.pts, decoded_times(video), atol=1e-3)
     assert media.duration_sec == pytest.approx(5.0, abs=0.1)
+    assert_heard_at(media, samples, *BURST)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".flv", ".nut", ".ts"])
+def test_two_frames_of_one_time(tmp_path: Path, suffix: str) -> None:
+    """A recorder that stamps two frames alike does not make a constant rate of a variable one, whose average fits."""
+    uneven = "if(lt(N\\,50)\\,N*80\\,4000+(N-50-eq(N\\,60))*20)"
+    stamped = ("-vf", f"settb=1/1000,setpts={uneven}", "-fps_mode", "passthrough", "-enc_time_base", "1:1000")
+    video = tmp_path / f"clip{suffix}"
+    ffmpeg(*picture("25", 6), *burst(seconds=6), *stamped, "-c:v", "libx264", "-bf", "0", "-c:a", "mp3", video)
+    media, samples = decoded(video, tmp_path)
+
+    assert media.grid.count == 150
+    for judge in (by_opencv, by_pyav):
+        np.testing.assert_allclose(media.grid.times(), judge(video), atol=2e-3)
     assert_heard_at(media, samples, *BURST)
 
 
