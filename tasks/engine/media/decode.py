@@ -29,6 +29,9 @@ from tasks.engine.system.sandbox import Bounds, ProcessResult, Runner, exit_reas
 DURATION_SLACK_SEC = 0.25
 """Encoder delay and padding, which the packets count and the decoder drops: at 8 kHz two packets are 0.25 s."""
 
+SHUT = "not on whitelist"
+"""What ffmpeg says of the picture's decoder, which is kept shut."""
+
 BLOCK_SAMPLES = 1 << 20
 BYTES_PER_SEC = SAMPLE_RATE * 4
 OUTPUT_SLACK_BYTES = 10 * BYTES_PER_SEC
@@ -152,12 +155,14 @@ def _expected_sec(track: AudioTrack) -> float:
 
 
 def _complaint(stderr: bytes, container: str, codec: str) -> str:
-    """Return the first message of demuxer or audio decoder; the picture's decoders, kept shut, complain too."""
+    """Return the first message of demuxer or audio decoder; the picture's decoders complain too."""
     source = re.compile(
-        rf"\[(in#0|aist#|Parsed_|{re.escape(container)}|{re.escape(codec)})[^\]]*\] *(\[[^\]]*\] *)*(?P<message>.+)"
+        rf"\[((in#0|aist#|Parsed_)[^\]]*|({re.escape(container)}|{re.escape(codec)}) @[^\]]*)\]"
+        r" *(\[[^\]]*\] *)*(?P<message>.+)"
     )
     matches = (source.match(line) for line in stderr.decode(errors="replace").splitlines())
-    return next((match["message"].strip() for match in matches if match), "")
+    messages = (match["message"].strip() for match in matches if match)
+    return next((message for message in messages if SHUT not in message), "")
 
 
 def _failure(media: Media, result: ProcessResult, complaint: str, bounds: Bounds, output: Path) -> Step4Error:

@@ -70,11 +70,22 @@ def test_sound_starts_late_or_early(tmp_path: Path, suffix: str, shift: float) -
     assert_heard_at(media, samples, BURST[0] + shift, BURST[1] + shift)
 
 
-def test_holes_in_the_sound_are_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "picture_codec", "codec"),
+    [
+        (".mkv", "libx264", "pcm_s16le"),
+        (".mpg", "mpeg1video", "mp2"),
+        (".vob", "mpeg2video", "ac3"),
+        (".ts", "mpeg2video", "mp2"),
+        (".flv", "flv", "mp3"),
+    ],
+)
+def test_holes_in_the_sound_are_silence(tmp_path: Path, suffix: str, picture_codec: str, codec: str) -> None:
     """Sound missing between two packets does not pull what follows towards the start, and is no damage by itself."""
-    hole = ("-bsf:a", "noise=drop=gt(pts\\,800)*lt(pts\\,1600)")
-    ffmpeg("-i", clip(tmp_path / "whole.mkv", None, "pcm_s16le"), "-c", "copy", *hole, tmp_path / "clip.mkv")
-    media, samples = decoded(tmp_path / "clip.mkv", tmp_path)
+    hole = ("-bsf:a", "noise=drop=gt(pts*tb\\,0.8)*lt(pts*tb\\,1.6)")
+    video = tmp_path / f"clip{suffix}"
+    ffmpeg(*picture(), *burst(), "-c:v", picture_codec, "-c:a", codec, *hole, video)
+    media, samples = decoded(video, tmp_path)
     assert media.audio is not None
     assert media.audio.largest_gap_sec == pytest.approx(0.8, abs=0.1)
     assert_heard_at(media, samples, *BURST)
