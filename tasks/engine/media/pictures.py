@@ -38,13 +38,15 @@ class PictureCheck:
     """
 
     def __init__(self, stream: Any) -> None:  # noqa: ANN401  # PyAV's types have no buffer protocol
-        self.context = prepared(stream)
         self.reason = ""
         self.dropped: set[int] = set()
         self._group: list[Any] = []
         self._bytes = self._groups = 0
         self._has_key = False
-        self.decodes = self.context.name in VIDEO_DECODERS.split(",")
+        self.decodes = bool(stream.codec_context) and stream.codec_context.name in VIDEO_DECODERS.split(",")
+        if not self.decodes:
+            return
+        self.context = prepared(stream)
         reader = READERS.get(self.context.name)
         self._read = reader(bytes(self.context.extradata or b"")) if reader else _unknown
 

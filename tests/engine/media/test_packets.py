@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from decoding import assert_heard_at, decoded, examined
+from decoding import assert_heard_at, decoded, examined, refusal
 from edit_lists import with_edits
 from judges import by_opencv
 from media_samples import (
@@ -13,6 +13,7 @@ from media_samples import (
     clip,
     decoded_times,
     ffmpeg,
+    overwrite,
     picture,
 )
 
@@ -113,3 +114,12 @@ def test_several_edits(tmp_path: Path, edits: list[tuple[float, float]], heard_f
     media, samples = decoded(bytes_of(video, with_edits(video.read_bytes(), edits)), tmp_path)
     assert media.grid.count == len(decoded_times(video)) == 25 * sum(seconds for _, seconds in edits)
     assert_heard_at(media, samples, heard_from, heard_from + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mark"), [(".mp4", b"avc1\0\0"), (".mov", b"avc1\0\0"), (".mkv", b"V_MPEG4/ISO/AVC")]
+)
+def test_a_picture_of_an_unknown_codec_is_refused(tmp_path: Path, suffix: str, mark: bytes) -> None:
+    """One sentence names the reason, and what would be accepted."""
+    video = overwrite(clip(tmp_path / f"clip{suffix}"), mark, 0, b"V_NEW" if suffix == ".mkv" else b"new1")
+    assert "has a picture of an unknown codec" in refusal(video, tmp_path / "out")
