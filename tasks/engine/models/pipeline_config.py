@@ -17,10 +17,15 @@ from tasks.engine.models import hub
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
 
 CONFIG = "config.yaml"
-STOCK_PIPELINES = {
+CONFIG_KEYS = ("version", "dependencies", "pipeline", "freeze", "params")
+"""What pyannote is told of a config: not the device, which is planned."""
+STOCK_PIPELINES = (
     "pyannote.audio.pipelines.SpeakerDiarization",
     "pyannote.audio.pipelines.speaker_diarization.SpeakerDiarization",
-}
+)
+DEFAULT_CLUSTERING = "VBxClustering"
+CLUSTERINGS = ("AgglomerativeClustering", "KMeansClustering", DEFAULT_CLUSTERING)
+"""All of pyannote's but the one that needs the truth."""
 PART_FILES = {
     "segmentation": ("pytorch_model.bin",),
     "embedding": ("pytorch_model.bin",),
@@ -76,9 +81,12 @@ def find_pipeline(models: str, config_path: Path, source: Source, snapshots: Sna
     Raises:
         ModelError: no config of a speaker diarization pipeline, or a part is not named or not there.
     """
+    config_file = SetFile(CONFIG, config_path, source, place=CONFIG)
+    # What was damaged says so, before it is taken for something else.
+    config_file.check()
     config = read_config(config_path)
     parameters = dict(config["pipeline"].get("params") or {})
-    files = [SetFile(CONFIG, config_path, source, place=CONFIG)]
+    files = [config_file]
     for part in parts_of(parameters, config_path):
         found = find_part(part, config_path, source, snapshots)
         files += found
@@ -100,12 +108,21 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise ModelError(f"{path} cannot be read as YAML: {one_line(error)}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("pipeline"), dict):
+    pipeline: Any = config.get("pipeline") if isinstance(config, dict) else None
+    parameters = (pipeline.get("params") or {}) if isinstance(pipeline, dict) else None
+    if not isinstance(parameters, dict) or not isinstance(config.get("params") or {}, dict):
         raise ModelError(f"{path} describes no pipeline: expected the keys pipeline and params")
-    name = config["pipeline"].get("name")
-    if name not in STOCK_PIPELINES:
-        raise ModelError(f"{path} describes {name!r}: expected {min(STOCK_PIPELINES)}")
-    return config
+    if pipeline.get("name") not in STOCK_PIPELINES:
+        raise ModelError(f"{path} describes {pipeline.get('name')!r}: expected {STOCK_PIPELINES[0]}")
+    if parameters.get("clustering", DEFAULT_CLUSTERING) not in CLUSTERINGS:
+        raise ModelError(
+            f"{path} names {parameters['clustering']!r} as its clustering: expected {', '.join(CLUSTERINGS[:-1])} or "
+            f"{CLUSTERINGS[-1]}"
+        )
+    if config.get("preprocessors"):
+        # pyannote calls whatever they name.
+        raise ModelError(f"{path} has preprocessors: expected none, a set is parts and parameters")
+    return {key: value for key, value in config.items() if key in CONFIG_KEYS}
 
 
 def parts_of(parameters: dict[str, Any], config_path: Path) -> Iterator[Part]:
@@ -116,7 +133,7 @@ def parts_of(parameters: dict[str, Any], config_path: Path) -> Iterator[Part]:
     """
     for name in PART_FILES:
         value = parameters.get(name)
-        needed = name != "plda" or parameters.get("clustering", "VBxClustering") == "VBxClustering"
+        needed = name != "plda" or parameters.get("clustering", DEFAULT_CLUSTERING) == DEFAULT_CLUSTERING
         if value is not None:
             yield spelled(name, value, config_path)
         elif needed:
@@ -134,21 +151,23 @@ def spelled(name: str, value: Any, config_path: Path) -> Part:  # noqa: ANN401  
     if not isinstance(checkpoint, str) or not checkpoint:
         raise not_named(name, value, config_path)
     checkpoint, _, pinned = checkpoint.partition("@")
-    if checkpoint.startswith("$model/"):
+    if checkpoint == "$model" or checkpoint.startswith("$model/"):
         # pyannote makes a mapping of this, and loads what it names strictly.
         options.pop("strict", None)
-        checkpoint, subfolder = "", f"{checkpoint.removeprefix('$model/')}/{subfolder}"
+        checkpoint, subfolder = "", f"{checkpoint.removeprefix('$model')}/{subfolder}"
     options = {key: option for key, option in options.items() if key not in NOT_HANDED_ON}
     if name == "plda":
         options.pop("strict", None)
-    return Part(name, checkpoint, pinned or revision, subfolder, options)
+    return Part(name, checkpoint, pinned or revision, str(subfolder).strip("/"), options)
 
 
 def not_named(part: str, value: object, config_path: Path) -> ModelError:
-    """Make the error for a part that is nowhere."""
+    """Make the error for a part that is nowhere; a token that the config holds is not in it."""
+    if isinstance(value, dict):
+        value = {key: option for key, option in value.items() if key not in NOT_HANDED_ON}
     return ModelError(
         f"{config_path} names {value!r} as its {part}: expected a file or folder beside it, as $model/… or ./…, an "
-        "absolute path, or a hub id"
+        f"absolute path, or a hub id, with {' and '.join(PART_FILES[part])}"
     )
 
 
@@ -161,10 +180,14 @@ def find_part(part: Part, config_path: Path, source: Source, snapshots: Snapshot
     if source.commit is None and (found := in_folders(part, config_path.parent)):
         return [SetFile(f"{part.name}/{path.name}", path, source_of(path, source)) for path in found]
     own = source.commit is not None and (not part.checkpoint or part.checkpoint.startswith("./"))
-    if own:
+    if own and not os.path.normpath(f"{part.checkpoint}/{part.subfolder}".strip("/")).startswith(".."):
         return in_own_repository(part, source, snapshots)
-    if not hub.is_hub_id(part.repository) or Path(part.checkpoint).suffix in FILE_SUFFIXES:
-        raise not_named(part.name, part.repository or f"$model/{part.subfolder.strip('/')}", config_path)
+    if (
+        part.files[0].startswith("..")
+        or not hub.is_hub_id(part.repository)
+        or Path(part.checkpoint).suffix in FILE_SUFFIXES
+    ):
+        raise not_named(part.name, part.repository or f"$model/{part.subfolder}", config_path)
     folder = snapshots(part.repository, part.files)
     origin = Source(part.repository, folder, hub.commit_of(folder))
     return [
@@ -178,7 +201,7 @@ def in_folders(part: Part, folder: Path) -> list[Path]:
 
     A repository is looked for under its id: a copy of a set needs no network.
     """
-    bases = (folder, folder.parent) if part.checkpoint else (folder,)
+    bases = (folder, folder.absolute().parent) if part.checkpoint else (folder,)
     for base in bases:
         path = Path(os.path.normpath(base / part.repository / part.subfolder))
         files = [path] if path.is_file() and len(part.files) == 1 else [path / name for name in PART_FILES[part.name]]

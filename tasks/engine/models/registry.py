@@ -118,11 +118,31 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
     path = Path(name)
     config = path if path.suffix in {".yaml", ".yml"} and path.is_file() else path / CONFIG
     if is_path(name) and config.is_file():
-        return find_pipeline(models, config, Source(str(config.parent), config.parent), snapshots)
-    if not is_repository(name):
+        # Parts are told to lie in the set's folder by their paths.
+        folder = config.parent.resolve() if ".." in config.parts else config.parent
+        source = Source(str(folder), folder)
+    elif is_repository(name):
+        folder = hub.snapshot(name, [CONFIG], fetch=fetch)
+        config, source = folder / CONFIG, Source(name, folder, hub.commit_of(folder))
+    else:
         raise not_found(models)
-    folder = hub.snapshot(name, [CONFIG], fetch=fetch)
-    return find_pipeline(models, folder / CONFIG, Source(name, folder, hub.commit_of(folder)), snapshots)
+    model_set = find_pipeline(models, source.folder / config.name, source, snapshots)
+    require_pinned(model_set, pins)
+    return model_set
+
+
+def require_pinned(model_set: ModelSet, pins: Mapping[str, str]) -> None:
+    """Require every pin to be of a repository that a set uses: a misspelt one would leave another unpinned.
+
+    Raises:
+        ModelError: with the repositories that may be pinned.
+    """
+    named = [source.name.partition("@")[0] for source in model_set.sources[1:] if source.commit]
+    if unused := [repository for repository in pins if repository not in named]:
+        raise ModelError(
+            f"{model_set.name} pins {', '.join(unused)}, which the set does not name: expected a revision of "
+            f"{', '.join(named) or 'none'}"
+        )
 
 
 def pinned(models: str, commits: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from stand_in_models import COMMUNITY, EMBEDDING, SEGMENTATION, THREE_CONFIG, co
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import registry
 from tasks.engine.models.checksums import POINTER
+from tasks.engine.system.atomic import sha256_of
 
 
 def part(folder: Path, **parts: Any) -> str:
@@ -43,7 +44,10 @@ def test_a_folder_is_loaded_as_stock_loads_it_and_by_file(folder: Path) -> None:
     assert parameters["embedding_batch_size"] == 32
 
 
-@pytest.mark.parametrize("spelling", ["absolute", "mapping", "mapping below", "./", "bare", "file"])
+SPELLINGS = ["absolute", "mapping", "mapping below", "in pieces", "in pieces/", "./", "bare", "file"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_every_spelling_of_a_part_is_in_the_identity(folder: Path, tmp_path: Path, spelling: str) -> None:
     """Weights behind an absolute path or a mapping count like those beside the config: replaced, the set is another."""
     other = write({"net/pytorch_model.bin": b"elsewhere", "net/other.bin": b"elsewhere"}, tmp_path / "elsewhere")
@@ -51,6 +55,8 @@ def test_every_spelling_of_a_part_is_in_the_identity(folder: Path, tmp_path: Pat
         "absolute": (str(other / "net"), other / "net/pytorch_model.bin"),
         "mapping": ({"checkpoint": str(other / "net/other.bin")}, other / "net/other.bin"),
         "mapping below": ({"checkpoint": str(other), "subfolder": "net"}, other / "net/pytorch_model.bin"),
+        "in pieces": ({"checkpoint": "$model", "subfolder": "embedding"}, folder / "embedding/pytorch_model.bin"),
+        "in pieces/": ({"checkpoint": "$model/", "subfolder": "/embedding"}, folder / "embedding/pytorch_model.bin"),
         "./": ("./embedding", folder / "embedding/pytorch_model.bin"),
         "bare": ("embedding", folder / "embedding/pytorch_model.bin"),
         "file": ("embedding/pytorch_model.bin", folder / "embedding/pytorch_model.bin"),
@@ -73,7 +79,7 @@ def test_what_is_not_loaded_is_not_in_the_identity(folder: Path, name: str) -> N
     assert registry.identity(str(folder)) == before
 
 
-def test_pyannotes_own_offline_tutorial_is_served(tmp_path: Path) -> None:
+def test_pyannotes_own_offline_tutorial_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its config has another name, lies among the weights, and names them from the folder above."""
     config = THREE_CONFIG.replace(EMBEDDING, "models/pyannote_model_wespeaker-voxceleb-resnet34-LM.bin")
     config = config.replace(SEGMENTATION, "models/pyannote_model_segmentation-3.0.bin")
@@ -89,6 +95,86 @@ def test_pyannotes_own_offline_tutorial_is_served(tmp_path: Path) -> None:
 
     assert found["embedding/pyannote_model_wespeaker-voxceleb-resnet34-LM.bin"].read_bytes() == b"embedding"
     assert found["segmentation/pyannote_model_segmentation-3.0.bin"].read_bytes() == b"segmentation"
+    for working, name in ((tmp_path, "models/"), (folder, ""), (folder, "./"), (folder, "../models/")):
+        monkeypatch.chdir(working)
+        assert paths(f"{name}pyannote_diarization_config.yaml").keys() == found.keys()
+
+
+def test_sums_count_however_the_folder_is_spelt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `..` in its name, as it is, and from inside."""
+    (folder / "SHA256SUMS").write_text(f"{sha256_of(folder / 'config.yaml')}  config.yaml\n")
+    monkeypatch.chdir(folder)
+
+    for name in (str(folder), f"{folder}/../{folder.name}", "embedding/..", ".", f"../{folder.name}"):
+        with pytest.raises(ModelError, match="SHA256SUMS says nothing of it"):
+            registry.identity(name)
+
+
+def test_a_config_that_was_damaged_in_the_cache_says_so(box: HubBox) -> None:
+    """And how to mend it, whatever is left of it: the client takes what is there for whole."""
+    registry.find(COMMUNITY)
+    config = paths(COMMUNITY)["config.yaml"]
+    config.resolve().write_text("pipel")
+
+    with pytest.raises(ModelError, match=r"has the hash .*: expected .*; delete .* and run `step4 models fetch`"):
+        registry.find(COMMUNITY)
+    config.resolve().unlink()
+    assert registry.find(COMMUNITY).identity()
+    assert box.paths("config.yaml")
+
+
+@pytest.mark.parametrize("spelling", ["$model/../../x", "./../../x", {"checkpoint": COMMUNITY, "subfolder": "../x"}])
+def test_a_part_of_a_repository_lies_in_it(box: HubBox, spelling: Any) -> None:
+    """Or a copy of the set would be written outside of its folder."""
+    files = community(b"weights")
+    config = yaml.safe_load(files["config.yaml"])
+    config["pipeline"]["params"]["embedding"] = spelling
+    box.add("a/b", files | {"config.yaml": yaml.safe_dump(config).encode()})
+
+    with pytest.raises(ModelError, match="as its embedding: expected"):
+        registry.find("a/b")
+
+
+def test_a_config_runs_nothing(folder: Path) -> None:
+    """Pyannote makes preprocessors of whatever class or function is named, with the arguments that are given."""
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["preprocessors"] = {"audio": {"name": "subprocess.Popen", "params": {"args": ["false"]}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+    with pytest.raises(ModelError, match="has preprocessors: expected none"):
+        registry.find(str(folder))
+
+
+def test_a_device_in_a_config_is_left_alone(folder: Path) -> None:
+    """The device is planned: pyannote would print what failed on the one in the config."""
+    config = yaml.safe_load((folder / "config.yaml").read_text()) | {"device": "cuda:9"}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+    assert "device" not in registry.find(str(folder)).config
+
+
+def test_a_clustering_that_needs_the_truth_is_refused(folder: Path) -> None:
+    """Pyannote has one for experiments, which has no embeddings."""
+    with pytest.raises(
+        ModelError, match=r"'OracleClustering' as its clustering: expected Agg.*, KM.* or VBxClustering"
+    ):
+        registry.find(part(folder, clustering="OracleClustering"))
+
+
+def test_a_token_in_a_config_is_told_to_nobody(folder: Path) -> None:
+    """Old configs have one beside the checkpoint: an error that shows the part shows the rest of it."""
+    with pytest.raises(ModelError, match="'subfolder': 'x'") as caught:
+        registry.find(part(folder, embedding={"subfolder": "x", "use_auth_token": "hf_secret", "token": "hf_secret"}))
+
+    assert "hf_secret" not in str(caught.value)
+
+
+def test_files_that_a_part_lacks_are_named(folder: Path) -> None:
+    """The folder is there: what is missing in it is what one wants to know."""
+    (folder / "plda/plda.npz").unlink()
+
+    with pytest.raises(ModelError, match=r"'\$model/plda' as its plda: .* with xvec_transform.npz and plda.npz"):
+        registry.find(str(folder))
 
 
 def test_repositories_that_lie_below_a_folder_need_no_hub(tmp_path: Path, box: HubBox) -> None:
@@ -148,7 +234,19 @@ def test_a_pipeline_without_vbx_needs_no_plda(folder: Path) -> None:
     assert "plda/plda.npz" not in registry.identity(part(folder, plda=None))
 
 
-@pytest.mark.parametrize("text", ["task: {}", "- 1", "pipeline: [", "pipeline: {name: other.Pipeline}"])
+OTHER_CONFIGS = [
+    "task: {}",
+    "- 1",
+    "pipeline: [",
+    "pipeline: {name: other.Pipeline}",
+    "pipeline: {name: [pyannote.audio.pipelines.SpeakerDiarization]}",
+    "pipeline: {name: pyannote.audio.pipelines.SpeakerDiarization, params: [1]}",
+    "pipeline: {name: pyannote.audio.pipelines.SpeakerDiarization, params: {clustering: [1]}}",
+    "{pipeline: {name: pyannote.audio.pipelines.SpeakerDiarization}, params: [1]}",
+]
+
+
+@pytest.mark.parametrize("text", OTHER_CONFIGS)
 def test_other_configs_are_refused(folder: Path, text: str) -> None:
     """A config of a network, of no mapping, that is no YAML, of another pipeline."""
     (folder / "config.yaml").write_text(text)

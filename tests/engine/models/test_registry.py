@@ -106,6 +106,14 @@ def test_a_pin_is_a_repository_with_its_revision(pin: str) -> None:
         registry.find(f"a/b,{pin}")
 
 
+def test_a_pin_that_pins_nothing_is_refused(tmp_path: Path) -> None:
+    """A misspelt one would leave the repository that was meant at whatever its branch is."""
+    folder = write(community(b"weights"), tmp_path / "set")
+
+    with pytest.raises(ModelError, match=r"pins a/net, which the set does not name: expected .* none"):
+        registry.find(f"{folder},a/net@v1")
+
+
 def test_a_folder_may_have_a_comma_in_its_name(tmp_path: Path) -> None:
     """What is there is meant as it is."""
     folder = write(community(b"weights"), tmp_path / "one,two@3")
