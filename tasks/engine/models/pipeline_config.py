@@ -17,6 +17,7 @@ from tasks.engine.models import hub
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
 
 CONFIG = "config.yaml"
+CONFIG_SUFFIXES = (".yaml", ".yml")
 CONFIG_KEYS = ("version", "dependencies", "pipeline", "freeze", "params")
 """What pyannote is told of a config: not the device, which is planned."""
 STOCK_PIPELINES = (

@@ -13,7 +13,7 @@ from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
-from tasks.engine.models.pipeline_config import CONFIG, find_pipeline
+from tasks.engine.models.pipeline_config import CONFIG, CONFIG_SUFFIXES, find_pipeline
 from tasks.engine.system.environment import machine_settings
 
 
@@ -116,7 +116,7 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
         return hub.snapshot(pins.get(repository.partition("@")[0], repository), names, fetch=fetch)
 
     path = Path(name)
-    config = path if path.suffix in {".yaml", ".yml"} and path.is_file() else path / CONFIG
+    config = path if path.suffix in CONFIG_SUFFIXES and path.is_file() else path / CONFIG
     if is_path(name) and config.is_file():
         # Parts are told to lie in the set's folder by their paths.
         folder = config.parent.resolve() if ".." in config.parts else config.parent

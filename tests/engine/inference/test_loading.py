@@ -13,7 +13,7 @@ import torch
 from hub_box import hub_in_a_box, use
 from paths import ROOT, SUPPORT
 from speech import recording
-from stand_in_models import COMMUNITY, checkpoint, community, embedding_network, write
+from stand_in_models import COMMUNITY, DIMENSION, checkpoint, community, embedding_network, plda, write
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.inference import loading
@@ -154,6 +154,59 @@ def test_a_class_that_is_no_data_is_named(community_folder: Path) -> None:
 
     # What fails for another reason is no fault of it.
     assert loading.reason(ImportError("no home\ndirectory"), find(str(community_folder))) == "no home directory"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["segmentation/pytorch_model.bin", "embedding/pytorch_model.bin", "plda/plda.npz"])
+def test_a_file_that_is_cut_or_another_is_named(community_folder: Path, name: str) -> None:
+    """Whatever torch or NumPy says of it: they give advice to trust it, or name no file."""
+    whole = (community_folder / name).read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"<html>Log in</html>"):
+        (community_folder / name).write_bytes(content)
+
+        with pytest.raises(ModelError, match=rf"{name} \({len(content)} bytes\) .*: expected the whole file") as caught:
+            loading.load(str(community_folder))
+        assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("taken", "put"), [("segmentation", "embedding"), ("embedding", "segmentation")])
+def test_a_network_in_the_place_of_another_is_refused(community_folder: Path, taken: str, put: str) -> None:
+    """Both are checkpoints of pyannote's, and either would fail in the middle of a run."""
+    (community_folder / put / "pytorch_model.bin").write_bytes(
+        (community_folder / taken / "pytorch_model.bin").read_bytes()
+    )
+
+    with pytest.raises(ModelError, match=rf"{put}/pytorch_model\.bin gives .*: expected a network for {put}"):
+        loading.load(str(community_folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shapes", [(65, 16), (64, 17)])
+def test_a_plda_of_another_network_is_refused(community_folder: Path, shapes: tuple[int, int]) -> None:
+    """Before anything is computed: of another size it would fail after all embeddings are there."""
+    mixed = plda(*shapes) if shapes[0] != DIMENSION else plda() | {"plda.npz": plda(*shapes)["plda.npz"]}
+    write({f"plda/{name}": content for name, content in mixed.items()}, community_folder)
+
+    with pytest.raises(ModelError, match=r"plda does not fit embeddings of 64 values"):
+        loading.load(str(community_folder))
+
+
+@pytest.mark.slow
+def test_a_parameter_that_is_no_number_is_refused(community_folder: Path) -> None:
+    """YAML reads `7e-2` as text."""
+    spoilt(community_folder, "Fa: 0.07", "Fa: 7e-2")
+
+    with pytest.raises(ModelError, match=r"clustering\.Fa is '7e-2': expected a number"):
+        loading.load(str(community_folder))
+
+
+@pytest.mark.slow
+def test_a_config_of_before_pyannote_4_gives_what_others_give(community_folder: Path) -> None:
+    """`legacy` asks for turns alone."""
+    spoilt(community_folder, "clustering: VBxClustering", "clustering: VBxClustering\n    legacy: true")
+
+    assert not loading.load(str(community_folder)).legacy
 
 
 @pytest.mark.slow
