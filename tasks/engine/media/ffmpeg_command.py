@@ -21,7 +21,7 @@ UNSIZED = ("wav", "w64", "aiff")
 OFF_AIR = ("mpegts",)
 """Where a recording begins and ends in the middle of a packet: corrupt ones are dropped, as the probe drops them."""
 
-JOINED_ANYWHERE = ("mpeg",)
+JOINED_ANYWHERE = ("mpeg", "aac", "ac3", "eac3", "dts")
 """Likewise, but nothing marks the halves as corrupt: the first packet and the last may fail to decode."""
 
 FIRST_FRAMES = "ametadata=mode=add:key=first:value=1:enable=eq(n\\,0),ametadata=mode=print:key=first:file=-:direct=1"

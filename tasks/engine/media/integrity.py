@@ -11,6 +11,9 @@ from tasks.engine.media.truncation import declared_size, has_index
 HEADER_SLACK_SEC = 0.25
 """How much less than its header says a whole file may hold: encoder delay and padding are a few packets."""
 
+STATED = ("mov", "matroska", "flv", "flac", "mxf", "gxf", "tta", "wv", "ape")
+"""Containers whose header states the duration."""
+
 MAX_STEP_BACK_SEC = 1.0
 """Decoding times do not run backwards within a recording: a longer step is two recordings glued together."""
 
@@ -90,7 +93,7 @@ def missing_packets(container: Any, used: Sequence[StreamStats], streams: Sequen
             if held - stats.seconds(stats.first) < promised - HEADER_SLACK_SEC:
                 yield f"its header promises {promised:.2f} s of sound, it holds {held:.2f} s"
         # Elsewhere the flag has other causes: bad reception (MPEG-TS), a size nobody could seek back to write (WAV).
-        if kind.startswith(("mov", "flv")) and stats.corrupt:
+        if kind.startswith(("mov", "flv", "ivf")) and stats.corrupt:
             yield f"its last {stats.stream.type} packet is incomplete"
     # The last frame may have no duration of its own.
     rate = used[0].stream.average_rate if used[0].stream.type == "video" else None
@@ -105,7 +108,7 @@ def promised_sec(container: Any, first: StreamStats) -> float:  # noqa: ANN401  
     if container.format.name == "avi":  # libavformat trims the duration to the file's size, not the number of frames
         rate = first.stream.average_rate if first.stream.type == "video" else None
         return float(first.stream.frames / rate) if rate else 0.0
-    stated = container.format.name.startswith(("mov", "matroska", "flv", "flac"))
+    stated = container.format.name.startswith(STATED)
     return float(container.duration or 0) / 1e6 if stated else 0.0
 
 

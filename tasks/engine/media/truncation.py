@@ -23,6 +23,17 @@ PLACEHOLDERS = range(0x7FFFF000, 0x80001000)
 UNKNOWN_LONG_SIZE = 1 << 62
 EBML_ID, SEGMENT_ID = bytes.fromhex("1A45DFA3"), 0x18538067
 WAVE64_ID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+ASF_HEADER, ASF_DATA, ASF_FILE = map(
+    bytes.fromhex,
+    (
+        "3026B2758E66CF11A6D900AA0062CE6C",
+        "3626B2758E66CF11A6D900AA0062CE6C",
+        "A1DCAB8C47A9CF118EE400C00C205365",
+    ),
+)
+ASF_FLAGS, ASF_LIVE = 88, 1
+"""Where the file's properties say that it is a broadcast, whose sizes mean nothing."""
+
 BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"emsg", b"free", b"skip", b"wide", b"udta")
 PAGE_HEADER, LARGEST_PAGE = 27, 27 + 255 + 255 * 255
 
@@ -41,6 +52,10 @@ def declared_size(path: Path) -> int:
             return _boxes(content)
         if content[:4] == b"OggS":
             return _pages(content)
+        if content[:4] == b"caff":
+            return _core_audio(content)
+        if content[:16] == ASF_HEADER:
+            return _objects(content)
         size = _chunks(content)
         return size if size > len(content) + SIZE_SLACK_BYTES else min(size, len(content))
 
@@ -53,8 +68,8 @@ def has_index(path: Path) -> bool:
         ValueError: it is empty.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        kinds = [kind for kind, _ in _box_ends(content)] if content[4:8] in BOXES else []
-        return not kinds or b"moov" in kinds or b"moof" in kinds
+        ends = [*_box_ends(content)] if content[4:8] in BOXES else []
+        return not ends or any(kind in (b"moov", b"moof") and end <= len(content) for kind, end in ends)
 
 
 def _chunks(content: mmap.mmap) -> int:
@@ -124,3 +139,26 @@ def _pages(content: mmap.mmap) -> int:
         return body
     segments = content[body - 1] if at >= 0 else 0
     return body + segments + sum(content[body : body + segments]) if at >= 0 else 0
+
+
+def _core_audio(content: mmap.mmap) -> int:
+    """Return the end of the data chunk of Core Audio; 0 where it is unknown, written as -1."""
+    at = 8
+    while len(content) >= at + 12 and content[at : at + 4] != b"data":
+        at += 12 + max(0, int.from_bytes(content[at + 4 : at + 12], "big", signed=True))
+    size = int.from_bytes(content[at + 4 : at + 12], "big", signed=True)
+    return 0 if size < 0 else at + 12 + size
+
+
+def _objects(content: mmap.mmap) -> int:
+    """Return the end of the data of ASF, its last object but for an index (ASF specification, 2 and 3.2)."""
+    properties = content.find(ASF_FILE, 0, int.from_bytes(content[16:24], "little"))
+    if properties >= 0 and content[properties + ASF_FLAGS : properties + ASF_FLAGS + 1] == bytes([ASF_LIVE]):
+        return 0
+    at = 0
+    while content[at : at + 16] in (ASF_HEADER, ASF_DATA):
+        size = int.from_bytes(content[at + 16 : at + 24], "little")
+        if not 24 <= size < UNKNOWN_LONG_SIZE:  # noqa: PLR2004  # an object's own header
+            return 0
+        at += size
+    return at

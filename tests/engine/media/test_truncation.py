@@ -1,11 +1,12 @@
 """Where a file's structure says that it ends, and what becomes of a recording that was killed."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from decoding import examined
-from media_samples import bytes_of, clip, cut, ffmpeg, noise, picture, spoil
+from media_samples import FFMPEG, bytes_of, clip, cut, ffmpeg, noise, picture, spoil
 
 from tasks.engine.core.errors import MediaError
 from tasks.engine.media.truncation import declared_size
@@ -16,6 +17,12 @@ def live(path: Path, picture_codec: str, codec: str) -> Path:
     """A recording whose clusters have sizes and whose whole has none."""
     form = "webm" if path.suffix == ".webm" else "matroska"
     ffmpeg(*picture(), *noise(), "-c:v", picture_codec, "-c:a", codec, "-f", form, "-live", "1", path)
+    return path
+
+
+def sound(path: Path, codec: str) -> Path:
+    """Noise alone."""
+    ffmpeg(*noise(), "-c:a", codec, path)
     return path
 
 
@@ -31,6 +38,11 @@ RECORDINGS: dict[str, Callable[[Path], Path]] = {
     "clip.wav": lambda path: clip(path, noise(), "pcm_s16le"),
     "clip.oga": lambda path: clip(path, noise(), "libvorbis"),
     "clip.flac": lambda path: clip(path, noise(), "flac"),
+    "clip.wmv": lambda path: clip(path, noise(), "wmav2", "25", "-c:v", "wmv2"),
+    "clip.wma": lambda path: sound(path, "wmav2"),
+    "clip.mxf": lambda path: clip(path, noise(48000), "pcm_s16le", "25", "-c:v", "mpeg2video"),
+    "clip.caf": lambda path: sound(path, "pcm_s16le"),
+    "clip.tta": lambda path: sound(path, "tta"),
 }
 
 
@@ -60,6 +72,42 @@ def test_a_camera_s_file_without_its_index(tmp_path: Path, name: str, accept: bo
     with pytest.raises(MediaError, match=r"cut short: .*its index \(moov\)") as caught:
         examined(video, accept_truncated=accept)
     assert "--accept-truncated" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.995, 0.999])
+def test_an_index_that_is_cut_itself(tmp_path: Path, share: float) -> None:
+    """Likewise."""
+    video = cut(clip(tmp_path / "clip.mp4", noise(), "aac"), share)
+    with pytest.raises(MediaError, match=r"cut short: .*its index \(moov\)"):
+        examined(video)
+
+
+@pytest.mark.parametrize("name", ["clip.aac", "clip.ac3", "clip.eac3", "clip.mp3", "clip.mp2", "clip.dv"])
+@pytest.mark.parametrize("share", [0.33, 0.5, 0.67, 0.98])
+def test_what_is_made_to_be_joined_anywhere(tmp_path: Path, name: str, share: float) -> None:
+    """Where it ends is its end, and half a frame there no damage."""
+    if name == "clip.dv":
+        shape = ("-s", "720x576", "-pix_fmt", "yuv420p", "-ac", "2", "-ar", "48000")
+        ffmpeg(*picture(), *noise(48000), *shape, tmp_path / name)
+    else:
+        ffmpeg(*noise(48000), tmp_path / name)
+    media = examined(cut(tmp_path / name, share))
+    samples = listen(media, tmp_path / "samples.f32")
+
+    assert samples
+    assert samples.duration_sec == pytest.approx(5 * share, abs=0.1)
+    assert media.duration_sec == pytest.approx(5 * share, abs=0.1)
+    assert not media.truncated
+
+
+@pytest.mark.parametrize("suffix", [".wmv", ".mxf", ".ivf"])
+def test_what_a_pipe_could_not_fill_in(tmp_path: Path, suffix: str) -> None:
+    """Sizes and durations that were never written promise nothing."""
+    codecs = {".wmv": ("-c:v", "wmv2", "-f", "asf"), ".mxf": ("-f", "mxf"), ".ivf": ("-c:v", "libvpx", "-f", "ivf")}
+    with (tmp_path / f"clip{suffix}").open("wb") as file:
+        made = [FFMPEG, "-v", "error", *picture(), *([] if suffix == ".ivf" else noise(48000)), *codecs[suffix], "-"]
+        subprocess.run(made, stdout=file, check=True)
+    assert examined(tmp_path / f"clip{suffix}").grid.count == 125
 
 
 def test_damage_in_the_middle_of_a_cut_recording_is_refused(tmp_path: Path) -> None:
