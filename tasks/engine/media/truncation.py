@@ -34,6 +34,10 @@ ASF_HEADER, ASF_DATA, ASF_FILE = map(
 ASF_FLAGS, ASF_LIVE = 88, 1
 """Where the file's properties say that it is a broadcast, whose sizes mean nothing."""
 
+MXF_PARTITION = bytes.fromhex("060E2B34020501010D0102010102")
+MXF_KEY, MXF_FOOTER = 17, 24
+"""Bytes of a key with the first of its length, and where a partition says at which byte the last one begins."""
+
 BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"emsg", b"free", b"skip", b"wide", b"udta")
 PAGE_HEADER, LARGEST_PAGE = 27, 27 + 255 + 255 * 255
 
@@ -56,7 +60,7 @@ def declared_size(path: Path) -> int:
             return _core_audio(content)
         if content[:16] == ASF_HEADER:
             return _objects(content)
-        size = _chunks(content)
+        size = _partitions(content) if content[:14] == MXF_PARTITION else _chunks(content)
         return size if size > len(content) + SIZE_SLACK_BYTES else min(size, len(content))
 
 
@@ -162,3 +166,20 @@ def _objects(content: mmap.mmap) -> int:
             return 0
         at += size
     return at
+
+
+def _partitions(content: mmap.mmap) -> int:
+    """Return the end of what MXF has from its footer on; 0 where none was written yet (SMPTE ST 377-1, 7.1)."""
+    value = MXF_KEY + _ber(content, 0)[0] + MXF_FOOTER
+    at = footer = int.from_bytes(content[value : value + 8], "big")
+    while at and (at == footer or at < len(content)):
+        width, length = _ber(content, at)
+        at += MXF_KEY + width + length
+    return at
+
+
+def _ber(content: mmap.mmap, at: int) -> tuple[int, int]:
+    """Return how many more bytes a length behind a key has, and the length (ITU-T X.690, 8.1.3)."""
+    first = content[at + MXF_KEY - 1] if at + MXF_KEY <= len(content) else 0
+    width = max(0, first - 128)
+    return width, int.from_bytes(content[at + MXF_KEY : at + MXF_KEY + width], "big") if width else first

@@ -166,3 +166,11 @@ def test_a_wav_file_from_sox_through_a_pipe(tmp_path: Path) -> None:
     assert samples
     assert samples.duration_sec == pytest.approx(1, abs=0.01)
     assert not media.truncated
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5, 0.95, 0.98, 0.995])
+@pytest.mark.parametrize("name", ["clip.mxf", "clip.wmv", "clip.caf"])
+def test_a_cut_is_seen_near_the_end_too(tmp_path: Path, name: str, share: float) -> None:
+    """By the bytes that are missing: their seconds may be fewer than a header's rounding."""
+    with pytest.raises(MediaError, match=r"cut short .*its header says"):
+        examined(cut(RECORDINGS[name](tmp_path / name), share))
