@@ -6,6 +6,8 @@ link to one; where several repositories share a file, that is a link in turn, to
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,21 @@ SUMS = "SHA256SUMS"
 SHA256_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 POINTER = b"version https://git-lfs.github.com/spec/"
 """How the text begins that git holds in the place of a large file (the specification of git-lfs, "The Pointer")."""
+
+
+@contextmanager
+def permission_required() -> Iterator[None]:
+    """Say of a file or folder of a set that it may not be read.
+
+    Raises:
+        ModelError: with its path.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise ModelError(
+            f"{error.filename} may not be read: expected the right to, for the user that runs this"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.models.checksums import CheckedFile, checked_file, checked_sha256
+from tasks.engine.models.checksums import CheckedFile, checked_file, checked_sha256, permission_required
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class SetFile:
     sha256: str | None = None
     place: str | None = None
 
+    @permission_required()
     def check(self) -> CheckedFile:
         """Read the file, and hold it against whatever is known of it.
 

@@ -107,7 +107,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ModelError(f"{path} cannot be read as YAML: {one_line(error)}") from error
     pipeline: Any = config.get("pipeline") if isinstance(config, dict) else None
     parameters = (pipeline.get("params") or {}) if isinstance(pipeline, dict) else None
@@ -202,7 +202,7 @@ def in_folders(part: Part, folder: Path) -> list[Path]:
 
     A repository is looked for under its id: a copy of a set needs no network.
     """
-    bases = (folder, folder.absolute().parent) if part.checkpoint else (folder,)
+    bases = (folder, folder.parent) if part.checkpoint else (folder,)
     for base in bases:
         path = Path(os.path.normpath(base / part.repository / part.subfolder))
         files = [path] if path.is_file() and len(part.files) == 1 else [path / name for name in PART_FILES[part.name]]

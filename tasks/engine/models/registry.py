@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
+from tasks.engine.models.checksums import permission_required
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
 from tasks.engine.models.pipeline_config import CONFIG, CONFIG_SUFFIXES, find_pipeline
 from tasks.engine.system.environment import machine_settings
@@ -68,10 +69,13 @@ def offline_set(folder: Path) -> ModelSet:
     return ModelSet("offline", tuple(files))
 
 
+@permission_required()
 def is_path(name: str) -> bool:
     """Tell whether a name is that of a file or folder here; what is too long for one is none."""
     try:
         return Path(name).exists()
+    except PermissionError:
+        raise
     except OSError:
         return False
 
@@ -97,6 +101,7 @@ def not_found(models: str) -> ModelError:
     )
 
 
+@permission_required()
 def find(models: str, *, fetch: bool = True) -> ModelSet:
     """Find every file that a model set loads.
 
@@ -118,8 +123,8 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
     path = Path(name)
     config = path if path.suffix in CONFIG_SUFFIXES and path.is_file() else path / CONFIG
     if is_path(name) and config.is_file():
-        # Parts are told to lie in the set's folder by their paths.
-        folder = config.parent.resolve() if ".." in config.parts else config.parent
+        # Whether parts lie in the set's folder is told by their paths.
+        folder = config.parent.resolve() if ".." in config.parts else config.parent.absolute()
         source = Source(str(folder), folder)
     elif is_repository(name):
         folder = hub.snapshot(name, [CONFIG], fetch=fetch)

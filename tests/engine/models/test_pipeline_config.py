@@ -101,12 +101,13 @@ def test_pyannotes_own_offline_tutorial_is_served(tmp_path: Path, monkeypatch: p
 
 
 def test_sums_count_however_the_folder_is_spelt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `..` in its name, as it is, and from inside."""
+    """With `..` in its name, as it is, from inside and from above; however its parts are spelt, too."""
+    part(folder, segmentation=f"{folder.name}/segmentation")
     (folder / "SHA256SUMS").write_text(f"{sha256_of(folder / 'config.yaml')}  config.yaml\n")
-    monkeypatch.chdir(folder)
 
-    for name in (str(folder), f"{folder}/../{folder.name}", "embedding/..", ".", f"../{folder.name}"):
-        with pytest.raises(ModelError, match="SHA256SUMS says nothing of it"):
+    for name in (str(folder), f"{folder}/../{folder.name}", "embedding/..", ".", f"../{folder.name}", "set"):
+        monkeypatch.chdir(folder.parent if name == "set" else folder)
+        with pytest.raises(ModelError, match=r"segmentation/pytorch_model\.bin has .*SHA256SUMS says nothing of it"):
             registry.identity(name)
 
 

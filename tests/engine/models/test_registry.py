@@ -1,6 +1,10 @@
 """Model sets: verified before they are read, explained where they are missing."""
 
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -104,6 +108,34 @@ def test_a_pin_is_a_repository_with_its_revision(pin: str) -> None:
     """Anything else behind a comma is no set's name."""
     with pytest.raises(ModelError, match="not found: expected 'offline'"):
         registry.find(f"a/b,{pin}")
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Without root's right to read everything."""
+    user = os.geteuid()
+    os.seteuid(user or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("name", [".", "config.yaml", "embedding", "embedding/pytorch_model.bin"])
+def test_what_may_not_be_read_is_told(name: str) -> None:
+    """The folder, one in it, or a file: a service has a user of its own."""
+    with tempfile.TemporaryDirectory() as temporary:
+        Path(temporary).chmod(0o755)
+        folder = write(community(b"weights"), Path(temporary) / "set")
+        (folder / name).chmod(0)
+        try:
+            with (
+                ordinary_user(),
+                pytest.raises(ModelError, match=rf"{folder}.* may not be read: expected the right to"),
+            ):
+                registry.identity(str(folder))
+        finally:
+            (folder / name).chmod(0o755)
 
 
 def test_a_pin_that_pins_nothing_is_refused(tmp_path: Path) -> None:
