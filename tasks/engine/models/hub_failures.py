@@ -59,8 +59,8 @@ SENTENCES: dict[HubFailure, str] = {
     ),
     HubFailure.DISABLED: "the hub has disabled it: {page} may say why",
     HubFailure.OFFLINE_MODE: (
-        "it is not in the cache {cache}, and HF_HUB_OFFLINE keeps the hub from being asked: unset it, or bring the "
-        "models as docs/models.md says"
+        "HF_HUB_OFFLINE keeps the hub from being asked, so there is only what is in the cache {cache}: unset it, or "
+        "bring the models as docs/models.md says"
     ),
     HubFailure.NO_NETWORK: (
         "{endpoint} cannot be reached: check the network, HTTPS_PROXY and HF_ENDPOINT, or bring the models as "

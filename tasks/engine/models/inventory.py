@@ -28,12 +28,26 @@ def sets_here(in_force: str) -> list[dict[str, Any]]:
 
 
 def cached_pipelines() -> Iterator[str]:
-    """Yield the id of every repository in the hub's cache whose main branch is a speaker diarization pipeline."""
+    """Yield the name of every speaker diarization pipeline in the hub's cache, with its revision unless it is main."""
     for folder in sorted(hub.cache_folder().glob("models--*--*")):
-        name = folder.name.removeprefix("models--").replace("--", "/", 1)
-        config = hub.cached(name, [CONFIG])
-        if config and DIARIZATION.search((config / CONFIG).read_text(encoding="utf-8", errors="replace")):
-            yield name
+        repository = folder.name.removeprefix("models--").replace("--", "/", 1)
+        for revision in revisions_in(folder):
+            name = repository if revision == "main" else f"{repository}@{revision}"
+            config = hub.cached(name, [CONFIG]) if hub.is_hub_id(name) else None
+            if config and DIARIZATION.search((config / CONFIG).read_text(encoding="utf-8", errors="replace")):
+                yield name
+
+
+def revisions_in(folder: Path) -> list[str]:
+    """List what a cached repository can be asked for by: its branches and tags, and commits that none leads to."""
+    refs = sorted(path for path in (folder / "refs").rglob("*") if path.is_file())
+    commits = {
+        str(path.relative_to(folder / "refs")): path.read_text(encoding="ascii", errors="replace") for path in refs
+    }
+    others = sorted(
+        {path.name for path in folder.glob("snapshots/*")} - {commit.strip() for commit in commits.values()}
+    )
+    return [*commits, *others]
 
 
 def state_of(models: str) -> dict[str, Any]:

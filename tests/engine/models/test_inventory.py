@@ -27,6 +27,21 @@ def test_sets_here_are_the_offline_one_cached_pipelines_and_the_one_in_force(box
     assert len(box.seen) == asked
 
 
+def test_pinned_revisions_in_the_cache_are_sets_of_their_own(box: HubBox) -> None:
+    """A tag, a branch with a slash, and a commit that no name leads to: under the name that finds each."""
+    repository = box.repositories[COMMUNITY]
+    repository.tags = {"v1": 0, "refs/pr/1": 0}
+    first = repository.head
+    repository.history.append(repository.history[0] | {"README.md": b"new"})
+    for revision in ("v1", "refs/pr/1", repository.head):
+        hub.bring(f"{COMMUNITY}@{revision}", box.address)
+    sets = {row["name"]: row for row in sets_here("offline")}
+
+    assert set(sets) == {"offline", f"{COMMUNITY}@v1", f"{COMMUNITY}@refs/pr/1", f"{COMMUNITY}@{repository.head}"}
+    assert sets[f"{COMMUNITY}@v1"]["sources"] == {f"{COMMUNITY}@v1": first}
+    assert all(registry.find(name, fetch=False).files for name in sets)
+
+
 def test_every_file_is_described_with_its_proof_and_licence(box: HubBox, tmp_path: Path) -> None:
     """The offline set's from the registry; the hub's from its commit and card; a folder's from the nearest card."""
     hub.bring(COMMUNITY, box.address)
