@@ -1,5 +1,7 @@
 """The command that decodes one audio track, and what ffmpeg says of the times of what it wrote."""
 
+import mmap
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +25,9 @@ OFF_AIR = ("mpegts",)
 
 JOINED_ANYWHERE = ("mpeg", "aac", "ac3", "eac3", "dts")
 """Likewise, but nothing marks the halves as corrupt: the first packet and the last may fail to decode."""
+
+TAG = re.compile(rb"ID3[\2-\4]\0[\0-\xf0][\0-\x7f]{4}")
+"""Header of an ID3v2 tag: within an MP3 each begins another recording, and fails to decode."""
 
 FIRST_FRAMES = "ametadata=mode=add:key=first:value=1:enable=eq(n\\,0),ametadata=mode=print:key=first:file=-:direct=1"
 """Prints a line for each time that the filters begin: anew where layout or rate change within the track."""
@@ -73,7 +78,7 @@ def arguments_for(
         protocol_whitelist="file",
         codec_whitelist=DECODERS,
         copyts=None,  # times as the container has them: ffmpeg's own zero is the earliest stream, not the picture
-        **_strictness(demuxer, max(1, track.packets), truncated=media.truncated),
+        **_strictness(demuxer, max(1, track.packets), joints(media.path, demuxer), truncated=media.truncated),
     )
     # first_pts counts samples at the *input* rate: zero is the only value that is safe.
     start = "" if piecewise else ":first_pts=0"
@@ -88,18 +93,29 @@ def arguments_for(
     return [names.get(part, part) for part in map(str, sink.overwrite_output().compile(cmd=ffmpeg_path))]
 
 
-def _strictness(demuxer: str, packets: int, *, truncated: bool) -> dict[str, str | float | None]:
+def joints(path: Path, demuxer: str) -> int:
+    """Count where another recording was joined to an MP3, as advertisements are to podcasts."""
+    if demuxer != "mp3":
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return sum(match.start() > 0 for match in TAG.finditer(content))
+
+
+def _strictness(demuxer: str, packets: int, joints: int, *, truncated: bool) -> dict[str, str | float | None]:
     """Say what becomes of corrupt packets: they end the decoding, but where every recording ends with one.
 
     Args:
         demuxer: ffmpeg's name of it.
         packets: of sound.
+        joints: packets that may fail to decode.
         truncated: of a recording that was cut.
     """
     if truncated:  # the last packet may be a half that no demuxer notices, as in FLAC
         return {"fflags": "+discardcorrupt", "max_error_rate": 1.5 / packets}
     if demuxer in JOINED_ANYWHERE:
         return {"max_error_rate": 2.5 / packets}
+    if joints:
+        return {"max_error_rate": (joints + 0.5) / packets}
     strict: dict[str, str | float | None] = {"max_error_rate": 0}  # the default forgives two packets in three
     if demuxer in OFF_AIR:
         return strict | {"fflags": "+discardcorrupt"}

@@ -149,6 +149,18 @@ def test_failure_keeps_the_older_samples(tmp_path: Path) -> None:
     assert samples.path.read_bytes() == before
 
 
+@pytest.mark.parametrize("options", [(), ("-write_xing", "0"), ("-id3v2_version", "0"), ("-write_id3v1", "1")])
+def test_recordings_joined_to_one_mp3(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """Where podcasts get their advertisements and dictating machines join parts: tags in the middle are no damage."""
+    ffmpeg(*burst(seconds=3), *options, tmp_path / "one.mp3")
+    video = bytes_of(tmp_path / "clip.mp3", (tmp_path / "one.mp3").read_bytes() * 4)
+    media, samples = decoded(video, tmp_path)
+
+    assert samples.duration_sec == pytest.approx(12, abs=0.5)
+    assert media.duration_sec == pytest.approx(samples.duration_sec, abs=0.3)
+    assert heard(samples.load())[1] == pytest.approx(11.5, abs=0.4)
+
+
 def glued(path: Path, first: list[str], second: list[str]) -> Path:
     """A transport stream whose sound changes after 2 s: a tone from 1 to 1.5 s and one from 3 to 3.5 s."""
     for number, options in enumerate((first, second)):
