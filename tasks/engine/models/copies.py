@@ -6,13 +6,13 @@ along, since they state the licences, and `SHA256SUMS` says what every file must
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
 from tasks.engine.models.checksums import SUMS
 from tasks.engine.models.model_set import ModelSet
-from tasks.engine.system.atomic import atomic_path, atomic_write_text, make_folder
+from tasks.engine.system.atomic import PARTIAL_PATTERN, atomic_path, atomic_write_text, make_folder
 
 CARD = "README.md"
 
@@ -31,15 +31,22 @@ def copy_set(model_set: ModelSet, folder: Path) -> list[Path]:
     places = {file.place: file for file in model_set.files if file.place}
     if len(places) < len(model_set.files):
         raise UsageError(f"{model_set.name} lies in folders already: copy them as they are")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SUMS).is_file():
-        raise UsageError(f"{folder} holds other files: expected an empty folder, or a copy of a set")
+    if not (folder / SUMS).is_file() and (other := other_file(folder, {*places, *dict(cards(model_set)).values()})):
+        raise UsageError(f"{folder} holds {other}: expected an empty folder, or a copy of a set, whole or not")
     sums = {place: file.check().sha256 for place, file in places.items()}
+    make_folder(folder)
     # While files change, no list of sums says that the copy is whole.
     (folder / SUMS).unlink(missing_ok=True)
     copied = [copy(file.path, folder / place) for place, file in places.items()]
     copied += [copy(card, folder / place) for card, place in cards(model_set)]
     atomic_write_text(folder / SUMS, "".join(f"{sha256}  {place}\n" for place, sha256 in sums.items()))
     return copied
+
+
+def other_file(folder: Path, places: Collection[str]) -> Path | None:
+    """Find a file in a folder that an interrupted copy would not have left there."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return next((file for file in files if str(file) not in places and not file.match(PARTIAL_PATTERN)), None)
 
 
 def cards(model_set: ModelSet) -> Iterator[tuple[Path, str]]:

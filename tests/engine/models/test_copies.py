@@ -6,7 +6,7 @@ import pytest
 from hub_box import HubBox
 from stand_in_models import COMMUNITY, THREE, three
 
-from tasks.engine.core.errors import ModelError, UsageError
+from tasks.engine.core.errors import ModelError, StorageError, UsageError
 from tasks.engine.models import hub, registry
 from tasks.engine.models.copies import copy_set
 
@@ -40,8 +40,33 @@ def test_a_folder_with_other_files_is_left_alone(box: HubBox, tmp_path: Path) ->
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("dear")
 
-    with pytest.raises(UsageError, match="holds other files"):
+    with pytest.raises(UsageError, match=r"letters holds a\.txt: expected an empty folder, or a copy"):
         copy_set(registry.find(COMMUNITY), tmp_path / "letters")
+
+
+def test_an_interrupted_copy_is_taken_up_again(box: HubBox, tmp_path: Path) -> None:
+    """Killed halfway there are some of the files, no list of sums, and perhaps a temporary file."""
+    hub.bring(COMMUNITY, box.address)
+    model_set = registry.find(COMMUNITY)
+    copy_set(model_set, tmp_path / "copy")
+    for name in ("SHA256SUMS", "plda/plda.npz"):
+        (tmp_path / "copy" / name).unlink()
+    (tmp_path / "copy" / "plda" / ".step4-1-1.part").write_text("half")
+
+    copy_set(model_set, tmp_path / "copy")
+
+    assert registry.find(str(tmp_path / "copy")).identity() == model_set.identity()
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_file_in_the_place_of_the_folder_is_told(box: HubBox, tmp_path: Path, name: str) -> None:
+    """It is left alone."""
+    hub.bring(COMMUNITY, box.address)
+    (tmp_path / "file").write_text("dear")
+
+    with pytest.raises(StorageError, match="cannot be made"):
+        copy_set(registry.find(COMMUNITY), tmp_path / name)
+    assert (tmp_path / "file").read_text() == "dear"
 
 
 def test_a_folder_is_copied_as_it_is(box: HubBox, tmp_path: Path) -> None:
