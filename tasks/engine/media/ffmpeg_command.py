@@ -17,7 +17,7 @@ from tasks.engine.media.tracks import DECODERS, AudioTrack
 FILL_SEC = 0.04
 """Holes and overlaps from here on (one frame at 25 fps) are filled or trimmed; below, they are a clock's jitter."""
 
-UNSIZED = ("wav", "w64", "aiff")
+UNSIZED = ("wav", "w64", "aiff", "caf")
 """Where ffmpeg calls the last packet corrupt when a program wrote to a pipe and could not fill in the size."""
 
 OFF_AIR = ("mpegts",)

@@ -11,6 +11,9 @@ from tasks.engine.media.truncation import declared_size, has_index
 HEADER_SLACK_SEC = 0.25
 """How much less than its header says a whole file may hold: encoder delay and padding are a few packets."""
 
+UNKNOWN_FRAMES = 1 << 30
+"""How many frames ffmpeg writes into AVI through a pipe, where it cannot seek back."""
+
 STATED = ("mov", "matroska", "flv", "flac", "mxf", "gxf", "tta", "wv", "ape")
 """Containers whose header states the duration."""
 
@@ -107,7 +110,7 @@ def promised_sec(container: Any, first: StreamStats) -> float:  # noqa: ANN401  
     """Return the seconds that the header promises; 0 where libavformat estimates them (MP3, ADTS) or reads the end."""
     if container.format.name == "avi":  # libavformat trims the duration to the file's size, not the number of frames
         rate = first.stream.average_rate if first.stream.type == "video" else None
-        return float(first.stream.frames / rate) if rate else 0.0
+        return float(first.stream.frames / rate) if rate and first.stream.frames < UNKNOWN_FRAMES else 0.0
     stated = container.format.name.startswith(STATED)
     return float(container.duration or 0) / 1e6 if stated else 0.0
 

@@ -100,14 +100,30 @@ def test_what_is_made_to_be_joined_anywhere(tmp_path: Path, name: str, share: fl
     assert not media.truncated
 
 
-@pytest.mark.parametrize("suffix", [".wmv", ".mxf", ".ivf"])
+PIPED = {
+    ".wmv": (*picture(), *noise(), "-c:v", "wmv2", "-f", "asf"),
+    ".mxf": (*picture(), *noise(48000), "-f", "mxf"),
+    ".ivf": (*picture(), "-c:v", "libvpx", "-f", "ivf"),
+    ".avi": (*picture(), *noise(), "-f", "avi"),
+    ".flv": (*picture(), *noise(), "-f", "flv"),
+    ".nut": (*picture(), *noise(), "-f", "nut"),
+    ".caf": (*noise(), "-f", "caf"),
+    ".au": (*noise(), "-f", "au"),
+    ".tta": (*noise(), "-f", "tta"),
+    ".wv": (*noise(), "-f", "wv"),
+}
+
+
+@pytest.mark.parametrize("suffix", PIPED)
 def test_what_a_pipe_could_not_fill_in(tmp_path: Path, suffix: str) -> None:
     """Sizes and durations that were never written promise nothing."""
-    codecs = {".wmv": ("-c:v", "wmv2", "-f", "asf"), ".mxf": ("-f", "mxf"), ".ivf": ("-c:v", "libvpx", "-f", "ivf")}
     with (tmp_path / f"clip{suffix}").open("wb") as file:
-        made = [FFMPEG, "-v", "error", *picture(), *([] if suffix == ".ivf" else noise(48000)), *codecs[suffix], "-"]
-        subprocess.run(made, stdout=file, check=True)
-    assert examined(tmp_path / f"clip{suffix}").grid.count == 125
+        subprocess.run([FFMPEG, "-v", "error", *PIPED[suffix], "-"], stdout=file, check=True)
+    media = examined(tmp_path / f"clip{suffix}")
+    samples = listen(media, tmp_path / "samples.f32")
+
+    assert media.grid.count == pytest.approx(125, abs=1)
+    assert samples is None or samples.duration_sec == pytest.approx(5, abs=0.1)
 
 
 def test_damage_in_the_middle_of_a_cut_recording_is_refused(tmp_path: Path) -> None:
