@@ -32,11 +32,14 @@ SPECIAL = (
 )
 """Marks of tracks that are not the programme's own sound: descriptions, commentaries, mixes with more or with less."""
 
-DESCRIBING_LANGUAGE = "qad"
-"""Audio description in the French broadcasts' profile of ISO 639-2's range for local use."""
+DESCRIBING_LANGUAGES = ("qad", "nar")
+"""Audio description in French broadcasts, of ISO 639-2's range for local use, and narrative in British ones."""
 
-DESCRIBING_TITLE = re.compile(r"audio[\s_-]*des[ck]ri|des[ck]ripti|comment(ary|aire)|kommentar", re.IGNORECASE)
-"""Where a container has no such mark, or its author none to spare: Audio Description, audiodescription, Commentary."""
+DESCRIBING_TITLE = re.compile(
+    r"audio[\s_-]*des[ck]ri|des[ck]ripti|(?-i:\bAD\b)|h(ö|oe)rfilm|comment(ary|aire|s\b)|[ck]omm?entar", re.IGNORECASE
+)
+"""Where a container has no such mark, or its author none to spare: Audio Description, audiodescription, AD, Hörfilm,
+Commentary, Director's comments."""
 
 
 NO_TITLE = re.compile("handler|core media", re.IGNORECASE)
@@ -137,7 +140,7 @@ def _described(audio: StreamStats, start: float, pictured: set[int], programmes:
         decodable=codec in DECODERS.split(","),
         own_programme=not (pictured and programmes and pictured.isdisjoint(programmes)),
         special=bool(stream.disposition & SPECIAL)
-        or language == DESCRIBING_LANGUAGE
+        or language in DESCRIBING_LANGUAGES
         or bool(DESCRIBING_TITLE.search(title or "")),
         packets=audio.packets,
     )

@@ -99,6 +99,11 @@ DESCRIBED = {
     "mp4, title": (".mp4", ("-metadata:s:a:0", "title=Audio Description")),
     "mkv, French title, default": (".mkv", ("-metadata:s:a:0", "title=VF Audiodescription")),
     "ts, French broadcast": (".ts", ("-metadata:s:a:0", "language=qad")),
+    "ts, British broadcast": (".ts", ("-metadata:s:a:0", "language=nar")),
+    "mkv, abbreviated": (".mkv", ("-metadata:s:a:0", "title=English AD")),
+    "mp4, comments": (".mp4", ("-metadata:s:a:0", "title=Director's comments")),
+    "mkv, German": (".mkv", ("-metadata:s:a:0", "title=Hörfilmfassung")),
+    "mkv, Spanish": (".mkv", ("-metadata:s:a:0", "title=Comentario del director")),
 }
 
 
@@ -109,6 +114,14 @@ def test_audio_description_is_the_last_choice(tmp_path: Path, kind: str) -> None
     media = two_tracks(tmp_path / f"clip{suffix}", *marks, codec="mp2" if suffix == ".ts" else "aac")
     assert media.audio
     assert (media.audio.index, [track.special for track in media.tracks]) == (2, [True, False])
+
+
+@pytest.mark.parametrize("title", ["Bad sound", "Adagio", "ad libitum", "Commented code", "Main", "Comment"])
+def test_other_titles_are_no_audio_description(tmp_path: Path, title: str) -> None:
+    """A word that only begins alike says nothing."""
+    media = two_tracks(tmp_path / "clip.mkv", "-metadata:s:a:0", f"title={title}")
+    assert media.audio
+    assert media.audio.index == 1
 
 
 RADIO_FIRST = ("-program", "program_num=1:st=0", "-program", "program_num=2:st=1:st=2")
