@@ -83,7 +83,8 @@ SENTENCES: dict[HubFailure, str] = {
     ),
     HubFailure.SERVER_ERROR: "the hub failed: run again later; https://status.huggingface.co shows how it is",
     HubFailure.UNWRITABLE_CACHE: (
-        "the cache {cache} cannot be written: give the right to, or set HF_HOME to a folder that can"
+        "the cache {cache}, or Xet's (HF_XET_CACHE, else in HF_HOME), cannot be written: give the right to, or set "
+        "HF_HOME to a folder that can"
     ),
     HubFailure.DISK_FULL: (
         "no space is left for the cache {cache}: make room, or set HF_HOME to a folder on another disk"

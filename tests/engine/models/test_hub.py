@@ -90,6 +90,17 @@ def test_a_patience_that_is_no_number_is_named() -> None:
     )
 
 
+def test_the_token_of_a_login_is_not_read(box: HubBox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The client keeps one in HF_HOME, and would send it wherever it asks; the documentation says so."""
+    monkeypatch.setenv("HF_TOKEN", "")
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "token").write_text(GOOD)
+
+    with pytest.raises(ModelError, match="it is gated, and no token is set"):
+        hub.download(COMMUNITY)
+    assert {token for _, _, token in box.seen} == {""}
+
+
 def test_an_endpoint_without_a_value_is_the_hub(box: HubBox, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of variables may hold it empty, which the client takes for an address."""
     monkeypatch.setattr(hub, "HUB_PAGE", box.address)
