@@ -17,7 +17,7 @@ from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.packets import StreamStats, codec_of, other_default, read_packets, select_picture
 from tasks.engine.media.pictures import VIDEO_DECODERS, decoded_times
 from tasks.engine.media.programs import read_programs
-from tasks.engine.media.tracks import DECODERS, AudioTrack, choose, notes_on, tracks_of
+from tasks.engine.media.tracks import DECODERS, AudioTrack, choose, lost_sound, notes_on, tracks_of
 from tasks.engine.system.atomic import sha256_of
 
 DEMUXERS = (
@@ -132,12 +132,14 @@ def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, acc
         media = describe(path, container.format.name, used, track)
         check_limits(path, media, used, limits)
         other = other_default(streams, picture)  # streams are gone once the container is closed
+        sounds = any(stats.stream.type == "audio" for stats in streams)
     notes = notes_on(tracks, track) if audio_track is None else ()
     notes = (*notes, other) if other else notes
     if counted_by is FrameCount.UNCHECKED:
         notes = (*notes, f"each packet of the picture counts as a frame: {counted_why}")
     if cut:
-        notes = (f"the recording is cut at {media.duration_sec:.2f} s: {cut}", *notes)
+        lost = lost_sound(track, media.duration_sec) if sounds else ""
+        notes = (f"the recording is cut at {media.duration_sec:.2f} s: {cut}{lost}", *notes)
     media = replace(media, tracks=tracks, notes=notes, truncated=bool(cut))
     media = replace(media, counted_by=counted_by, counted_why=counted_why)
     return replace(media, size=status.st_size, modified_ns=status.st_mtime_ns, sha256=sha256_of(path))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from av.stream import Disposition
 
 from tasks.engine.core.errors import MediaError, UsageError
+from tasks.engine.media.integrity import HEADER_SLACK_SEC
 from tasks.engine.media.languages import same_language
 from tasks.engine.media.packets import StreamStats, codec_of
 
@@ -178,3 +179,11 @@ def notes_on(tracks: Sequence[AudioTrack], chosen: AudioTrack | None) -> tuple[s
         return (f"no sound is analysed: audio track {others} is of another programme",) if tracks else ()
     usual = min(tracks, key=lambda track: ("default" not in track.marks, track.index))
     return () if usual.decodable else (f"audio track {usual} cannot be decoded: {chosen} is analysed",)
+
+
+def lost_sound(track: AudioTrack | None, duration_sec: float) -> str:
+    """Say where the sound of a cut recording ends before its picture: a fragment holds one behind the other."""
+    if track is None:
+        return "; nothing is left of its sound"
+    end = track.start_offset_sec + track.duration_sec
+    return f"; its sound ends at {max(0.0, end):.2f} s" if end < duration_sec - HEADER_SLACK_SEC else ""

@@ -74,6 +74,19 @@ def test_a_camera_s_file_without_its_index(tmp_path: Path, name: str, accept: bo
     assert "--accept-truncated" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("share", "said"), [(0.15, "nothing is left of its sound"), (0.8, "its sound ends at ")])
+def test_sound_that_ends_before_the_picture(tmp_path: Path, share: float, said: str) -> None:
+    """A fragment holds the sound behind the picture: rows that were not heard are not passed off as silent ones."""
+    video = clip(tmp_path / "clip.mp4", noise(), "aac", "25", "-g", "250", "-movflags", "+frag_keyframe+empty_moov")
+    media = examined(cut(video, share), accept_truncated=True)
+
+    assert said in media.notes[0]
+    if media.audio:
+        end = media.audio.start_offset_sec + media.audio.duration_sec
+        assert f"{said}{end:.2f} s" in media.notes[0]
+        assert end < media.duration_sec - 0.25
+
+
 @pytest.mark.parametrize("share", [0.995, 0.999])
 def test_an_index_that_is_cut_itself(tmp_path: Path, share: float) -> None:
     """Likewise."""
