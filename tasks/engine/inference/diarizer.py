@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.core.constants import SAMPLE_RATE
+from tasks.engine.core.errors import UsageError
 from tasks.engine.core.exception_map import device_failures
 from tasks.engine.core.stages import Stage
 from tasks.engine.core.turns import SpeechScores, Turn, end_at, within
@@ -59,6 +60,7 @@ def diarize(
     Raises:
         DeviceError: the device failed (memory, driver, kernel).
         ModelError: the models are missing, altered or do not load.
+        UsageError: the set's clustering must be told the number of speakers.
         NonFiniteError: a stage produced NaN or Inf.
     """
     from tasks.engine.devices.precision import backend_flags  # noqa: PLC0415
@@ -106,6 +108,11 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
     # On the CPU, threads take windows of their own; each needs no helpers inside torch.
     torch.set_num_threads(1 if plan.on_cpu else plan.threads)
     pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision, plan.engine)
+    if pipeline.must_be_told_speakers and not parameters.num_speakers:
+        raise UsageError(
+            f"model set {parameters.models!r} clusters by {pipeline.klustering}, which must be told how many speakers "
+            "there are: expected --num-speakers"
+        )
     with lock:
         pipeline.compute_as(
             Arithmetic(Precision(plan.precision), torch.device(plan.device), AUTOCAST_DTYPES[plan.autocast_dtype])

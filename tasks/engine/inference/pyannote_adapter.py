@@ -106,6 +106,11 @@ class AdaptedSpeakerDiarization(SpeakerDiarization):  # type: ignore[misc]  # py
         return self._segmentation.model
 
     @property
+    def must_be_told_speakers(self) -> bool:
+        """Does the clustering work for a known number of speakers alone, as k-means does?"""
+        return bool(self._expects_num_speakers)
+
+    @property
     def has_sincnet(self) -> bool:
         """Is the segmentation network a PyanNet, whose front end is a SincNet?"""
         return isinstance(self._segmentation.model, PyanNet)

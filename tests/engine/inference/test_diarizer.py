@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from speech import cpu_plan, recording, reference_annotation
+from stand_in_models import checkpoint, community, embedding_network, write
 
-from tasks.engine.core.errors import DeviceError, ModelError
+from tasks.engine.core.errors import DeviceError, ModelError, UsageError
 from tasks.engine.core.turns import SpeechScores, within
 from tasks.engine.inference.diarizer import diarize, mean_score, pipeline_for, preload, unload_all
 from tasks.engine.inference.types import Diarization, Parameters
@@ -97,6 +100,19 @@ def test_a_known_number_of_speakers_is_honoured() -> None:
     found = diarize(SPEECH, cpu_plan(), Parameters(num_speakers=1))
 
     assert {turn.speaker for turn in found.turns} == {"SPEAKER_00"}
+
+
+@pytest.mark.slow
+def test_a_clustering_that_must_be_told_the_number_says_so(tmp_path: Path) -> None:
+    """k-means: asked for without it, that is a sentence, and with it there are as many."""
+    files = community() | {"embedding/pytorch_model.bin": checkpoint(embedding_network(pools=True))}
+    config = yaml.safe_load(files["config.yaml"])
+    config["pipeline"]["params"]["clustering"], config["params"]["clustering"] = "KMeansClustering", {}
+    models = str(write(files | {"config.yaml": yaml.safe_dump(config).encode()}, tmp_path / "set"))
+
+    with pytest.raises(UsageError, match=r"KMeansClustering, .* expected --num-speakers"):
+        diarize(SPEECH, cpu_plan(), Parameters(models=models))
+    assert diarize(SPEECH, cpu_plan(), Parameters(models=models, num_speakers=2)).turns
 
 
 @pytest.mark.slow
