@@ -29,6 +29,9 @@ JOINED_ANYWHERE = ("mpeg", "aac", "ac3", "eac3", "dts")
 TAG = re.compile(rb"ID3[\2-\4]\0[\0-\xf0][\0-\x7f]{4}")
 """Header of an ID3v2 tag: within an MP3 each begins another recording, and fails to decode."""
 
+LAST_TAG_BYTES = 128
+"""Of an ID3v1 tag, at the end of a file; FLAC has no place for one, and gets it all the same."""
+
 FIRST_FRAMES = "ametadata=mode=add:key=first:value=1:enable=eq(n\\,0),ametadata=mode=print:key=first:file=-:direct=1"
 """Prints a line for each time that the filters begin: anew where layout or rate change within the track."""
 
@@ -94,10 +97,12 @@ def arguments_for(
 
 
 def joints(path: Path, demuxer: str) -> int:
-    """Count where another recording was joined to an MP3, as advertisements are to podcasts."""
-    if demuxer != "mp3":
+    """Count where another recording was joined to an MP3, as advertisements are to podcasts; a tag ends some FLAC."""
+    if demuxer not in ("mp3", "flac"):
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if demuxer == "flac":
+            return int(content[-LAST_TAG_BYTES:].startswith(b"TAG"))
         return sum(match.start() > 0 for match in TAG.finditer(content))
 
 

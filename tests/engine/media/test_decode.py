@@ -161,6 +161,15 @@ def test_recordings_joined_to_one_mp3(tmp_path: Path, options: tuple[str, ...]) 
     assert heard(samples.load())[1] == pytest.approx(11.5, abs=0.4)
 
 
+def test_a_flac_file_with_a_tag_of_mp3(tmp_path: Path) -> None:
+    """What some programs append to any music is no damage; other bytes are."""
+    content = clip(tmp_path / "one.flac", burst(), "flac").read_bytes()
+    _, samples = decoded(bytes_of(tmp_path / "clip.flac", content + b"TAG" + b" " * 125), tmp_path)
+    assert samples.count == 80000
+    with pytest.raises(MediaError, match="damaged"):
+        decoded(bytes_of(tmp_path / "junk.flac", content + b"JUNK" * 32), tmp_path)
+
+
 def glued(path: Path, first: list[str], second: list[str]) -> Path:
     """A transport stream whose sound changes after 2 s: a tone from 1 to 1.5 s and one from 3 to 3.5 s."""
     for number, options in enumerate((first, second)):
