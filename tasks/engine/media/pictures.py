@@ -23,6 +23,9 @@ VIDEO_DECODERS = (
 CHECKED_PACKETS = 48
 """How much is decoded of a group within the video: leading pictures, the ones that may be missing, come first."""
 
+UNREADABLE = (ValueError, KeyError, IndexError)
+"""What readers of headers raise."""
+
 HELD_PACKETS = 2000
 HELD_BYTES = 256 << 20
 """Most that is kept of a group until it ends: of a longer one the end is not decoded."""
@@ -48,7 +51,10 @@ class PictureCheck:
             return
         self.context = prepared(stream)
         reader = READERS.get(self.context.name)
-        self._read = reader(bytes(self.context.extradata or b"")) if reader else _unknown
+        try:
+            self._read = reader(bytes(self.context.extradata or b"")) if reader else _unknown
+        except UNREADABLE:
+            self.reason = "a header cannot be read"
 
     def add(self, packet: Any, *, hidden: bool) -> None:  # noqa: ANN401  # as above
         """Look at the next packet; `hidden` where it is known to be none that is shown."""
@@ -72,7 +78,7 @@ class PictureCheck:
             return "a packet is damaged" if packet.is_corrupt else "packets have no times"
         try:
             return self._read(bytes(packet))
-        except (ValueError, KeyError, IndexError):
+        except UNREADABLE:
             return "a header cannot be read"
 
     def finish(self) -> None:

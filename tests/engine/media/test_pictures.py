@@ -9,9 +9,10 @@ from decoding import examined
 from field_pictures import write_fields
 from frame_corpus import KINDS, corpus
 from judges import FFPROBE, by_ffprobe, by_opencv, by_pyav
-from media_samples import bytes_of, ffmpeg
+from media_samples import bytes_of, ffmpeg, overwrite, picture
 from numpy.typing import NDArray
 
+from tasks.engine.core.errors import MediaError
 from tasks.engine.media.containers import Media, open_container, read
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.pictures import PictureCheck, decoded_times
@@ -135,6 +136,28 @@ def test_a_group_that_decodes_to_something_else_is_noticed(tmp_path: Path, group
         check.finish()
 
     assert check.reason == "decoding shows other frames than there are packets"
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind", "skip", "count"),
+    [
+        ("libx264", b"avcC", 9, b"\xff"),
+        ("libx264", b"avcC", 9, b"\xe0"),
+        ("libx265 -x265-params log-level=none:repeat-headers=1", b"hvcC", 26, b"\xff"),
+        ("libx265 -x265-params log-level=none:repeat-headers=1", b"hvcC", 26, b"\0"),
+    ],
+)
+def test_broken_headers_beside_the_stream(tmp_path: Path, codec: str, kind: bytes, skip: int, count: bytes) -> None:
+    """Rows are what decoders show, which may go by the headers within; where they show nothing, a sentence says so."""
+    av.logging.set_level(av.logging.PANIC)
+    video = tmp_path / "clip.mp4"
+    ffmpeg(*picture(), "-c:v", *codec.split(), "-bsf:v", "dump_extra=freq=keyframe", video)
+    overwrite(video, kind, skip, count)
+    if len(by_opencv(video)):
+        assert all(same(examined(video).grid.times(), judge(video)) for judge in (by_opencv, by_pyav))
+    else:
+        with pytest.raises(MediaError, match="no frame can be decoded"):
+            examined(video)
 
 
 def counted(path: Path) -> tuple[str, str | None]:
