@@ -109,9 +109,10 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
     torch.set_num_threads(1 if plan.on_cpu else plan.threads)
     pipeline, lock = pipeline_for(parameters.models, plan.device, plan.precision, plan.engine)
     if pipeline.must_be_told_speakers and not parameters.num_speakers:
+        kind = type(pipeline.clustering).__name__
         raise UsageError(
-            f"model set {parameters.models!r} clusters by {pipeline.klustering}, which must be told how many speakers "
-            "there are: expected --num-speakers"
+            f"model set {parameters.models!r} clusters by {kind}, which must be told how many speakers there are: "
+            "expected --num-speakers"
         )
     with lock:
         pipeline.compute_as(
