@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsConfigDict
 
@@ -65,10 +65,9 @@ class Environment(LimitVariables):
     exclusive: bool = variable(
         "STEP4_EXCLUSIVE", default=False, description="Also publish the turns with one speaker at a time."
     )
-    audio_track: str | None = variable(
+    audio_track: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | None = variable(
         "STEP4_AUDIO_TRACK",
         description="Audio track to analyse: index as ffprobe counts, language or title; unset: the rule's choice.",
-        min_length=1,
     )
     accept_truncated: bool = variable(
         "STEP4_ACCEPT_TRUNCATED",

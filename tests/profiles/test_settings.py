@@ -198,10 +198,24 @@ def test_what_a_caller_asks_of_speakers_beats_the_environment(
 @pytest.mark.parametrize(
     "chosen", [{"min_speakers": 4, "max_speakers": 2}, {"num_speakers": 5, "max_speakers": 4}, {"max_speakers": 0}]
 )
-def test_bounds_that_no_number_meets_are_refused(chosen: dict[str, int]) -> None:
-    """Before any work."""
+def test_bounds_that_no_number_meets_are_refused(monkeypatch: pytest.MonkeyPatch, chosen: dict[str, int]) -> None:
+    """Before any work, whether all of them were chosen or all are settings."""
     with pytest.raises(UsageError, match=r"(?i)_speakers"):
         Configuration.resolve(chosen)
+    for name, value in chosen.items():
+        monkeypatch.setenv(f"STEP4_{name.upper()}", str(value))
+    with pytest.raises(UsageError, match=r"(?i)_speakers"):
+        Configuration.resolve()
+
+
+@pytest.mark.parametrize("said", [" 1 ", "1\n", "\t1"])
+def test_blanks_around_an_audio_track_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """Copied from a list with them, as an option, in the form and as a setting; blanks alone are no track."""
+    assert Configuration.resolve({"audio_track": said}).audio_track == "1"
+    monkeypatch.setenv("STEP4_AUDIO_TRACK", said)
+    assert Configuration.resolve().audio_track == "1"
+    with pytest.raises(UsageError, match="STEP4_AUDIO_TRACK = ' ': .*at least 1 character"):
+        Configuration.resolve({"audio_track": " "})
 
 
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
