@@ -30,8 +30,10 @@ def export(
 ) -> None:
     """Convert a timeline to another format."""
     from tasks.engine.formats.convert import export as convert  # noqa: PLC0415
+    from tasks.engine.publishing.manifest import turns_published_with  # noqa: PLC0415
 
-    convert(timeline, to.value, output, exclusive=exclusive)
+    turns = turns_published_with(timeline, exclusive=exclusive)
+    convert(timeline, to.value, output, turns, exclusive=exclusive)
 
 
 def import_(

@@ -214,7 +214,7 @@ def test_blanks_around_an_audio_track_are_no_part_of_it(monkeypatch: pytest.Monk
     assert Configuration.resolve({"audio_track": said}).audio_track == "1"
     monkeypatch.setenv("STEP4_AUDIO_TRACK", said)
     assert Configuration.resolve().audio_track == "1"
-    with pytest.raises(UsageError, match="STEP4_AUDIO_TRACK = ' ': .*at least 1 character"):
+    with pytest.raises(UsageError, match=r"STEP4_AUDIO_TRACK = ' ': .*at least 1 character"):
         Configuration.resolve({"audio_track": " "})
 
 

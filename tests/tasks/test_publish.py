@@ -20,6 +20,7 @@ from tasks.engine.formats import turns_parquet
 from tasks.engine.formats.detect import load_timeline, read
 from tasks.engine.publishing.exchange import changed_by_others
 from tasks.engine.publishing.manifest import load_verified_manifest
+from tasks.engine.publishing.names import PUBLIC
 from tasks.engine.testing import ScriptedDiarizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
@@ -88,6 +89,7 @@ def test_a_substitute_is_published_as_the_reference(video: Path) -> None:
     assert (manifest["verdict"], manifest["substituted"]) == ("reference", True)
     assert manifest["device"]["device"] == "cpu"
     assert "clip_report.html" in manifest["files"]
+    assert {name.removeprefix("clip") for name in manifest["files"]} < set(PUBLIC)
 
 
 REDUCED = (
@@ -182,6 +184,7 @@ def test_turns_with_one_speaker_at_a_time_are_a_table_more(video: Path) -> None:
     assert after.keys() - before.keys() == {"clip_exclusive.parquet"}
     assert "clip_exclusive.parquet" in manifest["files"]
     assert turns_parquet.read(video.with_name("clip_exclusive.parquet")) == list(ALONE)
+    assert {name.removeprefix("clip") for name in manifest["files"]} < set(PUBLIC)
     assert after["clip_audio.json"] == before["clip_audio.json"]
     assert after["clip.rttm"] == before["clip.rttm"]
     publish(video, networks)

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.core.errors import StorageError
-from tasks.engine.publishing.names import MANIFEST, WORKSPACE, is_exchange_copy
+from tasks.engine.core.errors import StorageError, UsageError
+from tasks.engine.publishing.names import EXCLUSIVE, MANIFEST, TIMELINE, TURNS, WORKSPACE, is_exchange_copy
 from tasks.engine.system.atomic import sha256_of
 
-REQUIRED_FILES = {"_timeline.parquet", "_turns.parquet"}
+REQUIRED_FILES = {TIMELINE, TURNS}
 """Suffixes of the files that every manifest lists."""
 
 
@@ -59,6 +59,32 @@ def manifest_of(table: Path) -> dict[str, Any] | None:
         with suppress(KeyError, TypeError):  # another file's, or none of ours
             if manifest["files"][table.name]["sha256"] == sha256_of(table):
                 return manifest
+    return None
+
+
+def turns_published_with(timeline: Path, *, exclusive: bool = False) -> Path | None:
+    """Find the table of turns of a timeline's own publication: one manifest lists both, as they are.
+
+    Args:
+        timeline: the file.
+        exclusive: those with one speaker at a time.
+
+    Returns:
+        The table; None where there is none.
+
+    Raises:
+        UsageError: there is none with one speaker at a time.
+    """
+    if timeline.name.endswith(TIMELINE):
+        turns = timeline.with_name(timeline.name.removesuffix(TIMELINE) + (EXCLUSIVE if exclusive else TURNS))
+        manifest = manifest_of(turns) if turns.is_file() else None
+        if manifest is not None and manifest == manifest_of(timeline):
+            return turns
+    if exclusive:
+        raise UsageError(
+            f"{timeline} has no turns with one speaker at a time: a …{TIMELINE} would be accepted that was published "
+            f"with --exclusive, beside a manifest (…{MANIFEST}) that lists both files as they are"
+        )
     return None
 
 

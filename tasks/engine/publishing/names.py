@@ -18,9 +18,11 @@ EXCHANGE = ("_audio.json", "_audio.json.gz", ".rttm")
 WORKSPACE = ".step4"
 """Folder beside the published files for everything not published: staging, finished inferences, refusals."""
 
-LONGEST = "_timeline.parquet"
-EXCLUSIVE = "_exclusive.parquet"
-"""End of the one name that is longer, where it is asked for."""
+TIMELINE, TURNS, EXCLUSIVE = "_timeline.parquet", "_turns.parquet", "_exclusive.parquet"
+"""Ends of the tables' names; the last, where it is asked for, makes the longest name of all, else the first."""
+
+PUBLIC = (TIMELINE, TURNS, EXCLUSIVE, *EXCHANGE, "_drift.json", f"_{PAGE}", MANIFEST)
+"""Ends of every name that a publication may write, or take away where an earlier one had it."""
 
 NAME_BYTES, PATH_BYTES = 255, 4095
 """What Linux takes, where a file system does not say (limits.h)."""
@@ -40,12 +42,13 @@ def require_publishable(video: Path, output: Path, *, exclusive: bool = False) -
         exclusive: are turns with one speaker at a time asked for?
 
     Raises:
-        UsageError: a name is not UTF-8, which the published files are; or one would be longer than the disk takes.
+        UsageError: a name is not UTF-8, which the published files are; one would be longer than the disk takes; or a
+            folder has it.
     """
     for path in (video, output):
         if printable(path) != str(path):
             raise UsageError(f"'{printable(path)}' is not UTF-8, as what is published has to be: rename it")
-    name = f"{video.stem}{EXCLUSIVE if exclusive else LONGEST}"
+    name = f"{video.stem}{EXCLUSIVE if exclusive else TIMELINE}"
     # Where an earlier publication waits while a new one takes its names: the longest path of all.
     path = output / WORKSPACE / "previous" / video.stem / name
     for kind, found, accepted in (
@@ -57,6 +60,9 @@ def require_publishable(video: Path, output: Path, *, exclusive: bool = False) -
                 f"{video.name!r} is too long: what is published of it would have a {kind} of {found} bytes, "
                 f"and {accepted} are accepted: shorten it by {found - accepted}"
             )
+    for path in (output / f"{video.stem}{suffix}" for suffix in PUBLIC):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder, in the place of a published file: move it, or choose another output")
 
 
 def limit_of(folder: Path, name: str, usual: int) -> int:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from turn_lists import TURNS
 
-from tasks.engine.core.errors import UsageError
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.core.timeline import Timeline, timeline_of, turns_of
 from tasks.engine.core.turns import Turn
@@ -78,16 +77,8 @@ def test_every_format_can_say_who_speaks_alone(tmp_path: Path, to: str) -> None:
     table = replace(timeline_of(TURNS, None, FrameGrid(80, Fraction(25))), video_filename="clip.mp4")
     write_timeline(tmp_path / "clip_timeline.parquet", table)
     turns_parquet.write(tmp_path / "clip_exclusive.parquet", alone, {})
-    export(tmp_path / "clip_timeline.parquet", to, tmp_path / "x", exclusive=True)
+    export(tmp_path / "clip_timeline.parquet", to, tmp_path / "x", tmp_path / "clip_exclusive.parquet", exclusive=True)
     frames = None if to == "audio-json" else 80
 
     assert load(tmp_path / "x", frames=frames).active.sum(axis=1).max() == 1
     assert "clip" in (tmp_path / "x").read_text() or to not in {"rttm", "audio-json"}
-
-
-@pytest.mark.parametrize("name", ["clip_timeline.parquet", "clip_turns.parquet", "clip_audio.json"])
-def test_what_no_run_published_is_not_made_up(tmp_path: Path, name: str) -> None:
-    """Who would speak alone cannot be told from a timeline: the run has to be asked."""
-    (tmp_path / name).touch()
-    with pytest.raises(UsageError, match="was published with --exclusive"):
-        export(tmp_path / name, "rttm", tmp_path / "x", exclusive=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.engine.core.errors import StorageError
+from tasks.engine.core.errors import StorageError, UsageError
 from tasks.engine.publishing.manifest import (
     find_manifests,
     is_current,
@@ -21,6 +21,7 @@ from tasks.engine.publishing.manifest import (
     proved_by_sample,
     refusal_excess,
     require_verified_manifest,
+    turns_published_with,
 )
 from tasks.engine.system.atomic import sha256_of
 
@@ -270,3 +271,33 @@ def test_a_file_that_no_manifest_lists_has_none(video: Path, files: object) -> N
     assert manifest_of(table) is None
     edit(video, files={table.name: {"sha256": "0" * 64}})
     assert manifest_of(table) is None
+
+
+@pytest.mark.parametrize(("suffix", "exclusive"), [("_turns.parquet", False), ("_exclusive.parquet", True)])
+@pytest.mark.parametrize("fault", ["", "not listed", "changed", "gone", "timeline changed", "no manifest"])
+def test_a_table_belongs_to_a_timeline_if_one_manifest_lists_both(
+    video: Path, suffix: str, *, exclusive: bool, fault: str
+) -> None:
+    """A file of the right name may be of another run: what lies there is trusted only as it was published."""
+    timeline, turns = video.with_name("clip_timeline.parquet"), video.with_name(f"clip{suffix}")
+    turns.write_bytes(b"turns")
+    listed = (timeline,) if fault == "not listed" else (timeline, turns)
+    edit(video, files={path.name: {"sha256": sha256_of(path)} for path in listed})
+    if "changed" in fault:
+        (timeline if "timeline" in fault else turns).write_bytes(b"of another run")
+    elif fault in ("gone", "no manifest"):
+        (turns if fault == "gone" else manifest_path(video, None)).unlink()
+
+    if fault and exclusive:
+        with pytest.raises(UsageError, match="was published with --exclusive, beside a manifest"):
+            turns_published_with(timeline, exclusive=True)
+    else:
+        assert turns_published_with(timeline, exclusive=exclusive) == (None if fault else turns)
+
+
+@pytest.mark.parametrize("name", ["clip_turns.parquet", "clip_audio.json", "clip.rttm", ".", "gone_timeline.parquet"])
+def test_what_is_no_timeline_has_no_turns_with_it(tmp_path: Path, name: str) -> None:
+    """Who would speak alone cannot be told from it: the run has to be asked."""
+    assert turns_published_with(tmp_path / name) is None
+    with pytest.raises(UsageError, match="was published with --exclusive"):
+        turns_published_with(tmp_path / name, exclusive=True)

@@ -8,7 +8,7 @@ import pytest
 from tasks.engine.batch.discovery import find_videos
 from tasks.engine.core.errors import UsageError
 from tasks.engine.publishing.manifest import find_manifests
-from tasks.engine.publishing.names import MANIFEST, WORKSPACE, is_exchange_copy, require_publishable
+from tasks.engine.publishing.names import MANIFEST, PUBLIC, WORKSPACE, is_exchange_copy, require_publishable
 
 
 def test_the_names_are_the_documented_ones() -> None:
@@ -88,3 +88,15 @@ def test_a_path_may_not_be_too_long_either(tmp_path: Path) -> None:
     require_publishable(deep / "clip.mp4", deep)
     with pytest.raises(UsageError, match=r"a path of .* bytes, and 4095 are accepted"):
         require_publishable(deep / f"{'c' * 120}.mp4", deep)
+
+
+@pytest.mark.parametrize("suffix", PUBLIC)
+def test_a_folder_in_the_place_of_a_published_file_is_refused(tmp_path: Path, suffix: str) -> None:
+    """Before any work: it is neither written over nor taken away, and no summary lists it as a copy."""
+    folder = tmp_path / f"clip{suffix}"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=f"clip{suffix} is a folder, in the place of a published file: move it"):
+        require_publishable(tmp_path / "clip.mp4", tmp_path)
+    folder.rmdir()
+    folder.touch()
+    require_publishable(tmp_path / "clip.mp4", tmp_path)
