@@ -5,6 +5,7 @@ from pathlib import Path
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import download, hub
 from tasks.engine.models.copies import copy_set
+from tasks.engine.models.misspelt import folders_remembered
 from tasks.engine.models.model_set import ModelSet
 from tasks.engine.models.registry import find, is_repository, models_folder, offline_set, split_pins
 
@@ -28,7 +29,8 @@ def fetch_set(models: str, to: Path | None = None) -> ModelSet:
         download.fetch(to or models_folder())
         return offline_set(to or models_folder())
     for repository in repositories_of(models):
-        hub.download(repository)
+        with folders_remembered(repository):
+            hub.download(repository)
     model_set = find(models)
     if to is None:
         return model_set

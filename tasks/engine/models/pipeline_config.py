@@ -8,12 +8,14 @@ string. So it is told of files, as mappings.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
+from tasks.engine.models.misspelt import folders_remembered
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
 
 CONFIG = "config.yaml"
@@ -189,7 +191,8 @@ def find_part(part: Part, config_path: Path, source: Source, snapshots: Snapshot
         or Path(part.checkpoint).suffix in FILE_SUFFIXES
     ):
         raise not_named(part.name, part.repository or f"$model/{part.subfolder}", config_path)
-    folder = snapshots(part.repository, part.files)
+    with nullcontext() if source.commit else folders_remembered(part.repository, *config_path.parents[:2]):
+        folder = snapshots(part.repository, part.files)
     origin = Source(part.repository, folder, hub.commit_of(folder))
     return [
         SetFile(f"{part.name}/{Path(name).name}", folder / name, origin, place=f"{part.repository}/{name}")

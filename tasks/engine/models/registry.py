@@ -13,6 +13,7 @@ from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import hub
 from tasks.engine.models.checksums import permission_required
+from tasks.engine.models.misspelt import folders_remembered, missing_folder
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
 from tasks.engine.models.pipeline_config import CONFIG, CONFIG_SUFFIXES, find_pipeline
 from tasks.engine.system.environment import machine_settings
@@ -95,9 +96,10 @@ def split_pins(models: str) -> tuple[str, dict[str, str]]:
 
 def not_found(models: str) -> ModelError:
     """Make the error for a name that is no set's."""
+    told = missing_folder(models)
     return ModelError(
         f"model set {models!r} not found: expected 'offline', a hub id such as "
-        "'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml"
+        f"'pyannote/speaker-diarization-community-1', or a folder holding a config.yaml{told and f'; {told}'}"
     )
 
 
@@ -127,7 +129,8 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
         folder = config.parent.resolve() if ".." in config.parts else config.parent.absolute()
         source = Source(str(folder), folder)
     elif is_repository(name):
-        folder = hub.snapshot(name, [CONFIG], fetch=fetch)
+        with folders_remembered(name):
+            folder = hub.snapshot(name, [CONFIG], fetch=fetch)
         config, source = folder / CONFIG, Source(name, folder, hub.commit_of(folder))
     else:
         raise not_found(models)
