@@ -78,7 +78,7 @@ def test_it_says_its_version_its_profiles_and_which_models_it_lacks(installed: I
 
     refused = installed("step4", "run", __file__)
     assert refused.returncode == 5
-    assert "run `step4 models fetch`" in refused.stderr
+    assert "run `step4 models fetch offline`" in refused.stderr
 
 
 def test_it_publishes_a_clip_and_draws_its_page(installed: Installed, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ link to one; where several repositories share a file, that is a link in turn, to
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ SUMS = "SHA256SUMS"
 SHA256_NAME, GIT_NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{40}")
 POINTER = b"version https://git-lfs.github.com/spec/"
 """How the text begins that git holds in the place of a large file (the specification of git-lfs, "The Pointer")."""
+
+OFFLINE_SET = "offline"
+
+
+def fetch_command(models: str) -> str:
+    """Spell the command that brings a set here, whichever is in force."""
+    return f"`step4 models fetch {shlex.quote(models)}`"
 
 
 @contextmanager
@@ -49,12 +57,13 @@ class CheckedFile:
     proof: str = ""
 
 
-def checked_file(path: Path, folder: Path) -> CheckedFile:
+def checked_file(path: Path, folder: Path, models: str) -> CheckedFile:
     """Hash a file, and hold it against whatever is known of it: `SHA256SUMS` in the folder, the name of its blob.
 
     Args:
         path: what will be loaded.
         folder: the set's, or the snapshot's.
+        models: name of the set that it is of.
 
     Raises:
         ModelError: missing, other than it should be, or the pointer of git-lfs instead of the file.
@@ -75,7 +84,7 @@ def checked_file(path: Path, folder: Path) -> CheckedFile:
     actual = sha256 if SHA256_NAME.fullmatch(blob) else git_hash(path.read_bytes())
     if actual != blob:
         raise ModelError(
-            f"{path} has the hash {actual}: expected {blob}; delete {path.resolve()} and run `step4 models fetch`"
+            f"{path} has the hash {actual}: expected {blob}; delete {path.resolve()} and run {fetch_command(models)}"
         )
     return CheckedFile(sha256, "the hub's hash")
 
@@ -116,19 +125,19 @@ def listed_sums(folder: Path) -> dict[str, str] | None:
 
 
 def require_present(path: Path) -> None:
-    """Refuse a model file that is not there.
+    """Refuse a file of the offline set that is not there.
 
     Raises:
         ModelError: with how to get it.
     """
     if not path.is_file():
         raise ModelError(
-            f"model {path} is missing: run `step4 models fetch`, or set STEP4_MODELS_DIR to where the models are"
+            f"model {path} is missing: run {fetch_command(OFFLINE_SET)}, or set STEP4_MODELS_DIR to where they are"
         )
 
 
 def checked_sha256(path: Path, expected: str) -> str:
-    """Return the file's sha256, if it is the expected one.
+    """Return the sha256 of a file of the offline set, if it is the expected one.
 
     Raises:
         ModelError: the file is absent or different.
@@ -137,6 +146,6 @@ def checked_sha256(path: Path, expected: str) -> str:
     actual = sha256_of(path)
     if actual != expected:
         raise ModelError(
-            f"model {path} has sha256 {actual}: expected {expected}; delete it and run `step4 models fetch`"
+            f"model {path} has sha256 {actual}: expected {expected}; delete it and run {fetch_command(OFFLINE_SET)}"
         )
     return actual

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tasks.engine.core.constants import PROJECT
 from tasks.engine.core.errors import ModelError
+from tasks.engine.models.checksums import fetch_command
 from tasks.engine.models.hub_failures import HUB_PAGE, HubFailure, kind_of, sentence
 from tasks.engine.system.environment import hub_token
 
@@ -30,12 +31,13 @@ CHILD = (
 )
 
 
-def snapshot(repository: str, names: Sequence[str], *, fetch: bool = True) -> Path:
+def snapshot(repository: str, names: Sequence[str], models: str, *, fetch: bool = True) -> Path:
     """Find the folder of a repository, `id` or `id@revision`, in the local cache; fetch it where a file is missing.
 
     Args:
         repository: which one.
         names: files that must be in it.
+        models: name of the set that it is of.
         fetch: whether the hub may be asked.
 
     Raises:
@@ -49,7 +51,7 @@ def snapshot(repository: str, names: Sequence[str], *, fetch: bool = True) -> Pa
         raise ModelError(
             f"{repository} has no {' or no '.join(names)}: expected the repository of a pyannote pipeline or network"
             if fetch
-            else f"{repository} is not in the cache {cache_folder()}: run `step4 models fetch {repository}`"
+            else f"{repository} is not in the cache {cache_folder()}: run {fetch_command(models)}"
         )
     return folder
 

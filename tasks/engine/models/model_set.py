@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.models.checksums import CheckedFile, checked_file, checked_sha256, permission_required
+from tasks.engine.models.checksums import OFFLINE_SET, CheckedFile, checked_file, checked_sha256, permission_required
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class SetFile:
         source: where it comes from.
         sha256: what it must be, where that is known beforehand.
         place: relative path in a copy of the set, where its `config.yaml` finds it without a network.
+        models: name of the set, as it was asked for.
     """
 
     name: str
@@ -40,6 +41,7 @@ class SetFile:
     source: Source
     sha256: str | None = None
     place: str | None = None
+    models: str = OFFLINE_SET
 
     @permission_required()
     def check(self) -> CheckedFile:
@@ -50,7 +52,7 @@ class SetFile:
         """
         if self.sha256:
             return CheckedFile(checked_sha256(self.path, self.sha256), "known sha256")
-        return checked_file(self.path, self.source.folder)
+        return checked_file(self.path, self.source.folder, self.models)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ string. So it is told of files, as mappings.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def find_pipeline(models: str, config_path: Path, source: Source, snapshots: Sna
     Raises:
         ModelError: no config of a speaker diarization pipeline, or a part is not named or not there.
     """
-    config_file = SetFile(CONFIG, config_path, source, place=CONFIG)
+    config_file = SetFile(CONFIG, config_path, source, place=CONFIG, models=models)
     # What was damaged says so, before it is taken for something else.
     config_file.check()
     config = read_config(config_path)
@@ -92,7 +92,7 @@ def find_pipeline(models: str, config_path: Path, source: Source, snapshots: Sna
     files = [config_file]
     for part in parts_of(parameters, config_path):
         found = find_part(part, config_path, source, snapshots)
-        files += found
+        files += [replace(file, models=models) for file in found]
         path = found[0].path.parent if part.name == "plda" else found[0].path
         parameters[part.name] = {**part.options, "checkpoint": str(path)}
     config["pipeline"] = {**config["pipeline"], "params": parameters}

@@ -120,7 +120,7 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
     name, pins = split_pins(models)
 
     def snapshots(repository: str, names: Sequence[str]) -> Path:
-        return hub.snapshot(pins.get(repository.partition("@")[0], repository), names, fetch=fetch)
+        return hub.snapshot(pins.get(repository.partition("@")[0], repository), names, models, fetch=fetch)
 
     path = Path(name)
     config = path if path.suffix in CONFIG_SUFFIXES and path.is_file() else path / CONFIG
@@ -130,7 +130,7 @@ def find(models: str, *, fetch: bool = True) -> ModelSet:
         source = Source(str(folder), folder)
     elif is_repository(name):
         with folders_remembered(name):
-            folder = hub.snapshot(name, [CONFIG], fetch=fetch)
+            folder = hub.snapshot(name, [CONFIG], models, fetch=fetch)
         config, source = folder / CONFIG, Source(name, folder, hub.commit_of(folder))
     else:
         raise not_found(models)

@@ -19,10 +19,10 @@ def test_a_file_of_a_folder_with_sums_is_held_against_them(tmp_path: Path, spoil
     path.write_bytes(b"payload" if spoil == "changed" else b"weights")
     (tmp_path / SUMS).write_text(f"{WEIGHTS}  ./{'other' if spoil == 'unlisted' else 'model.bin'}\n")
     if spoil == "no":
-        assert checked_file(path, tmp_path).proof == SUMS
+        assert checked_file(path, tmp_path, "a/b").proof == SUMS
         return
     with pytest.raises(ModelError, match="SHA256SUMS says"):
-        checked_file(path, tmp_path)
+        checked_file(path, tmp_path, "a/b")
 
 
 def in_cache(folder: Path, name: str, content: bytes, *, shared: bool) -> Path:
@@ -44,11 +44,14 @@ def in_cache(folder: Path, name: str, content: bytes, *, shared: bool) -> Path:
 def test_a_blob_is_held_against_its_name(tmp_path: Path, name: str, shared: bool) -> None:
     """Large files are named by sha256 and small ones as git does, one link away, whatever the store calls them."""
     path = in_cache(tmp_path, name, b"weights", shared=shared)
-    assert checked_file(path, path.parent).proof == "the hub's hash"
+    assert checked_file(path, path.parent, "a/b").proof == "the hub's hash"
 
     path.resolve().write_bytes(b"weightz")
-    with pytest.raises(ModelError, match=rf"model\.bin has the hash \w+: expected {name}; delete {path.resolve()}"):
-        checked_file(path, path.parent)
+    with pytest.raises(
+        ModelError,
+        match=rf"bin has the hash \w+: expected {name}; delete {path.resolve()} and run `step4 models fetch a/b`",
+    ):
+        checked_file(path, path.parent, "a/b")
 
 
 def test_other_links_prove_nothing(tmp_path: Path) -> None:
@@ -56,7 +59,7 @@ def test_other_links_prove_nothing(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS).write_bytes(b"payload")
     (tmp_path / "model.bin").symlink_to(WEIGHTS)
 
-    assert checked_file(tmp_path / "model.bin", tmp_path).proof == ""
+    assert checked_file(tmp_path / "model.bin", tmp_path, "a/b").proof == ""
 
 
 def test_a_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
@@ -65,7 +68,7 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
     path.write_bytes(POINTER + b"v1\noid sha256:00\nsize 5905440\n")
 
     with pytest.raises(ModelError, match=r"pointer of Git LFS.*git lfs pull"):
-        checked_file(path, tmp_path)
+        checked_file(path, tmp_path, "a/b")
 
 
 def test_the_expected_file_is_accepted(tmp_path: Path) -> None:
@@ -79,13 +82,15 @@ def test_another_file_is_refused_with_both_checksums(tmp_path: Path) -> None:
     """What was found, what was expected, and what to do."""
     (tmp_path / "model.bin").write_bytes(b"payload")
 
-    with pytest.raises(ModelError, match=f"{hashlib.sha256(b'payload').hexdigest()}.*{WEIGHTS}.*step4 models fetch"):
+    with pytest.raises(
+        ModelError, match=f"{hashlib.sha256(b'payload').hexdigest()}.*{WEIGHTS}.*step4 models fetch offline`"
+    ):
         checked_sha256(tmp_path / "model.bin", WEIGHTS)
 
 
 def test_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     """By the command, or by the variable."""
-    with pytest.raises(ModelError, match="missing: run `step4 models fetch`, or set STEP4_MODELS_DIR"):
+    with pytest.raises(ModelError, match="missing: run `step4 models fetch offline`, or set STEP4_MODELS_DIR"):
         checked_sha256(tmp_path / "model.bin", WEIGHTS)
     with pytest.raises(ModelError, match="missing"):
-        checked_file(tmp_path / "model.bin", tmp_path)
+        checked_file(tmp_path / "model.bin", tmp_path, "a/b")

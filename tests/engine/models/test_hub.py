@@ -1,6 +1,7 @@
 """The hub: a token that goes nowhere, a cache that is not believed, and no network at run time."""
 
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from hub_box import GOOD, STRANGER, HubBox
 from paths import ROOT
-from stand_in_models import COMMUNITY, SEGMENTATION, THREE, three
+from stand_in_models import COMMUNITY, SEGMENTATION, THREE, three, write
 
 from tasks.engine.core.errors import ModelError
 from tasks.engine.models import fetching, hub, registry
@@ -74,7 +75,7 @@ def test_the_line_break_behind_a_token_is_no_part_of_it(monkeypatch: pytest.Monk
     """Secrets come out of files, with the line's end."""
     monkeypatch.setenv("HF_TOKEN", f" {GOOD}\n")
 
-    assert hub.snapshot(COMMUNITY, ["config.yaml"]).is_dir()
+    assert hub.snapshot(COMMUNITY, ["config.yaml"], COMMUNITY).is_dir()
 
 
 @pytest.mark.usefixtures("box")
@@ -239,6 +240,27 @@ def test_a_damaged_cache_is_met_and_mended_as_it_says(box: HubBox, xet: bool) ->
     path.unlink()
     assert fetching.fetch_set(COMMUNITY).identity() == registry.identity(COMMUNITY)
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", [THREE, f"{THREE},{SEGMENTATION}@main", "own models"])
+def test_the_command_that_mends_names_the_set(
+    box: HubBox, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the set in force, nor the repository of one network, which is none; the command is run as it is told."""
+    for repository, files in three(b"weights").items():
+        box.add(repository, files)
+    monkeypatch.chdir(tmp_path)
+    write(three(b"weights")[THREE], tmp_path / "own models")
+    damaged = next(file.path for file in registry.find(name).files if file.name.startswith("segmentation"))
+    damaged.resolve().write_bytes(b"x")
+
+    for spoilt in (True, False):
+        with pytest.raises(ModelError, match=r"`step4 models fetch .*`$") as caught:
+            registry.find(name, fetch=False).identity()
+        assert shlex.split(str(caught.value).split("`")[-2])[3:] == [name]
+        if spoilt:
+            damaged.resolve().unlink()
+    assert fetching.fetch_set(name).identity()
 
 
 def test_a_revision_may_have_slashes(box: HubBox) -> None:

@@ -117,7 +117,9 @@ def test_a_config_that_was_damaged_in_the_cache_says_so(box: HubBox) -> None:
     config = paths(COMMUNITY)["config.yaml"]
     config.resolve().write_text("pipel")
 
-    with pytest.raises(ModelError, match=r"has the hash .*: expected .*; delete .* and run `step4 models fetch`"):
+    with pytest.raises(
+        ModelError, match=rf"has the hash .*: expected .*; delete .* and run `step4 models fetch {COMMUNITY}`"
+    ):
         registry.find(COMMUNITY)
     config.resolve().unlink()
     assert registry.find(COMMUNITY).identity()

@@ -24,9 +24,9 @@ def mistakes(tmp_path: Path) -> dict[str, tuple[list[str], int, str]]:
         "missing": (["run", "missing.mp4"], 4, "does not exist"),
         "folder": (["run", str(tmp_path)], 2, "step4 batch"),
         "taken": (["run", "clip.mp4", "-o", "taken/out"], 6, "is not a folder): choose another folder with --output"),
-        "no models": (["run", "clip.mp4"], 5, "run `step4 models fetch`"),
+        "no models": (["run", "clip.mp4"], 5, "run `step4 models fetch offline`"),
         "batch without a folder": (["batch", "nowhere"], 2, "does not exist"),
-        "batch without models": (["batch", "."], 5, "run `step4 models fetch`"),
+        "batch without models": (["batch", "."], 5, "run `step4 models fetch offline`"),
     }
 
 
