@@ -1,12 +1,12 @@
 """A copy of a model set in one folder, for machines without a network.
 
-It has the files that the set loads where its own `config.yaml` finds them: repositories of the hub under their ids. The
-config is the same to the byte, so the copy computes under the same identity as the hub's set. The model cards come
-along, since they state the licences, and `SHA256SUMS` says what every file must be.
+It has the files that the set loads where its own `config.yaml` finds them: repositories of the hub under their ids,
+what lay beside a folder's config there. The config is the same to the byte, so the copy computes under the same
+identity. The model cards come along, since they state the licences, and `SHA256SUMS` says what every file must be.
 """
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 from tasks.engine.core.errors import UsageError
@@ -25,20 +25,25 @@ def copy_set(model_set: ModelSet, folder: Path) -> list[Path]:
 
     Raises:
         ModelError: a file is not what it should be.
-        UsageError: the set is not made of hub repositories alone, or the folder holds something else.
+        UsageError: nothing of the set is of the hub, a part has no place in a copy, or the folder holds something else.
         StorageError: it cannot be written.
     """
     places = {file.place: file for file in model_set.files if file.place}
-    if len(places) < len(model_set.files):
+    if not model_set.commits:
         raise UsageError(f"{model_set.name} lies in folders already: copy them as they are")
-    if not (folder / SUMS).is_file() and (other := other_file(folder, {*places, *dict(cards(model_set)).values()})):
+    if placeless := next((file for file in model_set.files if not file.place), None):
+        raise UsageError(
+            f"{placeless.path} has no place in a copy of {model_set.name}: expected a config that names it by a path "
+            "relative to its folder, or at the revision of its repository"
+        )
+    if not (folder / SUMS).is_file() and (other := other_file(folder, {*places, *cards(model_set)})):
         raise UsageError(f"{folder} holds {other}: expected an empty folder, or a copy of a set, whole or not")
     sums = {place: file.check().sha256 for place, file in places.items()}
     make_folder(folder)
     # While files change, no list of sums says that the copy is whole.
     (folder / SUMS).unlink(missing_ok=True)
     copied = [copy(file.path, folder / place) for place, file in places.items()]
-    copied += [copy(card, folder / place) for card, place in cards(model_set)]
+    copied += [copy(card, folder / place) for place, card in cards(model_set).items()]
     atomic_write_text(folder / SUMS, "".join(f"{sha256}  {place}\n" for place, sha256 in sums.items()))
     return copied
 
@@ -49,12 +54,16 @@ def other_file(folder: Path, places: Collection[str]) -> Path | None:
     return next((file for file in files if str(file) not in places and not file.match(PARTIAL_PATTERN)), None)
 
 
-def cards(model_set: ModelSet) -> Iterator[tuple[Path, str]]:
-    """Yield each repository's model card, and its place in a copy."""
-    for source in model_set.sources:
-        own = source == model_set.files[0].source
-        if (source.folder / CARD).is_file():
-            yield source.folder / CARD, CARD if own else f"{source.name}/{CARD}"
+def cards(model_set: ModelSet) -> dict[str, Path]:
+    """Map places in a copy to the model cards above each file, which state its licence."""
+    found: dict[str, Path] = {}
+    for file in model_set.files:
+        for folder, place in zip(file.path.parents, Path(file.place or "").parents, strict=False):
+            if (folder / CARD).is_file():
+                found.setdefault(str(place / CARD), folder / CARD)
+            if folder == file.source.folder:
+                break
+    return found
 
 
 def copy(source: Path, target: Path) -> Path:

@@ -181,7 +181,10 @@ def find_part(part: Part, config_path: Path, source: Source, snapshots: Snapshot
         ModelError: they are nowhere.
     """
     if source.commit is None and (found := in_folders(part, config_path.parent)):
-        return [SetFile(f"{part.name}/{path.name}", path, source_of(path, source)) for path in found]
+        return [
+            SetFile(f"{part.name}/{path.name}", path, source_of(path, source), place=place)
+            for path, place in found.items()
+        ]
     own = source.commit is not None and (not part.checkpoint or part.checkpoint.startswith("./"))
     if own and not os.path.normpath(f"{part.checkpoint}/{part.subfolder}".strip("/")).startswith(".."):
         return in_own_repository(part, source, snapshots)
@@ -200,18 +203,24 @@ def find_part(part: Part, config_path: Path, source: Source, snapshots: Snapshot
     ]
 
 
-def in_folders(part: Part, folder: Path) -> list[Path]:
+def in_folders(part: Part, folder: Path) -> dict[Path, str | None]:
     """Find the files of a part below the folder of a config; then below the one above, as pyannote's tutorial has it.
 
     A repository is looked for under its id: a copy of a set needs no network.
+
+    Returns:
+        Where they are, and their places in a copy: none for what is named from the root, or from above.
     """
     bases = (folder, folder.parent) if part.checkpoint else (folder,)
+    spelt = os.path.normpath(Path(part.repository, part.subfolder))
     for base in bases:
-        path = Path(os.path.normpath(base / part.repository / part.subfolder))
-        files = [path] if path.is_file() and len(part.files) == 1 else [path / name for name in PART_FILES[part.name]]
-        if all(file.is_file() for file in files):
-            return files
-    return []
+        is_one = Path(base, spelt).is_file() and len(part.files) == 1
+        places = [spelt] if is_one else [os.path.normpath(Path(spelt, name)) for name in PART_FILES[part.name]]
+        paths = [Path(os.path.normpath(base / place)) for place in places]
+        if all(path.is_file() for path in paths):
+            below = not spelt.startswith(("/", ".."))
+            return {path: place if below else None for path, place in zip(paths, places, strict=True)}
+    return {}
 
 
 def source_of(path: Path, source: Source) -> Source:

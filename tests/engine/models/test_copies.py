@@ -1,14 +1,17 @@
 """Copies of a set for machines without a network: the same set, proven, and nothing of the hub."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from hub_box import HubBox
-from stand_in_models import COMMUNITY, THREE, three
+from stand_in_models import CARD, COMMUNITY, EMBEDDING, SEGMENTATION, THREE, THREE_CONFIG, three, write
 
 from tasks.engine.core.errors import ModelError, StorageError, UsageError
 from tasks.engine.models import hub, registry
 from tasks.engine.models.copies import copy_set
+from tasks.engine.models.fetching import fetch_set
+from tasks.engine.models.inventory import contents
 
 
 @pytest.mark.parametrize("name", [COMMUNITY, THREE])
@@ -76,3 +79,43 @@ def test_a_folder_is_copied_as_it_is(box: HubBox, tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="copy them as they are"):
         copy_set(registry.find(str(tmp_path / "copy")), tmp_path / "second")
+
+
+def mixed(box: HubBox, folder: Path, embedding: str) -> Path:
+    """A folder whose config names a repository of the hub beside an embedding of its own."""
+    box.add(SEGMENTATION, three(b"segmentation")[SEGMENTATION])
+    config = THREE_CONFIG.replace(EMBEDDING, embedding).encode()
+    return write({"my.yaml": config, "nets/pytorch_model.bin": b"embedding", "nets/README.md": CARD}, folder)
+
+
+@pytest.mark.parametrize(
+    "embedding", ["nets", "./nets/", "$model/nets", "models/nets/pytorch_model.bin", "../models/nets"]
+)
+def test_a_folder_that_names_repositories_is_copied_with_them(
+    box: HubBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedding: str
+) -> None:
+    """However its own part is spelt, and whatever its config is called: the same set, whole without the folder."""
+    config = mixed(box, tmp_path / "models", embedding) / "my.yaml"
+    if embedding.startswith(".."):
+        with pytest.raises(UsageError, match=r"nets/pytorch_model\.bin has no place .*expected .* relative to"):
+            fetch_set(str(config), tmp_path / "copy")
+        assert not (tmp_path / "copy").exists()
+        return
+    copied = fetch_set(str(config), tmp_path / "copy")
+    expected = registry.identity(str(config))
+    shutil.rmtree(tmp_path / "models")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    box.fault = "500"
+
+    assert copied.identity() == registry.identity(str(tmp_path / "copy")) == expected
+    assert all(file.path.is_relative_to(tmp_path / "copy") for file in copied.files)
+    assert {row["file"]: row["licence"] for row in contents(copied)}["embedding/pytorch_model.bin"] == "cc-by-4.0"
+
+
+def test_what_has_no_place_in_a_copy_is_told(box: HubBox, tmp_path: Path) -> None:
+    """A path from the root would be looked for there on the other machine, too: nothing is written."""
+    folder = mixed(box, tmp_path / "models", str(tmp_path / "models/nets"))
+
+    with pytest.raises(UsageError, match=r"models/nets/pytorch_model\.bin has no place in a copy"):
+        fetch_set(str(folder / "my.yaml"), tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
