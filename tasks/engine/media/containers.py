@@ -12,7 +12,14 @@ from tasks.engine.core.choices import FrameCount
 from tasks.engine.core.errors import MediaError
 from tasks.engine.core.frames import FrameGrid
 from tasks.engine.media.frame_rate import audio_only_grid, frame_grid
-from tasks.engine.media.integrity import check_complete, check_not_empty, check_order, missing_bytes, missing_packets
+from tasks.engine.media.integrity import (
+    check_complete,
+    check_not_empty,
+    check_order,
+    missing_bytes,
+    missing_packets,
+    said_of_a_cut,
+)
 from tasks.engine.media.limits import MediaLimits
 from tasks.engine.media.packets import StreamStats, codec_of, other_default, read_packets, select_picture
 from tasks.engine.media.pictures import VIDEO_DECODERS, decoded_times
@@ -115,9 +122,8 @@ def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, acc
     path = path.absolute()
     status = path.stat()
     cut = missing_bytes(path, status.st_size)
-    check_complete(path, cut, accept_truncated=accept_truncated)
-    with open_container(path) as container:
-        streams = read_packets(container, limits, drop_corrupt=accept_truncated)
+    with said_of_a_cut(path, cut), open_container(path) as container:
+        streams = read_packets(container, limits, drop_corrupt=accept_truncated or bool(cut))
         picture = select_picture(streams)
         programs = read_programs(path) if container.format.name == "mpegts" else {}
         chosen = choose(tracks_of(streams, picture, programs), audio_track, path.name)
@@ -125,7 +131,6 @@ def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, acc
         check_not_empty(path, streams, used)
         check_order(path, used)
         cut = cut or next(missing_packets(container, used, streams), "")
-        check_complete(path, cut, accept_truncated=accept_truncated)
         counted_by, counted_why = count_frames(path, picture)
         tracks = tracks_of(streams, picture, programs)  # again: only now is it known where the picture starts
         track = next((track for track in tracks if chosen and track.index == chosen.index), None)
@@ -133,6 +138,7 @@ def read(path: Path, limits: MediaLimits, audio_track: str | None = None, *, acc
         check_limits(path, media, used, limits)
         other = other_default(streams, picture)  # streams are gone once the container is closed
         sounds = any(stats.stream.type == "audio" for stats in streams)
+    check_complete(path, cut, accept_truncated=accept_truncated)  # last: it recommends an option that has to help
     notes = notes_on(tracks, track) if audio_track is None else ()
     notes = (*notes, other) if other else notes
     if counted_by is FrameCount.UNCHECKED:

@@ -1,6 +1,7 @@
 """Check that a file holds what its header promises: a copy that broke off must not pass for a short video."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def check_complete(path: Path, contradiction: str, *, accept_truncated: bool) ->
             f"{path.name!r} is cut short or damaged: {contradiction}. "
             "--accept-truncated would publish a recording up to where it ends."
         )
+
+
+@contextmanager
+def said_of_a_cut(path: Path, cut: str) -> Iterator[None]:
+    """Add to why a file cannot be read that it is cut, and recommend nothing: what is left was tried."""
+    try:
+        yield
+    except MediaError as error:
+        if not cut:
+            raise
+        raise MediaError(f"{path.name!r} is cut short: {cut}, and what is left is refused as well: {error}") from error
 
 
 def missing_bytes(path: Path, size: int) -> str:

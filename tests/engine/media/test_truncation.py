@@ -1,5 +1,6 @@
 """Where a file's structure says that it ends, and what becomes of a recording that was killed."""
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,26 @@ def test_a_camera_s_file_without_its_index(tmp_path: Path, name: str, accept: bo
     with pytest.raises(MediaError, match=r"cut short: .*its index \(moov\)") as caught:
         examined(video, accept_truncated=accept)
     assert "--accept-truncated" not in str(caught.value)
+
+
+@pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize("fragment", [0, 3, 7])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
+def test_a_cut_in_the_head_of_a_fragment(tmp_path: Path, fragment: int, part: float, *, accept: bool) -> None:
+    """The option is recommended where it helps, and there alone: of some heads that are cut nothing can be opened."""
+    video = RECORDINGS["fragments.mp4"](tmp_path / "clip.mp4")
+    content = video.read_bytes()
+    at = [head.start() - 4 for head in re.finditer(b"moof", content)][fragment]
+    bytes_of(video, content[: at + max(9, int(part * int.from_bytes(content[at : at + 4], "big")))])
+    try:
+        helped = examined(video, accept_truncated=True).truncated
+    except MediaError:
+        helped = False
+    if accept and helped:
+        return
+    with pytest.raises(MediaError, match=r"cut short.*: its header says") as caught:
+        examined(video, accept_truncated=accept)
+    assert ("--accept-truncated" in str(caught.value)) == helped
 
 
 @pytest.mark.parametrize(("share", "said"), [(0.15, "nothing is left of its sound"), (0.8, "its sound ends at ")])
