@@ -1,10 +1,11 @@
 # ruff: noqa: E402  # the path to the test helpers must be set before they are imported
 """How often a reference by sample sees a fault, and how often it doubts a sound run.
 
-    python benchmarks/robustness/spot_check_power.py [--seeds 20] [--part catalogue|family|clean] [--kept FOLDER]
+    python benchmarks/robustness/spot_check_power.py [--seeds 20] [--part PART] [--kept FOLDER]
 
-Every trial of the fault catalogue, with as many draws of windows; a family of faults made against sampling, on seven
-minutes of the clips at hand; clean and mixed-precision runs. `--kept` keeps the long runs' outputs between calls.
+Parts: `catalogue`, every trial of the fault catalogue, with as many draws of windows; `family`, faults made against
+sampling, on seven minutes of the clips at hand; `clean`, sound and mixed-precision runs of those (hard: up to 14
+speakers); `ordinary`, the same of one recording at a time. `--kept` keeps the long runs' outputs between calls.
 Prints Markdown. STEP4_CLIPS names a folder of clips; without one, the shipped recording at several speeds serves.
 """
 
@@ -31,7 +32,6 @@ from replay import PARAMETERS, Reference, Run, Samples, plan_of
 from speech import available_clips
 from trial import Fault, Size
 
-from tasks.engine.core.choices import Verdict
 from tasks.engine.core.constants import ASSUMED_FPS, SAMPLE_RATE
 from tasks.engine.core.errors import NonFiniteError
 from tasks.engine.core.frames import FrameGrid
@@ -46,7 +46,11 @@ from tasks.engine.spot_check.check import spot_check
 from tasks.engine.spot_check.choice import choose
 
 SPEEDS = (1.0, 1.12)
+ORDINARY_SPEEDS = tuple(1 + step / 100 for step in (0, 1, -1, 2, -2, 3, -3, 4, -4))
+"""One clip of 30 s makes four and a half minutes of its own speakers, no two windows the same."""
+
 WINDOW_SEC = 10
+OWN = "the reference's own arithmetic"
 Rng = np.random.Generator
 Values = NDArray[np.generic] | None
 BATCHES = (2, 4, 8, 16, 32)
@@ -117,26 +121,31 @@ def trial(fault: Fault, size: Size, reference: Reference, seeds: int) -> tuple[i
 
 @dataclass
 class LongRun:
-    """Seven minutes of speech, and what the networks gave for them.
+    """Minutes of speech, and what the networks gave for them.
 
     Attributes:
         plan: it ran under.
         kept: folder to keep the outputs in.
+        clip: the only one that is heard, None for all of them.
+        speeds: at which each is heard.
     """
 
     plan: DevicePlan
     kept: Path | None = None
+    clip: str | None = None
+    speeds: tuple[float, ...] = SPEEDS
 
     @cached_property
     def samples(self) -> NDArray[np.float32]:
         """(samples,) of every clip, at each speed."""
-        clips = available_clips().values()
-        return np.concatenate([at_speed(clip, speed) for speed in SPEEDS for clip in clips]).astype(np.float32)
+        clips = [samples for name, samples in available_clips().items() if self.clip in {None, name}]
+        return np.concatenate([at_speed(clip, speed) for speed in self.speeds for clip in clips]).astype(np.float32)
 
     @cached_property
     def windows(self) -> WindowOutputs:
         """What the networks gave."""
-        path = self.kept / f"{self.plan.precision}-{self.plan.engine}.npz" if self.kept else None
+        name = "-".join([self.plan.precision, self.plan.engine, *([self.clip] if self.clip else [])])
+        path = self.kept / f"{name}.npz" if self.kept else None
         if path and path.exists():
             with np.load(path) as entry:
                 return WindowOutputs(entry["speech"], entry["decisions"], entry["embeddings"])
@@ -256,25 +265,30 @@ def against_sampling(run: LongRun, seeds: int) -> None:
         )
 
 
-def clean(runs: dict[str, LongRun], trusted: LongRun, pieces: int) -> None:
-    """Pieces of two minutes and more of sound runs: none may be refused, few doubted."""
-    print("| candidate | pieces | doubted | doubts | verdict of the whole reference on those |")
-    print("| --- | ---: | ---: | --- | --- |")
-    for name, run in runs.items():
+def clean(recordings: list[dict[str, LongRun]], pieces: int) -> None:
+    """Pieces of two minutes and more of sound runs, as many of each recording: none may be refused, few doubted."""
+    print("| candidate | pieces | the whole reference refuses | of those doubted | doubted of the others | doubts |")
+    print("| --- | ---: | ---: | ---: | ---: | --- |")
+    for name in recordings[0]:
         rng = np.random.default_rng(11)
-        said: list[str] = []
-        verdicts: list[str] = []
-        for seed in range(pieces):
-            count = int(rng.integers(111, 400))
-            first = int(rng.integers(0, len(run.windows) - count))
-            windows, samples = run.part(first, count)
-            reference, _ = trusted.part(first, count)
-            table = table_of(windows, samples, run.plan)
-            if found := doubts(checked(windows, table, reference, samples, run.plan, seed)):
-                said.append(found[0])
-                beyond = oracle.beyond(table_of(reference, samples, trusted.plan), table)
-                verdicts.append(str(Verdict.DRIFT if beyond else Verdict.COHERENT))
-        print(f"| {name} | {pieces} | {len(said)} | {'; '.join(said)} | {', '.join(verdicts)} |", flush=True)
+        held = [piece(runs[name], runs[OWN], rng, seed) for seed in range(pieces) for runs in recordings]
+        refused = [doubt for doubt, beyond in held if beyond]
+        passed = [doubt for doubt, beyond in held if not beyond]
+        said = "; ".join(doubt for doubt, _ in held if doubt)
+        counts = [len(held), len(refused), sum(map(bool, refused)), sum(map(bool, passed))]
+        print(f"| {name} | {' | '.join(map(str, counts))} | {said} |", flush=True)
+
+
+def piece(run: LongRun, trusted: LongRun, rng: Rng, seed: int) -> tuple[str, bool]:
+    """Hold a random piece of a run against the same of the reference: the first doubt, and what the whole one says."""
+    longest = len(run.windows)
+    count = int(rng.integers(111, min(400, longest)))
+    first = int(rng.integers(0, longest - count))
+    windows, samples = run.part(first, count)
+    reference, _ = trusted.part(first, count)
+    table = table_of(windows, samples, run.plan)
+    found = doubts(checked(windows, table, reference, samples, run.plan, seed))
+    return found[0] if found else "", bool(oracle.beyond(table_of(reference, samples, trusted.plan), table))
 
 
 def main() -> None:
@@ -290,13 +304,17 @@ def main() -> None:
     exact = LongRun(plan_of(), options.kept)
     if options.part in {"", "family"}:
         against_sampling(exact, options.seeds)
+    mixed, shared = plan_of(precision="mixed", autocast_dtype="bfloat16"), plan_of(engine="shared")
     if options.part in {"", "clean"}:
-        others = {
-            "the reference's own arithmetic": exact,
-            "mixed precision": LongRun(plan_of(precision="mixed", autocast_dtype="bfloat16"), options.kept),
-            "the shared engine": LongRun(plan_of(engine="shared"), options.kept),
-        }
-        clean(others, exact, options.pieces)
+        plans = {OWN: exact.plan, "mixed precision": mixed, "the shared engine": shared}
+        clean([{name: LongRun(plan, options.kept) for name, plan in plans.items()}], options.pieces)
+    if options.part in {"", "ordinary"}:
+        plans = {OWN: exact.plan, "mixed precision": mixed}
+        clips = available_clips()
+        recordings = [
+            {name: LongRun(plan, options.kept, clip, ORDINARY_SPEEDS) for name, plan in plans.items()} for clip in clips
+        ]
+        clean(recordings, -(-options.pieces // len(clips)))
 
 
 if __name__ == "__main__":
