@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,10 @@ def settled(entry: DiscoveredVideo) -> VideoOutcome | None:
 
 
 def run_here(
-    videos: Iterable[DiscoveredVideo], start: Callable[[Path], Mapping[str, Any]], output: Path | None = None
+    videos: Iterable[DiscoveredVideo],
+    start: Callable[[Path], Mapping[str, Any]],
+    output: Path | None = None,
+    prepare: Callable[[Path], None] = lambda _video: None,
 ) -> BatchTotals:
     """Run the videos in this process, one after the other, with models that are loaded once.
 
@@ -53,10 +57,17 @@ def run_here(
         videos: as from `plan`.
         start: the run of one video; gives the manifest.
         output: where `start` publishes, None for beside each video.
+        prepare: told the next video that needs a run before this one's begins.
     """
     totals = BatchTotals()
-    for entry in videos:
-        outcome = settled(entry) or attempt(entry.video, start, output)
+    for entry, following in pairwise(chain(videos, [None])):
+        if entry is None:
+            break
+        outcome = settled(entry)
+        if outcome is None:
+            if following and settled(following) is None:
+                prepare(following.video)
+            outcome = attempt(entry.video, start, output)
         totals.add(outcome)
         announce(outcome)
     return totals

@@ -1,12 +1,14 @@
 """Every video below some folders that has no current published timeline, one run each.
 
-    plan (walk, read manifests) → runs in this process, or flow runs that workers take → report, the worst first
+    plan (walk, read manifests) → runs in this process (the next video is probed beside each), or flow runs that workers
+    take → report, the worst first
 
 Nothing about progress is kept: what is missing is found again from what is published, so a batch that was killed is
 resumed by starting it again. On a server, idempotency keys keep two batches from running one video twice.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from flows.recipes.audio_analysis import analyse_video
 from profiles.settings import Configuration
 from tasks.batch import conclude_task, handed_over, plan, run_here
 from tasks.engine.batch.outcomes import BatchTotals
+from tasks.engine.dependencies import current_dependencies, use_dependencies
+from tasks.engine.media.probe_ahead import ProbeAhead
+from tasks.media import probe
 from tasks.orchestration.connection import log_at
 
 DEPLOYMENT = "step4-audio-analysis/manual"
@@ -56,8 +61,12 @@ def run_batch(
     if handed_over(here=here):
         totals = submit(folders, output, configuration, deployment, in_flight)
     else:
+        dependencies = current_dependencies()
+        asked = configuration.model_dump(include={"audio_track", "accept_truncated"})
+        ahead = ProbeAhead(partial(probe, limits=configuration.limits, **asked), dependencies.run_probe)
         videos = plan(folders, output, configuration)
-        totals = run_here(videos, partial(analyse, output=output, **configuration.asked()), output)
+        with use_dependencies(replace(dependencies, run_probe=ahead)):
+            totals = run_here(videos, partial(analyse, output=output, **configuration.asked()), output, ahead.start)
     return dict(conclude_task(totals, partial_success_ok=configuration.partial_success_ok))
 
 

@@ -70,6 +70,25 @@ def test_every_video_has_its_turn_behind_a_failure(caplog: pytest.LogCaptureFixt
     assert [record.levelname for record in caplog.records] == ["INFO", "ERROR", "INFO"]
 
 
+def test_the_next_video_is_prepared_before_a_run_begins() -> None:
+    """Only one that needs a run, and none twice; the last has no next."""
+    told: list[str] = []
+    videos = [
+        DiscoveredVideo(Path("a")),
+        DiscoveredVideo(Path("b"), current=True),
+        DiscoveredVideo(Path("c")),
+        DiscoveredVideo(Path("d")),
+    ]
+
+    def start(video: Path) -> dict[str, Any]:
+        told.append(f"run {video}")
+        return publishes(video)
+
+    run_here(videos, start, prepare=lambda video: told.append(f"prepare {video}"))
+
+    assert told == ["run a", "prepare d", "run c", "run d"]
+
+
 def test_a_place_that_is_not_there_is_refused_before_any_run(tmp_path: Path) -> None:
     """A typo in the second folder must not cost a night on the first."""
     with pytest.raises(UsageError, match=f"nowhere does not exist on {platform.node()}"):

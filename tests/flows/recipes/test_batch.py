@@ -1,12 +1,18 @@
 """The recipe of a batch, without a flow run around it; the run of one video is handed in."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
+from media_samples import clip
+from probing import probed_here
 
 from flows.recipes.batch import run_batch
+from profiles.settings import Configuration
 from tasks.engine.core.errors import BatchError, MediaError, UsageError
+from tasks.engine.dependencies import Dependencies, current_dependencies, use_dependencies
+from tasks.engine.system.sandbox import Bounds, ProcessResult
+from tasks.media import probe
 
 pytestmark = pytest.mark.usefixtures("clean_settings")
 
@@ -47,6 +53,33 @@ def test_a_failed_video_leaves_the_next_its_turn(inbox: Path) -> None:
         run_batch([inbox], here=True, analyse=analyse)
 
     assert (caught.value.exit_code, caught.value.report["published"]) == (4, {"reference": 1})
+
+
+def test_what_is_probed_ahead_is_what_the_run_asks(tmp_path: Path) -> None:
+    """One process per video, whatever was chosen: an answer to another question would be no use."""
+    for name in ("a.mp4", "b.mp4"):
+        clip(tmp_path / name)
+    probed: list[str] = []
+
+    def runner(arguments: list[str], bounds: Bounds, stdout: int | IO[bytes]) -> ProcessResult:
+        probed.append(Path(arguments[-3]).name)
+        return probed_here(arguments, bounds, stdout)
+
+    def analyse(video: Path, *, output: Path | None, **chosen: Any) -> dict[str, Any]:  # noqa: ARG001
+        configuration = Configuration.resolve(chosen)
+        probe(
+            video,
+            configuration.limits,
+            configuration.audio_track,
+            runner=current_dependencies().run_probe,
+            accept_truncated=configuration.accept_truncated,
+        )
+        return {"verdict": "reference"}
+
+    with use_dependencies(Dependencies(run_probe=runner)):
+        run_batch([tmp_path], here=True, analyse=analyse, audio_track="1", accept_truncated=True)
+
+    assert sorted(probed) == ["a.mp4", "b.mp4"]
 
 
 def test_a_place_that_does_not_exist_is_a_wrong_request(inbox: Path) -> None:
