@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.engine.core.choices import Engine
 from tasks.engine.core.errors import ModelError
+from tasks.engine.inference.requirements import (
+    require_complete,
+    require_fitting,
+    require_network,
+    require_parameters,
+    require_plda,
+)
 from tasks.engine.models.hub_failures import chain
 from tasks.engine.models.model_set import ModelSet
-from tasks.engine.models.pipeline_config import CONFIG_SUFFIXES, one_line
+from tasks.engine.models.pipeline_config import CONFIG_SUFFIXES, DEFAULT_CLUSTERING, one_line
 from tasks.engine.models.registry import EMBEDDING, SEGMENTATION, find, models_folder
 
 if TYPE_CHECKING:
@@ -23,8 +30,6 @@ ENGINES: dict[str, str] = {
     Engine.SHARED: "shared.SharedSpeakerDiarization",
 }
 
-WORDS = ("method",)
-"""Parameters of pyannote's pipelines that are no numbers."""
 OFFLINE_PARAMETERS: dict[str, Any] = {
     "segmentation": {"min_duration_off": 0.0},
     # Chosen in docs/lab_notes/measurements.md, "Clustering threshold".
@@ -77,7 +82,7 @@ def load_pipeline(model_set: ModelSet, engine: str) -> "ExactSpeakerDiarization"
     """Build a pyannote speaker diarization pipeline from its config and the files of its parts.
 
     Raises:
-        ModelError: a checkpoint lacks layers of its network.
+        ModelError: a part or a parameter is not what it must be.
     """
     from pyannote.audio import Pipeline  # noqa: PLC0415
 
@@ -88,73 +93,22 @@ def load_pipeline(model_set: ModelSet, engine: str) -> "ExactSpeakerDiarization"
     parameters = config["pipeline"]["params"]
     parameters.setdefault("plda", NoPLDA())
     parameters.pop("legacy", None)  # it asks for turns alone
-    require_numbers(config.get("params") or {})
+    freeze, given = config.pop("freeze", None) or {}, config.pop("params", None) or {}
+    networks = {part: parameters[part]["checkpoint"] for part in ("segmentation", "embedding")}
+    layers = {part: require_network(checkpoint) for part, checkpoint in networks.items()}
+    if isinstance(parameters["plda"], Mapping):
+        require_plda(parameters["plda"]["checkpoint"])
     config["pipeline"]["name"] = f"tasks.engine.inference.{ENGINES[engine]}"
     pipeline: ExactSpeakerDiarization = Pipeline.from_pretrained(config)
-    require_complete(pipeline.segmentation_network, parameters["segmentation"]["checkpoint"])
-    require_complete(pipeline.embedding_network, parameters["embedding"]["checkpoint"])
+    require_complete(pipeline.segmentation_network, networks["segmentation"], layers["segmentation"])
+    require_complete(pipeline.embedding_network, networks["embedding"], layers["embedding"])
     require_fitting(pipeline, parameters)
+    if not given and parameters.get("clustering", DEFAULT_CLUSTERING) == DEFAULT_CLUSTERING:
+        given = pipeline.default_parameters()  # as pyannote does
+    require_parameters(pipeline.parameters(), given, freeze, model_set.files[0].path)
+    # What is frozen is for training, where it has one value: here it has that, too.
+    pipeline.instantiate({name: {**given.get(name, {}), **freeze.get(name, {})} for name in {**given, **freeze}})
     return pipeline
-
-
-def require_numbers(parameters: Mapping[str, Any], name: str = "") -> None:
-    """Require every parameter that is decided by a number to have one: YAML reads `7e-2` as text.
-
-    Raises:
-        ModelError: with the first that has none.
-    """
-    for key, value in parameters.items():
-        if isinstance(value, Mapping):
-            require_numbers(value, f"{name}{key}.")
-        elif key not in WORDS and not isinstance(value, int | float):
-            raise ModelError(f"the parameter {name}{key} is {value!r}: expected a number, as 0.07")
-
-
-def require_fitting(pipeline: "ExactSpeakerDiarization", parameters: Mapping[str, Any]) -> None:
-    """Require networks and PLDA to be of their parts, and of one another: others fail in the middle of a run.
-
-    Raises:
-        ModelError: with the file that is another, or the sizes.
-    """
-    import numpy as np  # noqa: PLC0415
-    from pyannote.audio.core.task import Resolution  # noqa: PLC0415
-
-    wrong = {"segmentation": Resolution.CHUNK, "embedding": Resolution.FRAME}
-    networks = {"segmentation": pipeline.segmentation_network, "embedding": pipeline.embedding_network}
-    for part, network in networks.items():
-        if getattr(network.specifications, "resolution", None) is wrong[part]:
-            raise ModelError(
-                f"{parameters[part]['checkpoint']} gives one answer a {wrong[part].name.lower()}: expected a network "
-                f"for {part}"
-            )
-    voices = getattr(pipeline.clustering, "plda", None)
-    if voices is None:
-        return
-    dimension = pipeline.embedder.dimension
-    try:
-        voices(np.ones((1, dimension)))
-    except ValueError as error:
-        raise ModelError(
-            f"{parameters['plda']['checkpoint']} does not fit embeddings of {dimension} values, as "
-            f"{parameters['embedding']['checkpoint']} gives: expected the PLDA of this network ({one_line(error)})"
-        ) from error
-
-
-def require_complete(network: Any, checkpoint: str) -> None:  # noqa: ANN401  # a pyannote model of any architecture
-    """Require a checkpoint to hold every layer of its network: pyannote may leave what is missing at random values.
-
-    Raises:
-        ModelError: with the first layer that is missing.
-    """
-    import torch  # noqa: PLC0415
-
-    held = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    missing = [name for name in network.state_dict() if name not in held]
-    if missing:
-        raise ModelError(
-            f"{checkpoint} lacks {len(missing)} layers of {type(network).__name__}, {missing[0]} the first: expected "
-            "all of them, as the other weights would be random"
-        )
 
 
 def reason(error: Exception, model_set: ModelSet) -> str:
