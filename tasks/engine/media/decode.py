@@ -180,7 +180,7 @@ def _failure(media: Media, result: ProcessResult, complaint: str, bounds: Bounds
         )
     if "Cannot allocate memory" in stderr:
         return MediaError(f"{media.path.name!r} needs more than {bounds.memory_bytes >> 20} MiB of memory to decode.")
-    said = [line for line in stderr.splitlines() if "Last message repeated" not in line]
+    said = [line for line in stderr.splitlines() if "Last message repeated" not in line and SHUT not in line]
     reason = complaint or (said or ["no message"])[-1]
     return MediaError(
         f"The audio of {media.path.name!r} is damaged or of a kind that cannot be decoded "

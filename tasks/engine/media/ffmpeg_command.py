@@ -20,6 +20,9 @@ FILL_SEC = 0.04
 UNSIZED = ("wav", "w64", "aiff", "caf")
 """Where ffmpeg calls the last packet corrupt when a program wrote to a pipe and could not fill in the size."""
 
+ENDS_IN_ERROR = ("gxf",)
+"""Where ffmpeg calls the end of every file an error, however whole it is."""
+
 OFF_AIR = ("mpegts",)
 """Where a recording begins and ends in the middle of a packet: corrupt ones are dropped, as the probe drops them."""
 
@@ -124,7 +127,7 @@ def _strictness(demuxer: str, packets: int, joints: int, *, truncated: bool) -> 
     strict: dict[str, str | float | None] = {"max_error_rate": 0}  # the default forgives two packets in three
     if demuxer in OFF_AIR:
         return strict | {"fflags": "+discardcorrupt"}
-    return strict if demuxer in UNSIZED else strict | {"xerror": None}
+    return strict if demuxer in UNSIZED + ENDS_IN_ERROR else strict | {"xerror": None}
 
 
 def begins(lines: Iterable[bytes]) -> int:

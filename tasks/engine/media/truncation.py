@@ -4,7 +4,7 @@ One rule for every container: the last element (box, cluster, chunk, page) reach
 joined anywhere, such as MPEG-TS and MP3, have no such element: where they end is their end.
 
 Sources: RIFF (Microsoft, 1991), RF64 (EBU Tech 3306), EBML (RFC 8794), ISO/IEC 14496-12, Ogg (RFC 3533), AIFF (Apple,
-1989), AU (Sun, 1992).
+1989), AU (Sun, 1992), RealMedia (RealNetworks, 1998), GXF (SMPTE ST 360).
 """
 
 import mmap
@@ -38,6 +38,10 @@ MXF_PARTITION = bytes.fromhex("060E2B34020501010D0102010102")
 MXF_KEY, MXF_FOOTER = 17, 24
 """Bytes of a key with the first of its length, and where a partition says at which byte the last one begins."""
 
+GXF_LEADER, GXF_HEADER = b"\0\0\0\0\1", 16
+REAL_HEADER, REAL_DATA_HEADER = 7, 18
+"""Bytes of a chunk without anything in it: kind and size, of packets also how many there are."""
+
 BOXES = (b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"mfra", b"sidx", b"emsg", b"free", b"skip", b"wide", b"udta")
 PAGE_HEADER, LARGEST_PAGE = 27, 27 + 255 + 255 * 255
 
@@ -60,7 +64,8 @@ def declared_size(path: Path) -> int:
             return _core_audio(content)
         if content[:16] == ASF_HEADER:
             return _objects(content)
-        size = _partitions(content) if content[:14] == MXF_PARTITION else _chunks(content)
+        walk = next((walk for magic, walk in WALKS.items() if content[: len(magic)] == magic), _chunks)
+        size = walk(content)
         return size if size > len(content) + SIZE_SLACK_BYTES else min(size, len(content))
 
 
@@ -183,3 +188,28 @@ def _ber(content: mmap.mmap, at: int) -> tuple[int, int]:
     first = content[at + MXF_KEY - 1] if at + MXF_KEY <= len(content) else 0
     width = max(0, first - 128)
     return width, int.from_bytes(content[at + MXF_KEY : at + MXF_KEY + width], "big") if width else first
+
+
+def _real_media(content: mmap.mmap) -> int:
+    """Return the end of the packets of RealMedia; 0 where their number was never written."""
+    at = 0
+    while (kind := content[at : at + 4]) in (b".RMF", b"PROP", b"CONT", b"MDPR", b"DATA"):
+        size = int.from_bytes(content[at + 4 : at + 8], "big")
+        if not (REAL_DATA_HEADER if kind == b"DATA" else REAL_HEADER) < size < UNKNOWN_RIFF_SIZE:
+            return 0
+        at += size
+    return at
+
+
+def _gxf_packets(content: mmap.mmap) -> int:
+    """Return the end of the last packet of GXF (SMPTE ST 360, 5.1)."""
+    at = 0
+    while content[at : at + 5] == GXF_LEADER:
+        if at + GXF_HEADER > len(content):
+            return at + GXF_HEADER
+        at += max(GXF_HEADER, int.from_bytes(content[at + 6 : at + 10], "big"))
+    return at
+
+
+WALKS = {MXF_PARTITION: _partitions, b".RMF": _real_media, GXF_LEADER: _gxf_packets}
+"""Kinds of file whose elements are walked over, by how they begin."""

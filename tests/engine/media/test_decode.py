@@ -238,3 +238,12 @@ def test_other_channels_are_averaged_as_ever(tmp_path: Path, layout: str) -> Non
     _, samples = decoded(clip(tmp_path / "clip.mkv", None, "pcm_f32le", "25", "-af", pan), tmp_path)
     assert samples.load()[33000:39000].max() == pytest.approx(0.5 * level, abs=0.002)
     assert not samples.notes
+
+
+def test_what_is_kept_shut_is_no_reason(tmp_path: Path) -> None:
+    """A complaint of the picture's decoder, which is shut on purpose, does not explain why the sound failed."""
+    media = examined(clip(tmp_path / "clip.mkv"))
+    shut = b"[mpeg4 @ 0x1] Codec (mpeg4) not on whitelist 'aac,flac'"
+    for said, reason in ((shut, "no message"), (b"broken sound\n" + shut, "broken sound")):
+        with pytest.raises(MediaError, match=f"ffmpeg ended with 1: {reason}"):
+            decoded_to(media, tmp_path / "samples.f32", FakeRunner(returncode=1, stderr=said))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from decoding import assert_heard_at, decoded
 from judges import by_opencv, by_pyav
-from media_samples import BURST, SECONDS, burst, clip, ffmpeg, picture
+from media_samples import BURST, SECONDS, burst, clip, ffmpeg, heard, picture
 
 SOUNDS: dict[str, tuple[str, ...]] = {
     "mu-law.wav": ("-c:a", "pcm_mulaw"),
@@ -80,6 +80,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "pulldown.ts": made(*PULLDOWN, rate="24000/1001"),
     "broken DTS.mp4": broken_dts,
     "broken DTS.ts": broken_dts,
+    "RealMedia.rm": made("-c:v", "rv10", "-s", "64x48", "-c:a", "ac3", "-ar", "48000"),
     "telephone.mov": rotated,
     "telephone.mp4": rotated,
 }
@@ -96,6 +97,19 @@ def test_pictures_of_receivers_and_telephones(tmp_path: Path, name: str) -> None
         np.testing.assert_allclose(media.grid.times(), judge(video), atol=2e-3)
     assert media.variable_frame_rate == name.startswith("telephone")
     assert_heard_at(media, samples, *BURST)
+
+
+@pytest.mark.parametrize("ordered", ["-bf 0", "-bf 2"])
+def test_a_file_of_a_broadcast_server(tmp_path: Path, ordered: str) -> None:
+    """The end of GXF is no damage; of its last frame no time is stored, and judges do not agree on one."""
+    coded = ("-c:v", "mpeg2video", *ordered.split(), "-s", "720x576", "-pix_fmt", "yuv420p", "-ar", "48000")
+    video = clip(tmp_path / "clip.gxf", None, "pcm_s16le", "25", *coded)
+    media, samples = decoded(video, tmp_path)
+    for judge in (by_opencv, by_pyav):
+        assert media.grid.count == len(judge(video)) == 125
+        np.testing.assert_allclose(media.grid.times()[:-1], judge(video)[:-1], atol=2e-3)
+    # Its demuxer shows the picture a frame late, as MPEG-2 is decoded, and the sound at once.
+    assert heard(samples.load()) == pytest.approx(np.subtract(BURST, 0.04), abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ def sound(path: Path, codec: str) -> Path:
 
 
 FRAGMENTS = ("-movflags", "+frag_keyframe+empty_moov+default_base_moof", "-frag_duration", "500000")
+PAL = ("-s", "720x576", "-pix_fmt", "yuv420p")
 RECORDINGS: dict[str, Callable[[Path], Path]] = {
     "fragments.mp4": lambda path: clip(path, noise(), "aac", "25", "-g", "10", *FRAGMENTS),
     "front.mp4": lambda path: clip(path, noise(), "aac", "25", "-movflags", "+faststart"),
@@ -44,6 +45,8 @@ RECORDINGS: dict[str, Callable[[Path], Path]] = {
     "clip.mxf": lambda path: clip(path, noise(48000), "pcm_s16le", "25", "-c:v", "mpeg2video"),
     "clip.caf": lambda path: sound(path, "pcm_s16le"),
     "clip.tta": lambda path: sound(path, "tta"),
+    "clip.gxf": lambda path: clip(path, noise(48000), "pcm_s16le", "25", "-c:v", "mpeg2video", *PAL),
+    "clip.rm": lambda path: clip(path, noise(48000), "ac3", "25", "-c:v", "rv10", "-s", "64x48"),
 }
 
 
@@ -145,6 +148,7 @@ PIPED = {
     ".au": (*noise(), "-f", "au"),
     ".tta": (*noise(), "-f", "tta"),
     ".wv": (*noise(), "-f", "wv"),
+    ".rm": (*picture(), *noise(), "-c:v", "rv10", "-s", "64x48", "-c:a", "ac3", "-f", "rm"),
 }
 
 
@@ -174,6 +178,9 @@ def test_a_whole_recording_is_none_that_was_cut(tmp_path: Path) -> None:
     assert (media.truncated, media.notes, media.grid.count) == (False, (), 125)
 
 
+GXF = b"\0\0\0\0\1\xbf"
+
+
 def wav(size: int, kind: bytes = b"RIFF") -> bytes:
     """A header with that size, and 100 bytes."""
     return kind + size.to_bytes(4, "little") + b"WAVEfmt " + bytes(84)
@@ -196,6 +203,11 @@ def wav(size: int, kind: bytes = b"RIFF") -> bytes:
         (b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x20moof", 48),
         (b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x20TAG!", 0),
         (b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\0mdat" + bytes(99), 0),
+        (b".RMF\0\0\0\x12" + bytes(10) + b"DATA\0\1\0\0" + bytes(90), 18 + 0x10000),
+        (b".RMF\0\0\0\x12" + bytes(10) + b"DATA\0\0\0\x12" + bytes(90), 0),
+        (b".RMF\0\0\0\x12" + bytes(10) + b"CONT\0\0\0\0" + bytes(90), 0),
+        (GXF + b"\0\0\0\x40" + bytes(54) + GXF + b"\0\0\1\0" + bytes(90), 0x140),
+        (GXF + b"\0\0\0\x40" + bytes(54) + b"somebody's own" + bytes(90), 0x40),
         (b"anything else", 0),
     ],
 )
@@ -219,8 +231,8 @@ def test_a_wav_file_from_sox_through_a_pipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.03, 0.5, 0.95, 0.98, 0.995])
-@pytest.mark.parametrize("name", ["clip.mxf", "clip.wmv", "clip.caf"])
+@pytest.mark.parametrize("name", ["clip.mxf", "clip.wmv", "clip.caf", "clip.gxf", "clip.rm"])
 def test_a_cut_is_seen_near_the_end_too(tmp_path: Path, name: str, share: float) -> None:
     """By the bytes that are missing: their seconds may be fewer than a header's rounding."""
-    with pytest.raises(MediaError, match=r"cut short .*its header says"):
+    with pytest.raises(MediaError, match=r"cut short.*: its header says"):
         examined(cut(RECORDINGS[name](tmp_path / name), share))
