@@ -52,7 +52,7 @@ class Part:
         checkpoint: a path, or the id of a repository; empty for the pipeline's own folder or repository.
         revision: of the repository; empty for that of the pipeline, or the main branch.
         subfolder: below it; empty for none.
-        options: anything else that pyannote is told.
+        options: `strict`, where pyannote is told of it.
     """
 
     name: str
@@ -147,7 +147,7 @@ def spelled(name: str, value: Any, config_path: Path) -> Part:  # noqa: ANN401  
     """Read one part as pyannote would.
 
     Raises:
-        ModelError: neither a string nor a mapping with a `checkpoint`.
+        ModelError: neither a string nor a mapping with a `checkpoint`, or one with other options.
     """
     options = dict(value) if isinstance(value, dict) else {"checkpoint": value, "strict": False}
     checkpoint, revision, subfolder = (options.pop(key, None) or "" for key in ("checkpoint", "revision", "subfolder"))
@@ -159,6 +159,11 @@ def spelled(name: str, value: Any, config_path: Path) -> Part:  # noqa: ANN401  
         options.pop("strict", None)
         checkpoint, subfolder = "", f"{checkpoint.removeprefix('$model')}/{subfolder}"
     options = {key: option for key, option in options.items() if key not in NOT_HANDED_ON}
+    if others := sorted(str(key) for key in options if key != "strict"):
+        # pyannote hands them on to Lightning, which fetches an `hparams_file` from any address.
+        raise ModelError(
+            f"{config_path} says {', '.join(others)} of its {name}: expected checkpoint, subfolder, revision and strict"
+        )
     if name == "plda":
         options.pop("strict", None)
     return Part(name, checkpoint, pinned or revision, str(subfolder).strip("/"), options)

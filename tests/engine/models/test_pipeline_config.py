@@ -264,3 +264,27 @@ def test_a_pointer_in_the_place_of_weights_is_named(folder: Path) -> None:
 
     with pytest.raises(ModelError, match="pointer of Git LFS"):
         registry.identity(str(folder))
+
+
+@pytest.mark.parametrize("name", ["segmentation", "embedding", "plda"])
+@pytest.mark.parametrize("option", ["hparams_file", "_instantiator", "num_channels", "map_location"])
+def test_a_part_has_no_options_that_reach_lightning(folder: Path, name: str, option: str) -> None:
+    """It fetches an `hparams_file` from any address, and what that says would be in no identity."""
+    models = part(folder, **{name: {"checkpoint": f"$model/{name}", option: "http://127.0.0.1:9/h.yaml"}})
+
+    with pytest.raises(ModelError, match=rf"says {option} of its {name}: expected checkpoint, subfolder, revision and"):
+        registry.find(models)
+
+
+def test_what_is_for_fetching_or_for_layers_may_be_said_of_a_part(folder: Path) -> None:
+    """Configs of others say so; a token is told to nobody."""
+    spelt = {
+        "checkpoint": "$model/embedding",
+        "strict": True,
+        "token": "hf_x",
+        "use_auth_token": None,
+        "cache_dir": "x",
+    }
+
+    told = registry.find(part(folder, embedding=spelt)).config["pipeline"]["params"]["embedding"]
+    assert told == {"checkpoint": str(folder / "embedding/pytorch_model.bin")}
