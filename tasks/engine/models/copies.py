@@ -25,7 +25,8 @@ def copy_set(model_set: ModelSet, folder: Path) -> list[Path]:
 
     Raises:
         ModelError: a file is not what it should be.
-        UsageError: nothing of the set is of the hub, a part has no place in a copy, or the folder holds something else.
+        UsageError: nothing of the set is of the hub, a part has no place in a copy, or the folder holds something else
+            or links out of it.
         StorageError: it cannot be written.
     """
     places = {file.place: file for file in model_set.files if file.place}
@@ -38,6 +39,7 @@ def copy_set(model_set: ModelSet, folder: Path) -> list[Path]:
         )
     if not (folder / SUMS).is_file() and (other := other_file(folder, {*places, *cards(model_set)})):
         raise UsageError(f"{folder} holds {other}: expected an empty folder, or a copy of a set, whole or not")
+    require_inside(folder, {*places, *cards(model_set)})
     sums = {place: file.check().sha256 for place, file in places.items()}
     make_folder(folder)
     # While files change, no list of sums says that the copy is whole.
@@ -52,6 +54,19 @@ def other_file(folder: Path, places: Collection[str]) -> Path | None:
     """Find a file in a folder that an interrupted copy would not have left there."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
     return next((file for file in files if str(file) not in places and not file.match(PARTIAL_PATTERN)), None)
+
+
+def require_inside(folder: Path, places: Collection[str]) -> None:
+    """Refuse folders in a copy that are links out of it: whoever packed the copy would choose what is written to.
+
+    Raises:
+        UsageError: with the first.
+    """
+    for parent in sorted({(folder / place).parent for place in places}):
+        if not parent.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"{parent} leads to {parent.resolve()}: expected a folder of the copy, not a link out of it"
+            )
 
 
 def cards(model_set: ModelSet) -> dict[str, Path]:

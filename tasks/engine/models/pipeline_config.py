@@ -161,8 +161,9 @@ def spelled(name: str, value: Any, config_path: Path) -> Part:  # noqa: ANN401  
     options = {key: option for key, option in options.items() if key not in NOT_HANDED_ON}
     if others := sorted(str(key) for key in options if key != "strict"):
         # pyannote hands them on to Lightning, which fetches an `hparams_file` from any address.
+        told = ", ".join(others)
         raise ModelError(
-            f"{config_path} says {', '.join(others)} of its {name}: expected checkpoint, subfolder, revision and strict"
+            f"{config_path} says {told} of its {name}: expected checkpoint, subfolder, revision and strict"
         )
     if name == "plda":
         options.pop("strict", None)

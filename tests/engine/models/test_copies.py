@@ -119,3 +119,32 @@ def test_what_has_no_place_in_a_copy_is_told(box: HubBox, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match=r"models/nets/pytorch_model\.bin has no place in a copy"):
         fetch_set(str(folder / "my.yaml"), tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("sums", [False, True])
+def test_nothing_is_written_through_a_link_out_of_the_folder(box: HubBox, tmp_path: Path, sums: bool) -> None:
+    """A copy that somebody else packed may hold one, with a list of sums that makes it look like a copy of ours."""
+    hub.bring(COMMUNITY, box.address)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/embedding").symlink_to(tmp_path / "home")
+    if sums:
+        (tmp_path / "copy/SHA256SUMS").touch()
+
+    with pytest.raises(UsageError, match=r"copy/embedding leads to .*home: expected a folder of the copy"):
+        copy_set(registry.find(COMMUNITY), tmp_path / "copy")
+    assert not list((tmp_path / "home").iterdir())
+    assert not (tmp_path / "copy/config.yaml").exists()
+
+
+def test_a_copy_may_be_reached_by_a_link(box: HubBox, tmp_path: Path) -> None:
+    """The folder itself is the user's choice; a link in the place of a file is replaced, not followed."""
+    hub.bring(COMMUNITY, box.address)
+    write({"mine": b"dear"}, tmp_path)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "copy").symlink_to("disk")
+    (tmp_path / "disk/config.yaml").symlink_to(tmp_path / "mine")
+
+    copy_set(registry.find(COMMUNITY), tmp_path / "copy")
+    assert (tmp_path / "mine").read_bytes() == b"dear"
+    assert registry.identity(str(tmp_path / "copy")) == registry.identity(COMMUNITY)
