@@ -97,3 +97,8 @@ class ServiceError(Step4Error):
     """What the run reports to failed: the Prefect server, its database, or the network between."""
 
     exit_code = 7
+
+
+def one_line(error: BaseException) -> str:
+    """Put an error's text on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

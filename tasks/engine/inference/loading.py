@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from tasks.engine.core.choices import Engine
-from tasks.engine.core.errors import ModelError
+from tasks.engine.core.errors import ModelError, one_line
 from tasks.engine.inference.requirements import (
     require_complete,
     require_fitting,
@@ -19,7 +19,7 @@ from tasks.engine.inference.requirements import (
 )
 from tasks.engine.models.hub_failures import chain
 from tasks.engine.models.model_set import ModelSet
-from tasks.engine.models.pipeline_config import CONFIG_SUFFIXES, DEFAULT_CLUSTERING, one_line
+from tasks.engine.models.pipeline_config import CONFIG_SUFFIXES, DEFAULT_CLUSTERING
 from tasks.engine.models.registry import EMBEDDING, SEGMENTATION, find, models_folder
 
 if TYPE_CHECKING:

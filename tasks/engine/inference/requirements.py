@@ -5,8 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.engine.core.errors import ModelError
-from tasks.engine.models.pipeline_config import one_line
+from tasks.engine.core.errors import ModelError, one_line
 
 if TYPE_CHECKING:
     from tasks.engine.inference.exact import ExactSpeakerDiarization

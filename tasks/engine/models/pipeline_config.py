@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.engine.core.errors import ModelError
+from tasks.engine.core.errors import ModelError, one_line
 from tasks.engine.models import hub
 from tasks.engine.models.misspelt import folders_remembered
 from tasks.engine.models.model_set import ModelSet, SetFile, Source
@@ -245,8 +245,3 @@ def in_own_repository(part: Part, source: Source, snapshots: Snapshots) -> list[
         SetFile(f"{part.name}/{Path(file).name}", folder / file, origin, place=None if part.revision else file)
         for file in inner.files
     ]
-
-
-def one_line(error: BaseException) -> str:
-    """Put an error's text on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from tasks.engine.core import errors
-from tasks.engine.core.errors import BatchError, Step4Error
+from tasks.engine.core.errors import BatchError, Step4Error, one_line
 
 
 def tree(root: type[Step4Error] = Step4Error) -> Iterator[type[Step4Error]]:
@@ -30,3 +30,9 @@ def test_a_batch_fails_with_its_worst_videos_code() -> None:
 
     assert (error.exit_code, error.report, str(error)) == (5, {"videos": 3}, "2 of 3 failed")
     assert (BatchError("x").exit_code, BatchError("x").report) == (1, {})
+
+
+def test_an_error_of_a_library_is_put_on_one_line() -> None:
+    """It is quoted in a sentence of ours; one without a text has a name."""
+    assert one_line(ValueError("two\n  lines")) == "two lines"
+    assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
