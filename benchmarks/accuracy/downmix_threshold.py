@@ -1,4 +1,4 @@
-"""How far below its channels a mix must lie before it is not averaged away: speech detection error over the threshold.
+"""How far below its channels a mix must lie before it is not averaged away, and for how long: speech detection error.
 
 Usage: python benchmarks/accuracy/downmix_threshold.py FOLDER   (of NAME.wav, 16 kHz mono, with NAME.rttm)
 
@@ -20,16 +20,22 @@ from numpy.typing import NDArray
 from scipy.signal import hilbert
 
 from tasks.engine.inference.level import loud_rms
-from tasks.engine.media.downmix import mix, opposite_blocks
+from tasks.engine.media.downmix import BLOCK, block_powers, mixed, opposite_blocks
 from tasks.engine.media.ffmpeg_command import executable
 
-THRESHOLDS = (3, 6, 10, 14, 20)
-"""Power of half the difference over that of the average, dB. Together they have the mean power of the channels: at 10
-the average lies 10.4 below it, at 3 it lies 4.8 below."""
-
-NEVER_AVERAGED, ALWAYS_AVERAGED = -300, 300
+RULES = {
+    f"{stretch * BLOCK / RATE:.1f} s, {threshold} dB": (stretch, threshold)
+    for stretch, threshold in ((1, 6), (1, 10), (1, 20), (11, 17), (21, 17), (31, 14), (31, 17), (31, 20), (101, 17))
+}
+"""Blocks that are judged together, and power of half the difference over that of the average, dB. Together these two
+have the mean power of the channels: at 17 the average lies 17.1 below it."""
 
 NOISE_DB = -40
+CODECS = {
+    "AAC 64k": (".m4a", "-c:a", "aac", "-b:a", "64k"),
+    "MP3 48k": (".mp3", "-c:a", "libmp3lame", "-b:a", "48k", "-ar", "24000"),
+    "Opus 32k": (".ogg", "-c:a", "libopus", "-b:a", "32k", "-ar", "48000"),
+}
 Stereo = NDArray[np.float32]
 Case = Callable[[Samples], Stereo]
 
@@ -44,11 +50,30 @@ def later(samples: Samples, milliseconds: float) -> Samples:
     return np.roll(samples, round(milliseconds * RATE / 1000))
 
 
-def pair(left: Samples, right: Samples) -> Stereo:
+def pair(left: Samples, right: Samples, noise_db: float = NOISE_DB) -> Stereo:
     """Two channels, each with its own noise."""
     noise = np.random.default_rng(3).normal(0, 1, (len(left), 2))
     floor = loud_rms(np.asarray(left, dtype=np.float32)) or loud_rms(np.asarray(right, dtype=np.float32))
-    return np.float32(np.stack([left, right], axis=1) + noise * floor * db(NOISE_DB))
+    return np.float32(np.stack([left, right], axis=1) + noise * floor * db(noise_db))
+
+
+def exchanged(samples: Samples, seconds: float, of: float) -> Stereo:
+    """The right channel's poles exchanged in the first seconds of every so many."""
+    sign = np.where(np.arange(len(samples)) / RATE % of < seconds, -1, 1)
+    return pair(samples, np.float32(samples * sign))
+
+
+def encoded(channels: Stereo, codec: str) -> Stereo:
+    """What a lossy codec leaves, which saves on what differs between channels or is common to them."""
+    suffix, *options = CODECS[codec]
+    raw = ["-f", "f32le", "-ar", str(RATE), "-ac", "2"]
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        command = [executable(), "-v", "error", "-y", *raw, "-i", "-", *options, file.name]
+        subprocess.run(command, input=channels.astype("<f4").tobytes(), check=True)
+        command = [executable(), "-v", "error", "-i", file.name, *raw, "-"]
+        done = subprocess.run(command, capture_output=True, check=True).stdout
+    decoded = np.frombuffer(done, dtype="<f4").reshape(-1, 2)[: len(channels)]
+    return np.pad(decoded, ((0, len(channels) - len(decoded)), (0, 0)))
 
 
 def music(count: int) -> Stereo:
@@ -94,21 +119,26 @@ CASES: dict[str, Case] = {
     **{f"opposite, right {g} dB": lambda s, g=g: pair(s, -s * db(g)) for g in (-0.5, -1, -3, -6, -12, -20)},
     **{f"right {ms} ms later": lambda s, ms=ms: pair(s, later(s, ms)) for ms in (0.25, 1, 5)},
     **{f"opposite, right {ms} ms later": lambda s, ms=ms: pair(s, -later(s, ms)) for ms in (0.125, 0.25, 1, 5)},
+    **{
+        f"opposite, right {g} dB, noise at {n} dB": lambda s, g=g, n=n: pair(s, -s * db(g), n)
+        for g in (0, -3)
+        for n in (-30, -25)
+    },
+    **{
+        f"opposite, right {g} dB, {codec}": lambda s, g=g, codec=codec: encoded(pair(s, -s * db(g)), codec)
+        for g in (0, -1, -3)
+        for codec in CODECS
+    },
+    **{
+        f"opposite for {t} s of every {of}": lambda s, t=t, of=of: exchanged(s, t, of)
+        for t, of in ((2, 5), (3, 10), (5, 10))
+    },
     "one live channel": lambda s: pair(s, s * 0),
     "the other live channel": lambda s: pair(s * 0, s),
     **{f"centre, music {d:+} dB": lambda s, d=d: played(s, d) for d in (-10, 0, 10)},
     **{f"centre, opposite music {d:+} dB": lambda s, d=d: wide(s, d) for d in (-10, 0, 6, 10, 14, 20)},
     **{f"5.1, speech in the centre, music {d:+} dB": lambda s, d=d: film(s, d) for d in (-10, 0, 10)},
 }
-
-
-def mono(channels: Stereo, threshold: float) -> Samples:
-    """The product's mix with this threshold, dB."""
-    with tempfile.TemporaryDirectory() as folder:
-        source, destination = Path(folder) / "two", Path(folder) / "one"
-        channels.astype("<f4").tofile(source)
-        mix(source, destination, 10 ** (threshold / 10))
-        return np.fromfile(destination, dtype="<f4")
 
 
 def below(channels: list[Stereo]) -> float:
@@ -119,17 +149,26 @@ def below(channels: list[Stereo]) -> float:
 
 def rows(clips: list[Clip], pipeline: Segmenter) -> Iterator[str]:
     """The lines of a Markdown table, a case per row."""
-    titles = ["left alone", "average", *(f"{threshold} dB" for threshold in THRESHOLDS)]
-    yield f"| case | average below, dB | opposite at 10 dB, % | {' | '.join(titles)} |"
-    yield "| --- |" + " ---: |" * (2 + len(titles))
+    yield f"| case | average below, dB | left alone | average | {' | '.join(RULES)} |"
+    yield "| --- |" + " ---: |" * (3 + len(RULES))
     for name, case in CASES.items():
         channels = [case(clip.samples) for clip in clips]
-        share = 100 * np.concatenate([opposite_blocks(two) for two in channels]).mean()
-        cells = []
-        for threshold in (NEVER_AVERAGED, ALWAYS_AVERAGED, *THRESHOLDS):
-            mixed = [clip._replace(samples=mono(two, threshold)) for clip, two in zip(clips, channels, strict=True)]
-            cells.append(error(pipeline, "chosen", mixed).split()[0])
-        yield f"| {name} | {below(channels):.1f} | {share:.0f} | {' | '.join(cells)} |"
+        powers = [block_powers(two) for two in channels]
+        choices = [[np.full(len(one), left) for one in powers] for left in (True, False)]
+        choices += [
+            [opposite_blocks(one, 10 ** (threshold / 10), stretch) for one in powers]
+            for stretch, threshold in RULES.values()
+        ]
+        known: dict[bytes, str] = {}  # most rules choose alike
+        for opposite in choices:
+            if (key := np.concatenate(opposite).tobytes()) not in known:
+                mixes = [
+                    mixed(two, chosen.astype(np.float32), 0) for two, chosen in zip(channels, opposite, strict=True)
+                ]
+                heard = [clip._replace(samples=mono) for clip, mono in zip(clips, mixes, strict=True)]
+                known[key] = error(pipeline, "chosen", heard).split()[0]
+        cells = [known[np.concatenate(opposite).tobytes()] for opposite in choices]
+        yield f"| {name} | {below(channels):.1f} | {' | '.join(cells)} |"
 
 
 def main(folder: Path) -> None:

@@ -7,33 +7,40 @@ balanced microphone as two channels. There the average is next to nothing, and t
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.engine.system.memory import iter_blocks
 
-OPPOSITE_RATIO = 10.0
-"""Power of half the difference over that of the average, 10 dB: from here on two channels are called opposite.
+OPPOSITE_RATIO = 50.0
+"""Power of half the difference over that of the average, 17 dB: from here on two channels are called opposite.
 
-So one is the other's negative, at half its level at least. What is in one channel alone has a ratio of 1. The left
-channel holds average and difference, so a block called wrongly lets music in that the average would cancel: speech in
-both channels under opposite music is found less well. Measured in docs/lab_notes/measurements.md, "Downmix".
+What is in one channel alone has a ratio of 1; a channel and its negative at three quarters of its level have 49. An
+average is no worse for being quieter, since the level rule follows: it fails where little but noise is left in it. And
+the left channel holds average and difference: of speech in both channels under opposite music the average is the one to
+hear. Measured in docs/lab_notes/measurements.md, "Downmix".
 """
 
 BLOCK = 1600
-"""Samples that are judged together: 100 ms at 16 kHz."""
+"""Samples that are mixed alike: 100 ms at 16 kHz."""
+
+STRETCH = 31
+"""Blocks that are judged together, 3.1 s: neither speech in the average may be forgotten in its pauses, nor opposite
+channels in soft words, where noise is as loud in the average."""
 
 BLOCKS_AT_ONCE = 600
 
 
-def mix(source: Path, destination: Path, ratio: float = OPPOSITE_RATIO) -> float:
+def mix(source: Path, destination: Path, ratio: float = OPPOSITE_RATIO, stretch: int = STRETCH) -> float:
     """Write the mono mix of a file of interleaved left and right; return the share in which its channels are opposite.
 
     Args:
         source: (samples, 2) raw little-endian float32.
         destination: (samples,) likewise.
         ratio: of power, from which on two channels are opposite.
+        stretch: blocks that are judged together.
 
     Returns:
         The share of blocks, 0 to 1, in which the left channel stands for both.
@@ -42,27 +49,46 @@ def mix(source: Path, destination: Path, ratio: float = OPPOSITE_RATIO) -> float
         OSError: a file cannot be read or written.
     """
     count = source.stat().st_size // 8
-    channels = np.memmap(source, dtype="<f4", mode="r", shape=(count, 2)) if count else np.zeros((0, 2), dtype="<f4")
-    opposite = np.concatenate(
-        [opposite_blocks(part, ratio) for _, part in _parts(channels)] or [np.zeros(0, dtype=bool)]
-    )
+    if not count:
+        destination.write_bytes(b"")
+        return 0.0
+    channels = np.memmap(source, dtype="<f4", mode="r", shape=(count, 2))
+    powers = np.concatenate([block_powers(part) for _, part in _parts(channels)])
+    opposite = opposite_blocks(powers, ratio, stretch)
     weights = opposite.astype(np.float32)
     with destination.open("wb") as file:
         for first, part in _parts(channels):
             file.write(mixed(part, weights, first).tobytes())
-    return float(opposite.mean()) if len(opposite) else 0.0
+    return float(opposite.mean())
 
 
 def _parts(channels: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
     return iter_blocks(channels, BLOCK * BLOCKS_AT_ONCE)
 
 
-def opposite_blocks(channels: NDArray[np.float32], ratio: float = OPPOSITE_RATIO) -> NDArray[np.bool_]:
-    """Tell of each block of (samples, 2) whether its channels are opposite; the last one may be shorter."""
+def block_powers(channels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (blocks, 2): energy of the average and of half the difference of (samples, 2); the last may be shorter."""
     starts = np.arange(0, len(channels), BLOCK)
     left, right = np.float64(channels[:, 0]), np.float64(channels[:, 1])
-    average, difference = (np.add.reduceat(half * half, starts) for half in ((left + right) / 2, (left - right) / 2))
-    return np.asarray(difference > ratio * average)
+    halves = ((left + right) / 2, (left - right) / 2)
+    return np.stack([np.add.reduceat(half * half, starts) for half in halves], axis=1)
+
+
+def opposite_blocks(powers: NDArray[np.float64], ratio: float, stretch: int) -> NDArray[np.bool_]:
+    """Tell of each block whether it lies in a stretch whose channels are opposite.
+
+    Args:
+        powers: as from `block_powers`.
+        ratio: from which on they are.
+        stretch: blocks, an odd number; fewer at both ends of the file.
+    """
+    average, difference = (_around(power, stretch) for power in powers.T)
+    return np.asarray(_around(difference > ratio * average, stretch) > 0)
+
+
+def _around(values: NDArray[Any], stretch: int) -> NDArray[np.float64]:
+    """Sum of the values around each of one or more."""
+    return np.convolve(values, np.ones(stretch))[stretch // 2 :][: len(values)]
 
 
 def mixed(channels: NDArray[np.float32], weights: NDArray[np.float32], first: int) -> NDArray[np.float32]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.engine.media.downmix import BLOCK, mix
+from tasks.engine.media.downmix import BLOCK, STRETCH, mix
 
-NOISE = np.random.default_rng(5).normal(0, 0.1, 20 * BLOCK).astype("<f4")
-OTHER = np.random.default_rng(6).normal(0, 0.1, 20 * BLOCK).astype("<f4")
+NOISE = np.random.default_rng(5).normal(0, 0.1, 80 * BLOCK).astype("<f4")
+OTHER = np.random.default_rng(6).normal(0, 0.1, 80 * BLOCK).astype("<f4")
 
 
 def mixed(folder: Path, left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
@@ -36,22 +36,26 @@ def test_opposite_channels_do_not_cancel(tmp_path: Path, factor: float) -> None:
 
 
 def test_only_where_they_are_opposite(tmp_path: Path) -> None:
-    """A stretch with exchanged poles within a good recording: the rest stays the average, and nothing clicks."""
-    sign = np.ones_like(NOISE)
-    sign[8 * BLOCK : 12 * BLOCK] = -1
-    tone = np.sin(np.arange(len(NOISE)) / 20).astype("<f4")
+    """A stretch with exchanged poles within a good recording, to its very ends: the rest is averaged."""
+    tone = np.sin(np.arange(80 * BLOCK) / 20).astype("<f4")
+    first, last = 20, 20 + STRETCH
+    sign = np.ones_like(tone)
+    sign[first * BLOCK : last * BLOCK] = -1
     mono, share = mixed(tmp_path, tone, tone * sign)
-    assert share == pytest.approx(4 / 20)
-    assert np.array_equal(mono[: 7 * BLOCK], tone[: 7 * BLOCK])
-    assert np.allclose(mono[9 * BLOCK : 11 * BLOCK], tone[9 * BLOCK : 11 * BLOCK], atol=1e-6)
-    assert np.array_equal(mono[13 * BLOCK :], tone[13 * BLOCK :])
+    assert share == pytest.approx(STRETCH / 80)
+    assert np.array_equal(mono[: (first - 1) * BLOCK], tone[: (first - 1) * BLOCK])
+    opposite = slice((first + 1) * BLOCK, (last - 1) * BLOCK)
+    assert np.allclose(mono[opposite], tone[opposite], atol=1e-6)
+    assert np.array_equal(mono[(last + 1) * BLOCK :], tone[(last + 1) * BLOCK :])
 
 
 def test_a_centre_survives_wide_music(tmp_path: Path) -> None:
-    """Speech in both channels under music that is opposite and 6 dB louder: the average has the speech alone."""
-    mono, share = mixed(tmp_path, NOISE + 2 * OTHER, NOISE - 2 * OTHER)
+    """Speech in both channels under music that is opposite and 6 dB louder: the average, in its pauses too."""
+    speech = NOISE.copy()
+    speech[5 * BLOCK : (5 + STRETCH - 4) * BLOCK] = 0
+    mono, share = mixed(tmp_path, speech + 2 * OTHER, speech - 2 * OTHER)
     assert share == 0
-    assert np.allclose(mono, NOISE, atol=1e-6)
+    assert np.allclose(mono, speech, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 600 * BLOCK + 7])
