@@ -10,7 +10,7 @@ from tasks.engine.inference.result_store import ENGINE_VERSION, digest, library_
 
 SCHEMA_VERSION = 1
 
-MEDIA_VERSION = 4
+MEDIA_VERSION = 5
 """Raise it when other frames or other samples are read from the same file: what was published then is out of date."""
 
 
