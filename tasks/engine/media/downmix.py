@@ -26,9 +26,9 @@ hear. Measured in docs/lab_notes/measurements.md, "Downmix".
 BLOCK = 1600
 """Samples that are mixed alike: 100 ms at 16 kHz."""
 
-STRETCH = 31
-"""Blocks that are judged together, 3.1 s: neither speech in the average may be forgotten in its pauses, nor opposite
-channels in soft words, where noise is as loud in the average."""
+STRETCH = 21
+"""Blocks that are judged together, 2.1 s. Over less, an average that holds noise alone passes for speech in soft words;
+over more, shorter pieces of a film are averaged away."""
 
 BLOCKS_AT_ONCE = 600
 
