@@ -43,13 +43,13 @@ class Served:
 
     def ask(self, path: str, **wanted: Any) -> Any:
         """Post a question."""
-        answer = httpx.post(f"{self.api}/{path}", json=wanted, timeout=120)
+        answer = self.request("POST", path, wanted)
         answer.raise_for_status()
         return answer.json()
 
     def look(self, path: str) -> Any:
         """Get an answer."""
-        answer = httpx.get(f"{self.api}/{path}", timeout=120)
+        answer = self.request("GET", path)
         answer.raise_for_status()
         return answer.json()
 
@@ -87,8 +87,17 @@ class Served:
     def start(self, deployment: str, **parameters: Any) -> httpx.Response:
         """Ask for a run, as the UI does."""
         found = self.ask("deployments/filter", deployments={"name": {"any_": [deployment]}})
-        address = f"{self.api}/deployments/{found[0]['id']}/create_flow_run"
-        return httpx.post(address, json={"parameters": parameters, "state": {"type": "SCHEDULED"}}, timeout=120)
+        wanted = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        return self.request("POST", f"deployments/{found[0]['id']}/create_flow_run", wanted)
+
+    def request(self, method: str, path: str, wanted: dict[str, Any] | None = None) -> httpx.Response:
+        """Ask the API, again where its database is locked for a moment, as Prefect's client does."""
+        until = time.monotonic() + PATIENCE_SEC
+        while True:
+            answer = httpx.request(method, f"{self.api}/{path}", json=wanted, timeout=120)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                return answer
+            time.sleep(0.5)
 
     def artifacts(self, run: dict[str, Any]) -> dict[str, Any]:
         """Data of a run's artifacts by type."""
