@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, pairwise
+from itertools import tee, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,9 @@ def run_here(
         prepare: told the next video that needs a run before this one's begins.
     """
     totals = BatchTotals()
-    for entry, following in pairwise(chain(videos, [None])):
-        if entry is None:
-            break
+    entries, upcoming = tee(videos)
+    next(upcoming, None)
+    for entry, following in zip_longest(entries, upcoming):
         outcome = settled(entry)
         if outcome is None:
             if following and settled(following) is None:
