@@ -1,6 +1,7 @@
 """Linkage of embeddings for agglomerative clustering, in bounded memory."""
 
-from typing import Any
+import hashlib
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,15 @@ class BoundedLinkage:
     doi:10.18637/jss.v053.i09) makes the same merges in memory for the vectors; of distances that are equal but for
     rounding, as between repeated embeddings, it may take another first.
 
+    The latest linkage is remembered: a check by sample clusters anew what the candidate beside it has clustered, and
+    linking four hours takes half a minute. Equal vectors have equal linkages.
+
     Attributes:
         largest: embeddings up to which scipy links them.
         library: the library that linked last; None until one has. Whoever starts a run sets it back.
     """
+
+    _latest: ClassVar[tuple[tuple[object, ...], NDArray[np.float64]] | None] = None
 
     def __init__(self, largest: int = LARGEST) -> None:
         self.largest = largest
@@ -40,10 +46,24 @@ class BoundedLinkage:
         Raises:
             ValueError: an embedding is not finite, or there are too few.
         """
-        if method != "centroid" or metric != "euclidean" or len(embeddings) <= self.largest:
-            self.library = "scipy"
-            return np.asarray(hierarchy.linkage(embeddings, method=method, metric=metric))
-        import fastcluster  # noqa: PLC0415  # few files are that long
+        short = method != "centroid" or metric != "euclidean" or len(embeddings) <= self.largest
+        self.library = "scipy" if short else "fastcluster"
+        digest = hashlib.blake2b(embeddings.tobytes()).digest()
+        asked = (digest, embeddings.shape, embeddings.dtype, method, metric, self.library)
+        latest = BoundedLinkage._latest
+        if latest is None or latest[0] != asked:
+            linked = linked_by_scipy if short else linked_by_fastcluster
+            BoundedLinkage._latest = latest = asked, linked(embeddings, method, metric)
+        return latest[1].copy()
 
-        self.library = "fastcluster"
-        return np.asarray(fastcluster.linkage_vector(np.asarray(embeddings, dtype=np.float64), method="centroid"))
+
+def linked_by_scipy(embeddings: NDArray[Any], method: str, metric: str) -> NDArray[np.float64]:
+    """Link as `BoundedLinkage`, with the distances of all pairs at hand."""
+    return np.asarray(hierarchy.linkage(embeddings, method=method, metric=metric))
+
+
+def linked_by_fastcluster(embeddings: NDArray[Any], method: str, _metric: str) -> NDArray[np.float64]:
+    """Link as `BoundedLinkage`, from the vectors alone."""
+    import fastcluster  # noqa: PLC0415  # few files are that long
+
+    return np.asarray(fastcluster.linkage_vector(np.asarray(embeddings, dtype=np.float64), method=method))

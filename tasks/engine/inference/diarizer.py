@@ -131,7 +131,8 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         try:
             yield pipeline
         finally:
-            pipeline.given = pipeline.kept = None  # it is kept for the next run, and these are of hours of audio
+            # It is kept for the next run, and these are of hours of audio.
+            pipeline.given = pipeline.kept = pipeline.clustered = None
 
 
 _LOADING = Lock()

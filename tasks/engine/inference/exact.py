@@ -41,11 +41,14 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
     Attributes:
         engine: which of ours this is.
         speech_threshold: 0 to 1, on the score.
+        clustered: windows and clusters that were laid on frames last: pyannote asks twice, with one speaker at a time
+            the second time.
     """
 
     engine = Engine.EXACT
     to_annotation = staticmethod(reconstruction.to_annotation)
     speech_threshold: float = STOCK_THRESHOLD
+    clustered: reconstruction.ClusteredWindows | None = None
 
     def get_embeddings(
         self,
@@ -137,9 +140,9 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
             (frames, speakers) 0 or 1.
         """
         hard_clusters = self.hooks.whole(Stage.CLUSTERS, hard_clusters) if self.hooks else hard_clusters
-        diarization = reconstruction.to_diarization(
-            reconstruction.ClusteredWindows(segmentations, hard_clusters), count
-        )
+        if self.clustered is None or not self.clustered.holds(segmentations, hard_clusters):
+            self.clustered = reconstruction.ClusteredWindows(segmentations, hard_clusters)
+        diarization = reconstruction.to_diarization(self.clustered, count)
         if self._added.any():
             diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
         return diarization

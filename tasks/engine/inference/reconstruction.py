@@ -37,7 +37,22 @@ class ClusteredWindows:
         self.segmentations, self.hard_clusters = segmentations, hard_clusters
         self.sliding_window = segmentations.sliding_window
         self.clusters = int(hard_clusters.max()) + 1 if clusters is None else clusters
+        self._aggregated: tuple[SlidingWindow, SlidingWindowFeature] | None = None
         self.data = np.broadcast_to(np.float64(np.nan), (*segmentations.data.shape[:2], self.clusters))
+
+    def holds(self, segmentations: SlidingWindowFeature, hard_clusters: NDArray[np.signedinteger]) -> bool:
+        """Is it made of these?"""
+        return self.segmentations is segmentations and np.array_equal(self.hard_clusters, hard_clusters)
+
+    def aggregated(self, frames: SlidingWindow) -> SlidingWindowFeature:
+        """Sum the activity of overlapping windows as pyannote does, some clusters at a time, and remember it.
+
+        Returns:
+            (frames, clusters) float32.
+        """
+        if self._aggregated is None or self._aggregated[0] is not frames:
+            self._aggregated = frames, aggregated(self, frames)
+        return self._aggregated[1]
 
     def some(self, first: int) -> "ClusteredWindows":
         """Return the same windows with `TOGETHER` of their clusters alone, from `first` on."""
@@ -66,9 +81,9 @@ def to_diarization(segmentations: ClusteredWindows, count: SlidingWindowFeature)
     Returns:
         (frames, speakers) uint8, 0 or 1.
     """
-    active = aggregated(segmentations, count.sliding_window)
+    active = segmentations.aggregated(count.sliding_window)
     if (lacking := int(count.data.max()) - active.data.shape[1]) > 0:
-        active.data = np.pad(active.data, ((0, 0), (0, lacking)))
+        active = SlidingWindowFeature(np.pad(active.data, ((0, 0), (0, lacking))), active.sliding_window)
     extent = active.extent & count.extent
     active, count = cropped(active, extent), cropped(count, extent)
     frames = min(len(active), len(count))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.cluster import hierarchy
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from tasks.engine.inference.clustering import BoundedLinkage
@@ -47,3 +48,28 @@ def test_short_files_and_other_methods_take_scipy(method: str) -> None:
     assert bounded.library is None
     assert np.array_equal(bounded(embeddings, method=method), linkage(embeddings, method=method))
     assert bounded.library == "scipy"
+
+
+def test_the_same_vectors_are_linked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, by whatever part of a run, the answer is at hand and whole; another request is another answer."""
+    linked: list[str] = []
+
+    def counted(vectors: np.ndarray, *, method: str, metric: str) -> np.ndarray:
+        linked.append(f"{method} {metric}")
+        return linkage(vectors, method=method, metric=metric)
+
+    monkeypatch.setattr(hierarchy, "linkage", counted)
+    embeddings = unit(np.random.default_rng(0).standard_normal((50, 8)))
+    first = BoundedLinkage()(embeddings, method="centroid")
+    expected = first.copy()
+    first[:] = 0
+    again = BoundedLinkage()
+
+    assert np.array_equal(again(embeddings.copy(), method="centroid"), expected)
+    assert again.library == "scipy"
+    assert linked == ["centroid euclidean"]
+    again(embeddings, method="average")
+    again(embeddings[::-1], method="average")
+    again(embeddings[::-1], method="average", metric="cosine")
+    again(embeddings.reshape(100, 4), method="average", metric="cosine")
+    assert len(linked) == 5

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pyannote.audio import Inference
 from pyannote.audio.core.plda import PLDA
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.clustering import VBxClustering
@@ -45,6 +46,28 @@ def reconstructed_by_both(
         pipeline.reconstruct(windows, hard_clusters, count),
         SpeakerDiarization.reconstruct(stock, windows, hard_clusters, count),
     )
+
+
+def test_windows_are_laid_on_frames_once_for_both_of_pyannotes_questions(
+    stages: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many speakers as are counted, then one at a time: each as pyannote's; other clusters are laid anew."""
+    pipeline, aggregate, laid = loading.load("offline"), Inference.aggregate, []
+    monkeypatch.setattr(
+        Inference, "aggregate", lambda *given, **options: laid.append(1) or aggregate(*given, **options)
+    )
+    windows = SlidingWindowFeature(stages["segmentation"].data, SlidingWindow(start=0.0, duration=10.0, step=1.0))
+    first = np.random.default_rng(0).integers(0, 3, (len(windows.data), 3)).astype(np.int8)
+    most = count_of(windows)
+    alone = SlidingWindowFeature(np.minimum(most.data, 1), most.sliding_window)
+    pipeline._added = np.zeros(len(most.data), dtype=bool)
+    stock = SimpleNamespace(to_diarization=SpeakerDiarization.to_diarization)
+    for clusters, count, times in ((first, most, 1), (first, alone, 0), (2 - first, alone, 1), (2 - first, most, 0)):
+        laid.clear()
+        ours = pipeline.reconstruct(windows, clusters, count)
+
+        assert len(laid) == times
+        np.testing.assert_array_equal(ours.data, SpeakerDiarization.reconstruct(stock, windows, clusters, count).data)
 
 
 @pytest.mark.parametrize("clusters", [1, 2, 7, 16, 40])
