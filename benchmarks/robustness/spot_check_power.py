@@ -1,21 +1,24 @@
 # ruff: noqa: E402  # the path to the test helpers must be set before they are imported
 """How often a reference by sample sees a fault, and how often it doubts a sound run.
 
-    python benchmarks/robustness/spot_check_power.py [--seeds 20] [--part PART] [--kept FOLDER]
+    python benchmarks/robustness/spot_check_power.py [--seeds 20] [--part PART] [--kept FOLDER] [--voices FOLDER]
 
 Parts: `catalogue`, every trial of the fault catalogue, with as many draws of windows; `family`, faults made against
 sampling, on seven minutes of the clips at hand; `clean`, sound and mixed-precision runs of those (hard: up to 14
-speakers); `ordinary`, the same of one recording at a time. `--kept` keeps the long runs' outputs between calls.
-Prints Markdown. STEP4_CLIPS names a folder of clips; without one, the shipped recording at several speeds serves.
+speakers); `ordinary`, the same of one recording at a time; `conversations`, the same of conversations put together from
+`--voices`, a folder with a recording of each speaker (`conversations.py`). `--kept` keeps the long runs' outputs
+between calls. Prints Markdown. STEP4_CLIPS names a folder of clips; without one, the shipped recording at several
+speeds serves.
 """
 
 import argparse
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from zlib import crc32
 
@@ -27,6 +30,7 @@ import numpy as np
 import oracle
 from catalogue import FAULTS
 from clips import at_speed, references
+from conversations import conversation, recordings_in
 from numpy.typing import NDArray
 from replay import PARAMETERS, Reference, Run, Samples, plan_of
 from speech import available_clips
@@ -125,26 +129,20 @@ class LongRun:
 
     Attributes:
         plan: it ran under.
+        samples: (samples,) that are heard.
         kept: folder to keep the outputs in.
-        clip: the only one that is heard, None for all of them.
-        speeds: at which each is heard.
+        name: of the samples.
     """
 
     plan: DevicePlan
+    samples: Samples
     kept: Path | None = None
-    clip: str | None = None
-    speeds: tuple[float, ...] = SPEEDS
-
-    @cached_property
-    def samples(self) -> NDArray[np.float32]:
-        """(samples,) of every clip, at each speed."""
-        clips = [samples for name, samples in available_clips().items() if self.clip in {None, name}]
-        return np.concatenate([at_speed(clip, speed) for speed in self.speeds for clip in clips]).astype(np.float32)
+    name: str = ""
 
     @cached_property
     def windows(self) -> WindowOutputs:
         """What the networks gave."""
-        name = "-".join([self.plan.precision, self.plan.engine, *([self.clip] if self.clip else [])])
+        name = "-".join([self.plan.precision, self.plan.engine, *([self.name] if self.name else [])])
         path = self.kept / f"{name}.npz" if self.kept else None
         if path and path.exists():
             with np.load(path) as entry:
@@ -161,6 +159,11 @@ class LongRun:
         numbers = np.arange(first, first + count)
         stop = (first + count + WINDOW_SEC - 1) * SAMPLE_RATE
         return self.windows.at(numbers), self.samples[first * SAMPLE_RATE : stop]
+
+
+def at_speeds(clips: Iterable[Samples], speeds: tuple[float, ...]) -> Samples:
+    """(samples,) of every clip, at each speed."""
+    return np.concatenate([at_speed(clip, speed) for speed in speeds for clip in clips]).astype(np.float32)
 
 
 def table_of(windows: WindowOutputs, samples: NDArray[np.float32], plan: DevicePlan) -> Timeline:
@@ -265,30 +268,63 @@ def against_sampling(run: LongRun, seeds: int) -> None:
         )
 
 
+Held = tuple[str, bool]
+"""The first doubt about a piece, and whether the whole reference refuses it."""
+
+
 def clean(recordings: list[dict[str, LongRun]], pieces: int) -> None:
     """Pieces of two minutes and more of sound runs, as many of each recording: none may be refused, few doubted."""
+    for name in heading(recordings[0]):
+        rng = np.random.default_rng(11)
+        row(name, [piece(runs[name], runs[OWN], rng, seed) for seed in range(pieces) for runs in recordings])
+
+
+def heading(names: Iterable[str]) -> Iterable[str]:
+    """Print the table's head, and give the candidates back."""
     print("| candidate | pieces | the whole reference refuses | of those doubted | doubted of the others | doubts |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
-    for name in recordings[0]:
-        rng = np.random.default_rng(11)
-        held = [piece(runs[name], runs[OWN], rng, seed) for seed in range(pieces) for runs in recordings]
-        refused = [doubt for doubt, beyond in held if beyond]
-        passed = [doubt for doubt, beyond in held if not beyond]
-        said = "; ".join(doubt for doubt, _ in held if doubt)
-        counts = [len(held), len(refused), sum(map(bool, refused)), sum(map(bool, passed))]
-        print(f"| {name} | {' | '.join(map(str, counts))} | {said} |", flush=True)
+    return names
 
 
-def piece(run: LongRun, trusted: LongRun, rng: Rng, seed: int) -> tuple[str, bool]:
-    """Hold a random piece of a run against the same of the reference: the first doubt, and what the whole one says."""
+def row(name: str, held: list[Held]) -> None:
+    """Print what became of a candidate's pieces."""
+    refused = [doubt for doubt, beyond in held if beyond]
+    passed = [doubt for doubt, beyond in held if not beyond]
+    said = "; ".join(doubt for doubt, _ in held if doubt)
+    counts = [len(held), len(refused), sum(map(bool, refused)), sum(map(bool, passed))]
+    print(f"| {name} | {' | '.join(map(str, counts))} | {said} |", flush=True)
+
+
+def piece(run: LongRun, trusted: LongRun, rng: Rng, seed: int) -> Held:
+    """Hold a random piece of a run against the same of the reference."""
     longest = len(run.windows)
     count = int(rng.integers(111, min(400, longest)))
     first = int(rng.integers(0, longest - count))
+    return held(run, trusted, first, count, seed)
+
+
+def held(run: LongRun, trusted: LongRun, first: int, count: int, seed: int) -> Held:
+    """Hold some windows of a run in a row against the same of the reference."""
     windows, samples = run.part(first, count)
     reference, _ = trusted.part(first, count)
     table = table_of(windows, samples, run.plan)
     found = doubts(checked(windows, table, reference, samples, run.plan, seed))
     return found[0] if found else "", bool(oracle.beyond(table_of(reference, samples, trusted.plan), table))
+
+
+def conversed(plans: dict[str, DevicePlan], folder: Path, kept: Path | None, number: int) -> dict[str, Held]:
+    """Hold every candidate of one conversation against the reference."""
+    samples = conversation(recordings_in(folder), number)
+    runs = {name: LongRun(plan, samples, kept, str(number)) for name, plan in plans.items()}
+    return {name: held(run, runs[OWN], 0, len(run.windows), number) for name, run in runs.items()}
+
+
+def conversations(plans: dict[str, DevicePlan], folder: Path, kept: Path | None, count: int) -> None:
+    """So many conversations, whole, a process each of this machine's processors."""
+    with ProcessPoolExecutor() as processes:
+        every = list(processes.map(partial(conversed, plans, folder, kept), range(count)))
+    for name in heading(plans):
+        row(name, [one[name] for one in every])
 
 
 def main() -> None:
@@ -298,23 +334,27 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=100)
     parser.add_argument("--part", default="")
     parser.add_argument("--kept", type=Path)
+    parser.add_argument("--voices", type=Path)
     options = parser.parse_args()
     if options.part in {"", "catalogue"}:
         catalogue(options.seeds)
-    exact = LongRun(plan_of(), options.kept)
+    exact, mixed = plan_of(), plan_of(precision="mixed", autocast_dtype="bfloat16")
+    plans, clips = {OWN: exact, "mixed precision": mixed}, available_clips()
+    everything = at_speeds(clips.values(), SPEEDS)
     if options.part in {"", "family"}:
-        against_sampling(exact, options.seeds)
-    mixed, shared = plan_of(precision="mixed", autocast_dtype="bfloat16"), plan_of(engine="shared")
+        against_sampling(LongRun(exact, everything, options.kept), options.seeds)
     if options.part in {"", "clean"}:
-        plans = {OWN: exact.plan, "mixed precision": mixed, "the shared engine": shared}
-        clean([{name: LongRun(plan, options.kept) for name, plan in plans.items()}], options.pieces)
+        three = {**plans, "the shared engine": plan_of(engine="shared")}
+        clean([{name: LongRun(plan, everything, options.kept) for name, plan in three.items()}], options.pieces)
     if options.part in {"", "ordinary"}:
-        plans = {OWN: exact.plan, "mixed precision": mixed}
-        clips = available_clips()
-        recordings = [
-            {name: LongRun(plan, options.kept, clip, ORDINARY_SPEEDS) for name, plan in plans.items()} for clip in clips
+        recordings = {clip: at_speeds([samples], ORDINARY_SPEEDS) for clip, samples in clips.items()}
+        runs = [
+            {name: LongRun(plan, samples, options.kept, clip) for name, plan in plans.items()}
+            for clip, samples in recordings.items()
         ]
-        clean(recordings, -(-options.pieces // len(clips)))
+        clean(runs, -(-options.pieces // len(clips)))
+    if options.part in {"", "conversations"} and options.voices:
+        conversations(plans, options.voices, options.kept, options.pieces)
 
 
 if __name__ == "__main__":
