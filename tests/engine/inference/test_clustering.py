@@ -59,6 +59,7 @@ def test_the_same_vectors_are_linked_once(monkeypatch: pytest.MonkeyPatch) -> No
         return linkage(vectors, method=method, metric=metric)
 
     monkeypatch.setattr(hierarchy, "linkage", counted)
+    monkeypatch.setattr(BoundedLinkage, "_latest", None)
     embeddings = unit(np.random.default_rng(0).standard_normal((50, 8)))
     first = BoundedLinkage()(embeddings, method="centroid")
     expected = first.copy()
