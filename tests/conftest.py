@@ -1,4 +1,4 @@
-"""What all tests share: a Prefect server of their own, and no setting or token of the machine they run on."""
+"""What all tests share: a Prefect server for those that ask, and no setting or token of the machine they run on."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ from tasks.engine.system.environment import TOKEN_VARIABLES
 
 for name in TOKEN_VARIABLES:
     os.environ.pop(name, None)
+# A flow run without a server would start one by itself, for ten seconds: the test lacks the fixture.
+os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -28,16 +30,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A real Prefect API with a database of its own, for the tests of this process."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+def prefect_api() -> Iterator[str]:
+    """Address of a real Prefect API with a database of its own; named to nobody who does not ask for it."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 
+    with prefect_test_harness(server_startup_timeout=120):
+        address = str(PREFECT_API_URL.value())
+        with temporary_settings({PREFECT_API_URL: None}):
+            yield address
+
+
+@pytest.fixture
+def prefect_server(prefect_api: str) -> Iterator[None]:
+    """Name that server to this test: commands and flow runs report to it."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     # Stopping the heartbeat thread costs a second per flow.
-    with (
-        prefect_test_harness(server_startup_timeout=120),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
 

@@ -102,7 +102,7 @@ def split(line: str) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prefect_server", "clean_settings")
+@pytest.mark.usefixtures("clean_settings")
 @pytest.mark.parametrize("line", WRITTEN.values(), ids=WRITTEN.keys())
 def test_every_command_runs_as_written(
     line: str, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,18 +14,15 @@ from killing import Bench
 from media_samples import clip
 from paths import ROOT, SUPPORT
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server", "clean_settings")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clean_settings")]
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Iterator[Bench]:
+def bench(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Bench]:
     """A clip that is published again and again."""
-    del prefect_server
-    from prefect.settings import PREFECT_API_URL
-
     paths = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(SUPPORT)))
-    found = Bench(tmp_path_factory.mktemp("kills"), api=PREFECT_API_URL.value() or "")
+    found = Bench(tmp_path_factory.mktemp("kills"), api=prefect_api)
     (found.folder / "videos").mkdir()
     clip(found.video)
     yield found

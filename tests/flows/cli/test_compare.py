@@ -24,7 +24,6 @@ def quiet(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.everywhere
-@pytest.mark.usefixtures("prefect_server")
 def test_a_drift_is_explained_after_the_fact(quiet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The incident: refused with both sides kept; from those files and the video alone the guilty stage is found."""
     assert step4("run", quiet, "--profile", "cpu_amp_unsafe") == 3

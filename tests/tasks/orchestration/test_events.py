@@ -11,7 +11,7 @@ import pytest
 from media_samples import clip, cut
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_EPHEMERAL_ENABLED, temporary_settings
 from probing import probed_here
 from served import artifacts, events
 
@@ -160,7 +160,7 @@ def test_a_published_run_leaves_a_summary_and_a_picture(video: Path) -> None:
 
 def test_without_a_named_server_nothing_is_told(video: Path) -> None:
     """`step4 run` on a laptop leaves no artifacts and renames nothing: nobody would look."""
-    with temporary_settings({PREFECT_API_URL: None}):
+    with temporary_settings({PREFECT_API_URL: None, PREFECT_SERVER_EPHEMERAL_ENABLED: True}):
         state = start(video, ScriptedDiarizer(TURNS), gpu=False)
         shown, name = artifacts(state.state_details.flow_run_id), name_of(state)
 
