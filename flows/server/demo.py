@@ -46,7 +46,7 @@ OPTIONS = {
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the clips are made and published.")] = Path("demo"),
 ) -> None:
-    """Publish a clip, then show the same clip refused under naive FP16; both as flow runs, whose states are shown."""
+    """Publish a clip, then show its end refused, very quiet under naive FP16; both as flow runs, with their states."""
     make_clips(folder)
     with ExitStack() as running:
         home = Path(running.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
@@ -60,7 +60,7 @@ def demo(
         code = run(folder / "clip.mp4")
         if code:
             raise Step4Error(f"the clip was not published: exit code {code}, expected 0")
-        typer.echo("\nThe incident: the same clip at a ten-thousandth of its level, under naive FP16.")
+        typer.echo("\nThe incident: the clip's end at a ten-thousandth of its level, under naive FP16.")
         code = run(folder / "quiet.mkv", "cpu_amp_unsafe")
         typer.echo(f"exit code {code}")
         if code != DriftError.exit_code or list(folder.glob("quiet_*")):
