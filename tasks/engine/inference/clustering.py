@@ -18,12 +18,13 @@ class BoundedLinkage:
     doi:10.18637/jss.v053.i09) makes the same merges in memory for the vectors; of distances that are equal but for
     rounding, as between repeated embeddings, it may take another first.
 
-    The latest linkage is remembered: a check by sample clusters anew what the candidate beside it has clustered, and
-    linking four hours takes half a minute. Equal vectors have equal linkages.
+    The latest linkage of the process is remembered for a check by sample, which clusters anew what the candidate beside
+    it has clustered: linking four hours takes half a minute. Equal vectors have equal linkages.
 
     Attributes:
         largest: embeddings up to which scipy links them.
         library: the library that linked last; None until one has. Whoever starts a run sets it back.
+        recalls: take the remembered linkage where it is of the same vectors? Whoever starts a run sets it back.
     """
 
     _latest: ClassVar[tuple[tuple[object, ...], NDArray[np.float64]] | None] = None
@@ -31,6 +32,7 @@ class BoundedLinkage:
     def __init__(self, largest: int = LARGEST) -> None:
         self.largest = largest
         self.library: str | None = None
+        self.recalls = False
 
     def __call__(self, embeddings: NDArray[Any], method: str, metric: str = "euclidean") -> NDArray[np.float64]:
         """Link (n, dimension) embeddings.
@@ -51,7 +53,7 @@ class BoundedLinkage:
         digest = hashlib.blake2b(embeddings.tobytes()).digest()
         asked = (digest, embeddings.shape, embeddings.dtype, method, metric, self.library)
         latest = BoundedLinkage._latest
-        if latest is None or latest[0] != asked:
+        if not self.recalls or latest is None or latest[0] != asked:
             linked = linked_by_scipy if short else linked_by_fastcluster
             BoundedLinkage._latest = latest = asked, linked(embeddings, method, metric)
         return latest[1].copy()

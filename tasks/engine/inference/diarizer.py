@@ -123,7 +123,7 @@ def pipeline_on(plan: DevicePlan, parameters: Parameters) -> Iterator["ExactSpea
         pipeline.workers = plan.threads if plan.on_cpu else 1
         pipeline.adapts = not plan.on_cpu
         pipeline.speech_threshold = parameters.speech_threshold
-        pipeline.linkage.library = None
+        pipeline.linkage.library, pipeline.linkage.recalls = None, False
         pipeline.chosen = pipeline.given = pipeline.hooks = pipeline.kept = None
         pipeline.keeps_windows = False
         step = plan.segmentation_step or pipeline.segmentation_step

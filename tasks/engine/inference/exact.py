@@ -41,8 +41,8 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
     Attributes:
         engine: which of ours this is.
         speech_threshold: 0 to 1, on the score.
-        clustered: windows and clusters that were laid on frames last: pyannote asks twice, with one speaker at a time
-            the second time.
+        clustered: windows and clusters that were laid on frames, until pyannote has asked a second time, for one
+            speaker at a time.
     """
 
     engine = Engine.EXACT
@@ -140,9 +140,12 @@ class ExactSpeakerDiarization(WindowedSpeakerDiarization):
             (frames, speakers) 0 or 1.
         """
         hard_clusters = self.hooks.whole(Stage.CLUSTERS, hard_clusters) if self.hooks else hard_clusters
-        if self.clustered is None or not self.clustered.holds(segmentations, hard_clusters):
-            self.clustered = reconstruction.ClusteredWindows(segmentations, hard_clusters)
-        diarization = reconstruction.to_diarization(self.clustered, count)
+        before, self.clustered = self.clustered, None
+        if before is not None and before.holds(segmentations, hard_clusters):
+            clustered = before
+        else:
+            clustered = self.clustered = reconstruction.ClusteredWindows(segmentations, hard_clusters.copy())
+        diarization = reconstruction.to_diarization(clustered, count)
         if self._added.any():
             diarization.data = nearest_instead(diarization.data, self._added[: len(diarization.data)])
         return diarization

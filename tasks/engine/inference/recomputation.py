@@ -133,6 +133,8 @@ def recompute(
 def replay(outputs: WindowOutputs, samples: NDArray[np.float32], plan: DevicePlan, parameters: Parameters) -> Replay:
     """Count, cluster and reconstruct anew from what the networks gave for every window; no network runs.
 
+    Embeddings that were linked last in this process are not linked again.
+
     Args:
         outputs: of every window of the file.
         samples: (samples,) of the file, of which only the length counts.
@@ -140,7 +142,7 @@ def replay(outputs: WindowOutputs, samples: NDArray[np.float32], plan: DevicePla
         parameters: model set and decisions.
     """
     with pipeline_on(plan, parameters) as pipeline:
-        pipeline.given = outputs
+        pipeline.given, pipeline.linkage.recalls = outputs, True
         turns, exclusive, scores, centroids = apply(pipeline, samples, parameters, lambda *_: None)
         layout = Layout(pipeline.windows, pipeline.segmenter.model.receptive_field, len(outputs))
     return Replay(Diarization(turns, scores, exclusive=exclusive), centroids, layout)

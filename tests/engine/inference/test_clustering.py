@@ -50,8 +50,8 @@ def test_short_files_and_other_methods_take_scipy(method: str) -> None:
     assert bounded.library == "scipy"
 
 
-def test_the_same_vectors_are_linked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked again, by whatever part of a run, the answer is at hand and whole; another request is another answer."""
+def test_the_same_vectors_are_linked_once_for_who_recalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, the answer is at hand and whole; another request, or a run of its own, links anew."""
     linked: list[str] = []
 
     def counted(vectors: np.ndarray, *, method: str, metric: str) -> np.ndarray:
@@ -65,6 +65,7 @@ def test_the_same_vectors_are_linked_once(monkeypatch: pytest.MonkeyPatch) -> No
     expected = first.copy()
     first[:] = 0
     again = BoundedLinkage()
+    again.recalls = True
 
     assert np.array_equal(again(embeddings.copy(), method="centroid"), expected)
     assert again.library == "scipy"
@@ -74,3 +75,5 @@ def test_the_same_vectors_are_linked_once(monkeypatch: pytest.MonkeyPatch) -> No
     again(embeddings[::-1], method="average", metric="cosine")
     again(embeddings.reshape(100, 4), method="average", metric="cosine")
     assert len(linked) == 5
+    BoundedLinkage()(embeddings.reshape(100, 4), method="average", metric="cosine")
+    assert len(linked) == 6
