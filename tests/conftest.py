@@ -31,7 +31,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
-    """Address of a real Prefect API with a database of its own; named to nobody who does not ask for it."""
+    """Address of a real Prefect API with a database of its own; named to no test that does not ask for it.
+
+    The harness names it to threads without a context, too: what Prefect sends in the background goes there.
+    """
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.testing.utilities import prefect_test_harness
 

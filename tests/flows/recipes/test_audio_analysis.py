@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
@@ -221,7 +222,8 @@ def test_two_runs_on_one_clip_compute_once(start: Callable[..., Published], vide
     """The second waits for the first and finds its publication; neither harms the other's files."""
     diarizer = ScriptedDiarizer(TURNS)
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: start(video, diarizer), range(2)))
+        began = [pool.submit(copy_context().run, start, video, diarizer) for _ in range(2)]
+        results = [one.result() for one in began]
 
     assert sorted(result.already for result in results) == [False, True]
     assert len(diarizer.calls) == 1
