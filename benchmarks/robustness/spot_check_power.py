@@ -274,24 +274,24 @@ Held = tuple[str, bool]
 
 def clean(recordings: list[dict[str, LongRun]], pieces: int) -> None:
     """Pieces of two minutes and more of sound runs, as many of each recording: none may be refused, few doubted."""
-    for name in heading(recordings[0]):
+    heading()
+    for name in recordings[0]:
         rng = np.random.default_rng(11)
         row(name, [piece(runs[name], runs[OWN], rng, seed) for seed in range(pieces) for runs in recordings])
 
 
-def heading(names: Iterable[str]) -> Iterable[str]:
-    """Print the table's head, and give the candidates back."""
+def heading() -> None:
+    """Print the table's head."""
     print("| candidate | pieces | the whole reference refuses | of those doubted | doubted of the others | doubts |")
     print("| --- | ---: | ---: | ---: | ---: | --- |")
-    return names
 
 
-def row(name: str, held: list[Held]) -> None:
+def row(name: str, pieces: list[Held]) -> None:
     """Print what became of a candidate's pieces."""
-    refused = [doubt for doubt, beyond in held if beyond]
-    passed = [doubt for doubt, beyond in held if not beyond]
-    said = "; ".join(doubt for doubt, _ in held if doubt)
-    counts = [len(held), len(refused), sum(map(bool, refused)), sum(map(bool, passed))]
+    refused = [doubt for doubt, beyond in pieces if beyond]
+    passed = [doubt for doubt, beyond in pieces if not beyond]
+    said = "; ".join(doubt for doubt, _ in pieces if doubt)
+    counts = [len(pieces), len(refused), sum(map(bool, refused)), sum(map(bool, passed))]
     print(f"| {name} | {' | '.join(map(str, counts))} | {said} |", flush=True)
 
 
@@ -323,7 +323,8 @@ def conversations(plans: dict[str, DevicePlan], folder: Path, kept: Path | None,
     """So many conversations, whole, a process each of this machine's processors."""
     with ProcessPoolExecutor() as processes:
         every = list(processes.map(partial(conversed, plans, folder, kept), range(count)))
-    for name in heading(plans):
+    heading()
+    for name in plans:
         row(name, [one[name] for one in every])
 
 
