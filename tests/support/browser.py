@@ -34,9 +34,14 @@ def browser() -> Iterator["Browser"]:
 
 
 class Visit:
-    """A page that was opened, what it complained of, and what it asked of the network."""
+    """A page that was opened, what it complained of, and what it asked of the network.
+
+    The visit before is over: an open page computes on.
+    """
 
     def __init__(self, browser: "Browser", path: Path, fragment: str = "", **options: Any) -> None:
+        for before in browser.contexts:
+            before.close()
         self.complaints: list[str] = []
         self.requests: list[str] = []
         self.page: Page = browser.new_context(offline=True, **options).new_page()
