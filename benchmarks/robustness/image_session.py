@@ -96,9 +96,9 @@ def inside(root: Path, command: str, environment: dict[str, str], folder: str) -
 def build(root: Path) -> None:
     """Make the bare root, and follow the Dockerfile in it."""
     cache = Path(os.environ.get("STEP4_FRESH_CACHE", "/var/cache/step4"))
-    subprocess.run([ROOT / ".ci" / "fresh-debian", "bookworm", "true"], check=True)
+    subprocess.run([ROOT / ".ci" / "fresh-debian", "bookworm", ""], check=True)
     root.mkdir(parents=True)
-    subprocess.run(["tar", "--extract", "--directory", root, "--file", cache / "bookworm.tar"], check=True)
+    subprocess.run(["tar", "--extract", "--directory", root, "--file", cache / "bookworm-bare.tar"], check=True)
     shutil.copy("/etc/resolv.conf", root / "etc")
     environment = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
     for name in ("SSL_CERT_FILE", "PIP_CERT"):  # of machines that reach registries through a certificate of their own
