@@ -24,6 +24,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> distribution
     return distribution.Scheduling(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """In a process among several, whatever is waited for last has the processors."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        distribution.give_way(item.nodeid)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long ones first."""
     distribution.longest_first(items)
