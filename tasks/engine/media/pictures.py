@@ -6,7 +6,7 @@ pictures, of groups at doubling distances, and of the last one.
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import av
@@ -146,17 +146,28 @@ def _presentation_times(frames: Iterable[Any]) -> list[int | None]:
     """Return the time of each frame as ffprobe and ffmpeg do, by libavcodec's guess_correct_pts.
 
     Of presentation and decoding times those count that ran backwards less often so far: some demuxers make them up.
+    Frames come in the order in which they are shown. So where the first presentation time that runs backwards makes
+    decoding times count, the one before it was made up already: a cut leaves MPEG-PS's first picture without its own.
     """
     times: list[int | None] = []
     last: list[int | None] = [None, None]
     faults = [0, 0]
     for frame in frames:
+        decoded_before, none_yet = last[1], faults == [0, 0]
         for k, (own, other) in enumerate(((frame.pts, frame.dts), (frame.dts, frame.pts))):
             faults[k] += own is not None and last[k] is not None and own <= last[k]
             last[k] = other if own is None else own
         presented = frame.dts is None or (frame.pts is not None and faults[0] <= faults[1])
-        times.append(frame.pts if presented else frame.dts)
+        time = frame.pts if presented else frame.dts
+        if none_yet and faults == [1, 0] and _rising([*times[-2:-1], decoded_before, time]):
+            times[-1] = decoded_before
+        times.append(time)
     return times
+
+
+def _rising(times: list[int | None]) -> bool:
+    known = [time for time in times if time is not None]
+    return len(known) == len(times) and all(before < after for before, after in pairwise(known))
 
 
 def _decoding_times(frames: Iterable[Any], duration: int) -> list[int | None]:
