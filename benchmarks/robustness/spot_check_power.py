@@ -6,7 +6,8 @@
 Parts: `catalogue`, every trial of the fault catalogue, with as many draws of windows; `family`, faults made against
 sampling, on seven minutes of the clips at hand; `clean`, sound and mixed-precision runs of those (hard: up to 14
 speakers); `ordinary`, the same of one recording at a time; `conversations`, the same of conversations put together from
-`--voices`, a folder with a recording of each speaker (`conversations.py`). `--kept` keeps the long runs' outputs
+`--voices`, a folder with a recording of each speaker (`conversations.py`), mixed precision in FP16 among them
+(`half_emulated.py`). `--kept` keeps the long runs' outputs
 between calls. Prints Markdown. STEP4_CLIPS names a folder of clips; without one, the shipped recording at several
 speeds serves.
 """
@@ -17,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,6 +33,7 @@ import oracle
 from catalogue import FAULTS
 from clips import at_speed, references
 from conversations import conversation, recordings_in
+from half_emulated import half_emulated
 from numpy.typing import NDArray
 from replay import PARAMETERS, Reference, Run, Samples, plan_of
 from speech import available_clips
@@ -55,6 +58,7 @@ ORDINARY_SPEEDS = tuple(1 + step / 100 for step in (0, 1, -1, 2, -2, 3, -3, 4, -
 
 WINDOW_SEC = 10
 OWN = "the reference's own arithmetic"
+HALF = "mixed precision, FP16 (emulated)"
 Rng = np.random.Generator
 Values = NDArray[np.generic] | None
 BATCHES = (2, 4, 8, 16, 32)
@@ -142,12 +146,16 @@ class LongRun:
     @cached_property
     def windows(self) -> WindowOutputs:
         """What the networks gave."""
-        name = "-".join([self.plan.precision, self.plan.engine, *([self.name] if self.name else [])])
+        half = self.plan.precision == "mixed" and self.plan.autocast_dtype == "float16"
+        parts = [self.plan.precision, "half" if half else "", self.plan.engine, self.name]
+        name = "-".join(filter(None, parts))
         path = self.kept / f"{name}.npz" if self.kept else None
         if path and path.exists():
             with np.load(path) as entry:
                 return WindowOutputs(entry["speech"], entry["decisions"], entry["embeddings"])
-        windows = diarize(self.samples, self.plan, PARAMETERS, keep_windows=True).windows
+        plan = replace(self.plan, precision="fp32") if half else self.plan
+        with half_emulated() if half else nullcontext():
+            windows = diarize(self.samples, plan, PARAMETERS, keep_windows=True).windows
         if windows is None:
             raise SystemExit("no windows were kept")
         if path:
@@ -340,7 +348,7 @@ def main() -> None:
     if options.part in {"", "catalogue"}:
         catalogue(options.seeds)
     exact, mixed = plan_of(), plan_of(precision="mixed", autocast_dtype="bfloat16")
-    plans, clips = {OWN: exact, "mixed precision": mixed}, available_clips()
+    plans, clips = {OWN: exact, "mixed precision, BF16": mixed}, available_clips()
     everything = at_speeds(clips.values(), SPEEDS)
     if options.part in {"", "family"}:
         against_sampling(LongRun(exact, everything, options.kept), options.seeds)
@@ -355,7 +363,7 @@ def main() -> None:
         ]
         clean(runs, -(-options.pieces // len(clips)))
     if options.part in {"", "conversations"} and options.voices:
-        conversations(plans, options.voices, options.kept, options.pieces)
+        conversations({**plans, HALF: plan_of(precision="mixed")}, options.voices, options.kept, options.pieces)
 
 
 if __name__ == "__main__":
