@@ -33,7 +33,13 @@ def verdicts(path: Path) -> dict[str, bool]:
     """Which judges say what we say."""
     ours = read(path, MediaLimits()).grid.times()
     judges = {"OpenCV": by_opencv, "PyAV": by_pyav, **({"ffprobe": by_ffprobe} if FFPROBE else {})}
-    return {name: same(ours, judge(path)) for name, judge in judges.items()}
+    theirs = {name: judge(path) for name, judge in judges.items()}
+    found = {name: same(ours, times) for name, times in theirs.items()}
+    pyav = theirs["PyAV"]
+    if path.suffix == ".mpg" and len(ours) == len(pyav) > 1 and pyav[1] <= pyav[0]:
+        # A cut leaves the first picture without a time, and PyAV tells the one that was made up: others decide of that.
+        found["PyAV"] = same(ours[1:] - ours[1], pyav[1:] - pyav[1])
+    return found
 
 
 ALONE = {
@@ -49,9 +55,8 @@ ALONE = {
         or (codec, container) == ("mjpeg", "mov")
         or (codec.startswith("hevc") and container == "ts" and ("lost" in cut or "byte" in cut))
     ),
-    # As it gives them, AVI's times are made up and out of order, and so is the first one of MPEG-PS that begins within
-    # a group: frame.pts where libavcodec goes by frame.dts.
-    "PyAV": lambda _codec, container, cut: container == "avi" or (container == "mpg" and cut != "whole"),
+    # As it gives them, AVI's times are made up and out of order: frame.pts where libavcodec goes by frame.dts.
+    "PyAV": lambda _codec, container, _cut: container == "avi",
 }
 """Where one judge is known to disagree with the other two, and why."""
 
@@ -126,9 +131,7 @@ def test_the_first_picture_after_a_cut_comes_first(tmp_path: Path) -> None:
 
     assert len(made_up) > 2
     for path in made_up:
-        times = examined(path).grid.times()
-        assert np.diff(times) == pytest.approx(0.04, abs=1e-3), path.name
-        assert same(times, by_opencv(path)), path.name
+        assert np.diff(shown(path).grid.times()) == pytest.approx(0.04, abs=1e-3), path.name
 
 
 @pytest.mark.parametrize(
