@@ -7,9 +7,8 @@ Parts: `catalogue`, every trial of the fault catalogue, with as many draws of wi
 sampling, on seven minutes of the clips at hand; `clean`, sound and mixed-precision runs of those (hard: up to 14
 speakers); `ordinary`, the same of one recording at a time; `conversations`, the same of conversations put together from
 `--voices`, a folder with a recording of each speaker (`conversations.py`), mixed precision in FP16 among them
-(`half_emulated.py`). `--kept` keeps the long runs' outputs
-between calls. Prints Markdown. STEP4_CLIPS names a folder of clips; without one, the shipped recording at several
-speeds serves.
+(`half_emulated.py`). `--kept` keeps the long runs' outputs between calls. Prints Markdown. STEP4_CLIPS names a folder
+of clips; without one, the shipped recording at several speeds serves.
 """
 
 import argparse
